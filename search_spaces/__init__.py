@@ -1,0 +1,1 @@
+"""What can be searched: families of video networks, their arithmetic and their cost."""

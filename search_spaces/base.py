@@ -1,0 +1,162 @@
+"""The contract between a search and what it searches: spaces, axes, clips and costs.
+
+A space of your own is a class with the members of `SearchSpace`, an axis of your own one with those of
+`Axis`. Neither needs to inherit anything. `search_spaces.conformance` holds the tests that both must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Json = dict[str, Any]
+P = TypeVar("P")  # a point of the space, such as the six factors of X3D
+A = TypeVar("A")  # an architecture: everything that fixes the network, as integers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipSampling:
+    """What a network sees of a video.
+
+    Attributes:
+        frames: frames in a clip.
+        stride: distance between two frames of a clip, in frames of a video with `fps` frames a second.
+            A video with another frame rate is sampled at the same times, not at the same indices.
+        size: side of the square crop, in pixels.
+        fps: the frame rate that `stride` counts in.
+    """
+
+    frames: int
+    stride: int
+    size: int
+    fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "stride", "size", "fps"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, got {value!r}.")
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds between two frames of a clip."""
+        return self.stride / self.fps
+
+    @property
+    def span_seconds(self) -> float:
+        """Seconds from the first frame of a clip to its last."""
+        return (self.frames - 1) * self.step_seconds
+
+    def __str__(self) -> str:
+        return f"{self.frames}×{self.stride}, {self.size}²"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageComplexity:
+    """The cost of one stage of a network, per clip; units as in `Complexity`."""
+
+    name: str
+    macs: int
+    params: int
+    activations: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complexity:
+    """What a network costs, for one clip (one view) of the size that it was built for.
+
+    Attributes:
+        macs: multiply-adds of convolutions and linear layers. Left out: BatchNorm, activations, pooling,
+            additions and the products of squeeze-excite. The paper's and SlowFast's "FLOPs" are these.
+        params: learned parameters, the affine ones of BatchNorm included.
+        activations: elements of the outputs of convolutions and linear layers (Radosavovic et al., CVPR 2020).
+        stages: the same, stage by stage, in the order of the network; they add up to the above.
+    """
+
+    macs: int
+    params: int
+    activations: int
+    stages: tuple[StageComplexity, ...] = ()
+
+
+class Axis(Protocol[P]):
+    """One way to grow a network.
+
+        axis.move(space, point, 3)     # three steps up: never cheaper than two
+        axis.move(space, point, 0)     # point
+        axis.move(space, point, -1)    # one step down, or None where nothing is below
+
+    Complexity never falls as `steps` grows, and steps are as fine as the space allows, so that a search over
+    them finds every distinct architecture along the axis. Many steps may give the same architecture.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name in configs, files and tables: one lower-case word, such as `depth`."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The name in figures, such as `X-Depth`."""
+        ...
+
+    def move(self, space: Any, point: P, steps: int) -> P | None:
+        """The point `steps` steps away from `point`, or None where the axis ends before that."""
+        ...
+
+
+class SearchSpace(Protocol[P, A]):
+    """A family of video networks that can be grown along axes.
+
+        space = X3DSpace()
+        architecture = space.architecture(space.start)          # integers: two equal ones are one network
+        space.complexity(architecture, num_classes=10).macs     # closed form, under 50 µs, no torch
+        space.sampling(space.start)                             # the clips that the network sees
+        network = space.build(architecture, num_classes=10)     # torch is imported here
+        network(torch.rand(2, 3, frames, size, size))           # (2, 10)
+
+    Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
+    other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
+    """
+
+    @property
+    def start(self) -> P:
+        """Where a search starts: the basis."""
+        ...
+
+    @property
+    def axes(self) -> Mapping[str, Axis[P]]:
+        """The axes of the space by name, in the order in which they are shown."""
+        ...
+
+    def architecture(self, point: P) -> A:
+        """The network at a point; every width, depth and size an exact integer."""
+        ...
+
+    def sampling(self, point: P) -> ClipSampling:
+        """The clips that the network at a point sees."""
+        ...
+
+    def complexity(self, architecture: A, num_classes: int = 400) -> Complexity:
+        """The cost of a network for one clip, in closed form; 400 classes, as in Kinetics, if not said."""
+        ...
+
+    def build(self, architecture: A, num_classes: int, **options: Any) -> nn.Module:
+        """The network with fresh weights: (B, 3, T, H, W) float clips to (B, num_classes) logits.
+
+        Options that every space takes: `dropout` (before the classifier) and `zero_init` (the last
+        BatchNorm of each residual branch starts at zero).
+        """
+        ...
+
+    def point_to_json(self, point: P) -> Json: ...
+
+    def point_from_json(self, values: Json) -> P: ...
+
+    def architecture_to_json(self, architecture: A) -> Json: ...
+
+    def architecture_from_json(self, values: Json) -> A: ...

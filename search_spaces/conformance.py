@@ -1,0 +1,215 @@
+"""The tests that a search space and its axes must pass.
+
+A space of your own inherits them all:
+
+    from search_spaces.conformance import SpaceConformance
+
+    class TestMySpace(SpaceConformance):
+        def space(self):
+            return MySpace(size=32)  # a small one: its start network is built and run
+
+and pytest, pointed at that file, runs every check. The checks are plain asserts, so nothing is imported here
+but what they need.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace
+
+Space = SearchSpace[Any, Any]
+
+
+class SpaceConformance:
+    """Subclass it under a name that starts with `Test`, and say which space is tested.
+
+    Attributes:
+        counted_classes: the classes that the space's `complexity` counts.
+        steps: how far every axis is followed, up and down.
+        steps_to_growth: within how many steps up every axis must reach a more expensive network.
+    """
+
+    counted_classes: int = 400
+    steps: int = 60
+    steps_to_growth: int = 60
+
+    def space(self) -> Space:
+        raise NotImplementedError("say which space is tested: return it from space().")
+
+    # The space
+
+    def test_space_is_a_value(self) -> None:
+        space = self.space()
+        assert hash(space) == hash(self.space())
+        assert space == self.space()
+        assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301 - our own bytes
+
+    def test_start_has_an_architecture_a_sampling_and_a_cost(self) -> None:
+        space = self.space()
+        architecture = space.architecture(space.start)
+        assert architecture == space.architecture(space.start)
+        assert isinstance(space.sampling(space.start), ClipSampling)
+        cost = space.complexity(architecture)
+        assert min(cost.macs, cost.params, cost.activations) > 0
+
+    def test_points_and_architectures_are_hashable_and_survive_json(self) -> None:
+        space = self.space()
+        for point in self._points():
+            again = space.point_from_json(_through_json(space.point_to_json(point)))
+            assert again == point
+            assert hash(again) == hash(point)
+            architecture = space.architecture(point)
+            again = space.architecture_from_json(_through_json(space.architecture_to_json(architecture)))
+            assert again == architecture
+            assert hash(again) == hash(architecture)
+
+    def test_stages_add_up_to_the_whole(self) -> None:
+        space = self.space()
+        for point in self._points():
+            _check_sums(space.complexity(space.architecture(point)))
+
+    # The axes
+
+    def test_axes_are_found_under_their_own_names(self) -> None:
+        axes = self.space().axes
+        assert axes, "a space must have at least one axis"
+        for name, axis in axes.items():
+            assert name == axis.name
+            assert name.isidentifier(), f"an axis is named by one word, got {name!r}"
+            assert name.islower(), f"an axis is named in lower case, got {name!r}"
+            assert axis.label
+
+    def test_move_by_nothing_is_the_identity(self) -> None:
+        space = self.space()
+        for point in self._points():
+            for axis in space.axes.values():
+                assert axis.move(space, point, 0) == point
+
+    def test_move_is_a_pure_function(self) -> None:
+        space = self.space()
+        for axis in space.axes.values():
+            for steps in (-1, 1, 5):
+                assert axis.move(space, space.start, steps) == axis.move(space, space.start, steps)
+
+    def test_more_steps_are_never_cheaper(self) -> None:
+        space = self.space()
+        for axis in space.axes.values():
+            costs = self._costs(axis, space.start, up=True)
+            assert all(cost <= dearer for cost, dearer in pairwise(costs)), (
+                f"the cost along {axis.name} falls as steps grow: {costs}"
+            )
+
+    def test_steps_down_are_never_more_expensive(self) -> None:
+        space = self.space()
+        for axis in space.axes.values():
+            for point in (space.start, self._grown(axis)):
+                costs = self._costs(axis, point, up=False)
+                assert all(cost >= cheaper for cost, cheaper in pairwise(costs)), (
+                    f"the cost along {axis.name} rises as steps fall: {costs}"
+                )
+
+    def test_an_axis_that_ended_has_ended(self) -> None:
+        space = self.space()
+        for axis in space.axes.values():
+            for sign in (-1, 1):
+                found = [axis.move(space, space.start, sign * n) is not None for n in range(self.steps + 1)]
+                assert found == sorted(found, reverse=True), (
+                    f"{axis.name} ends and begins again, {sign:+d} times steps 0 to {self.steps}"
+                )
+
+    def test_every_axis_grows_the_network_soon(self) -> None:
+        space = self.space()
+        start = space.complexity(space.architecture(space.start)).macs
+        for axis in space.axes.values():
+            assert space.complexity(space.architecture(self._grown(axis))).macs > start
+
+    def test_a_growth_can_be_contracted(self) -> None:
+        space = self.space()
+        for axis in space.axes.values():
+            costs = self._costs(axis, self._grown(axis), up=False)
+            assert costs[-1] < costs[0], (
+                f"no step down from a growth along {axis.name} makes it cheaper: {costs}"
+            )
+
+    # The network
+
+    def test_start_network_turns_clips_into_logits(self) -> None:
+        import torch
+
+        space = self.space()
+        sampling = space.sampling(space.start)
+        network = space.build(space.architecture(space.start), 5, dropout=0.0, zero_init=False).eval()
+        clips = torch.rand(2, 3, sampling.frames, sampling.size, sampling.size)
+        with torch.inference_mode():
+            logits = network(clips)
+        assert logits.shape == (2, 5)
+        assert torch.isfinite(logits).all()
+
+    def test_every_parameter_gets_a_gradient(self) -> None:
+        import torch
+
+        space = self.space()
+        sampling = space.sampling(space.start)
+        for zero_init in (False, True):
+            network = space.build(space.architecture(space.start), 5, dropout=0.0, zero_init=zero_init)
+            clips = torch.rand(4, 3, sampling.frames, sampling.size, sampling.size)
+            network(clips).square().sum().backward()
+            for name, parameter in network.named_parameters():
+                assert parameter.grad is not None, f"{name} gets no gradient"
+                assert torch.isfinite(parameter.grad).all(), f"the gradient of {name} is not finite"
+
+    def test_parameters_are_those_of_the_closed_form(self) -> None:
+        import torch
+
+        space = self.space()
+        for point in self._points():
+            architecture = space.architecture(point)
+            with torch.device("meta"):
+                network = space.build(architecture, self.counted_classes)
+            assert sum(p.numel() for p in network.parameters()) == space.complexity(architecture).params
+
+    # What the checks share
+
+    def _points(self) -> Iterator[Any]:
+        """The start, and the first growth along every axis."""
+        space = self.space()
+        yield space.start
+        for axis in space.axes.values():
+            yield self._grown(axis)
+
+    def _grown(self, axis: Axis[Any]) -> Any:
+        space = self.space()
+        start = space.complexity(space.architecture(space.start)).macs
+        for steps in range(1, self.steps_to_growth + 1):
+            point = axis.move(space, space.start, steps)
+            if point is not None and space.complexity(space.architecture(point)).macs > start:
+                return point
+        raise AssertionError(f"{axis.name} must grow the network within {self.steps_to_growth} steps")
+
+    def _costs(self, axis: Axis[Any], point: Any, *, up: bool) -> list[int]:
+        """The MACs 0, 1, 2, … steps away, to the end of the axis or of `steps`."""
+        space = self.space()
+        costs = []
+        for steps in range(self.steps + 1):
+            moved = axis.move(space, point, steps if up else -steps)
+            if moved is None:
+                break
+            costs.append(space.complexity(space.architecture(moved)).macs)
+        return costs
+
+
+def _through_json(values: Any) -> Any:
+    return json.loads(json.dumps(values, allow_nan=False))
+
+
+def _check_sums(cost: Complexity) -> None:
+    assert cost.stages, "complexity must be given stage by stage, too"
+    for quantity in ("macs", "params", "activations"):
+        whole = getattr(cost, quantity)
+        parts = [getattr(stage, quantity) for stage in cost.stages]
+        assert sum(parts) == whole, f"{quantity} of the stages {parts} must add up to {whole}"

@@ -1,0 +1,7 @@
+"""The X3D family (Feichtenhofer, CVPR 2020). Importing it imports no torch; building a network does."""
+
+from search_spaces.x3d.architecture import Architecture
+from search_spaces.x3d.factors import Basis, Factors, published
+from search_spaces.x3d.space import X3DSpace
+
+__all__ = ["Architecture", "Basis", "Factors", "X3DSpace", "published"]

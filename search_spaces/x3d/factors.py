@@ -1,0 +1,293 @@
+"""Points of the X3D space: six factors, the basis that they scale, six ways to grow them, the published ones.
+
+Source of factors, axes and published points: Feichtenhofer, "X3D: Expanding Architectures for Efficient Video
+Recognition", CVPR 2020 (arXiv 2004.04730).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from search_spaces.base import Axis, ClipSampling
+
+if TYPE_CHECKING:
+    from search_spaces.x3d.space import X3DSpace
+
+MIN_SIZE = 32  # pixels: the stem and the four stages halve the frame five times
+
+_DIGITS = 10  # decimals of a factor that a move sets: 1.45, not 1.4500000000000002
+_DUST = 1e-9  # what float arithmetic may be off by, in grid steps
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Factors:
+    """A point of the X3D space, relative to the basis, where every factor is 1.
+
+    Attributes:
+        frames: γt, frames in a clip.
+        rate: γτ, sampling rate; the stride in source frames is the basis' stride over it, rounded.
+        size: γs, side of the square crop.
+        width: γw, channels of every stage.
+        bottleneck: γb, inner over outer channels of a block.
+        depth: γd, blocks of every stage.
+
+    Source: Feichtenhofer, CVPR 2020, table 1.
+    """
+
+    frames: float = 1.0
+    rate: float = 1.0
+    size: float = 1.0
+    width: float = 1.0
+    bottleneck: float = 1.0
+    depth: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not _is_number(value) or not 0 < value < math.inf:  # this way round, NaN is refused too
+                raise ValueError(f"factor {field.name} must be a finite number above 0, got {value!r}.")
+            object.__setattr__(self, field.name, float(value))  # 2 and 2.0 are one point, in JSON too
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Basis:
+    """The network and clips where every factor is 1, and how finely the factors move. The default is X2D.
+
+    Attributes:
+        frames: frames in a clip.
+        stride: distance between two frames of a clip, in source frames. 48 at 30 fps, 1.6 s, is inferred:
+            X-Fast twice from it gives the published 4×12, X-Temporal twice more 16×6.
+        fps: the frame rate that `stride` counts in.
+        size: side of the square crop, in pixels.
+        stem_width: channels of the stem.
+        widths: channels of each stage, from res2.
+        depths: blocks of each stage.
+        head_width: channels of the last hidden layer; no factor scales them.
+        width_multiple: scaled widths are multiples of this. 8 is the paper's and PyTorchVideo's; SlowFast's
+            own X3D has had 1 since June 2021, which makes its XL another network.
+        norm_every_shortcut: the shortcut of a stage's first block has a BatchNorm even where it keeps the
+            width (res2), as in SlowFast. PyTorchVideo leaves that one out: 48 parameters fewer.
+        resolution: the step of the grid on which depth, width and bottleneck move.
+        size_multiple: the step of the grid on which the size moves, in pixels.
+    """
+
+    frames: int = 1
+    stride: int = 48
+    fps: float = 30.0
+    size: int = 112
+    stem_width: int = 24
+    widths: tuple[int, ...] = (24, 48, 96, 192)
+    depths: tuple[int, ...] = (1, 2, 5, 3)
+    head_width: int = 2048
+    width_multiple: int = 8
+    norm_every_shortcut: bool = True
+    # 0.05 is deliberate: the published 2.25, 2.2, 5 and 1.45 lie on this grid, and it reaches every distinct
+    # depth of X2D. On a finer one the largest γb within a doubling is 2.28 (41.3 M), not the paper's 2.25.
+    resolution: float = 0.05
+    size_multiple: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "depths"):
+            value = getattr(self, name)
+            if not isinstance(value, (tuple, list)) or not value or not all(_is_count(v) for v in value):
+                raise ValueError(f"{name} must be whole numbers of at least 1, one a stage, got {value!r}.")
+            object.__setattr__(self, name, tuple(value))  # YAML has lists
+        counts = ("frames", "stride", "size", "stem_width", "head_width", "width_multiple", "size_multiple")
+        for name in counts:
+            if not _is_count(value := getattr(self, name)):
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        for name in ("fps", "resolution"):
+            if not _is_number(value := getattr(self, name)) or not 0 < value < math.inf:
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}.")
+            object.__setattr__(self, name, float(value))
+        if not isinstance(self.norm_every_shortcut, bool):
+            raise ValueError(f"norm_every_shortcut must be true or false, got {self.norm_every_shortcut!r}.")
+        if self.size < MIN_SIZE:
+            raise ValueError(f"size must be at least {MIN_SIZE} pixels, got {self.size}.")
+        if len(self.widths) != len(self.depths):
+            raise ValueError(
+                f"widths and depths must have one value a stage each, "
+                f"got {len(self.widths)} widths and {len(self.depths)} depths."
+            )
+        for width in (self.stem_width, *self.widths):
+            if width % self.width_multiple:
+                raise ValueError(
+                    f"stem_width and widths must be multiples of width_multiple ({self.width_multiple}), "
+                    f"got {width}: change them, or set width_multiple."
+                )
+
+
+def sampling(basis: Basis, factors: Factors) -> ClipSampling:
+    """The clips at a point: frames, stride and size as whole numbers."""
+    return ClipSampling(
+        frames=round(factors.frames * basis.frames),
+        stride=max(1, round(basis.stride / factors.rate)),
+        size=round(factors.size * basis.size),
+        fps=basis.fps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FastAxis:
+    """More frames at a higher rate; the duration of the clip is kept. One step is one frame."""
+
+    name: str = "fast"
+    label: str = "X-Fast"
+
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
+        if steps == 0:
+            return point
+        if (growth := _frames_growth(space.basis, point, steps)) is None:
+            return None
+        frames, ratio = growth
+        return replace(point, frames=frames, rate=round(point.rate * ratio, _DIGITS))
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalAxis:
+    """More frames, of a longer clip, at a higher rate: k times the frames at √k times the rate.
+
+    Up and down are not inverse: down takes frames away and keeps the rate, so that the clip gets shorter.
+    That is how 16×6, contracted, becomes the published X3D-S, 13×6. One step is one frame.
+    """
+
+    name: str = "temporal"
+    label: str = "X-Temporal"
+
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
+        if steps == 0:
+            return point
+        if (growth := _frames_growth(space.basis, point, steps)) is None:
+            return None
+        frames, ratio = growth
+        rate = round(point.rate * math.sqrt(ratio), _DIGITS) if steps > 0 else point.rate
+        return replace(point, frames=frames, rate=rate)
+
+
+@dataclass(frozen=True, slots=True)
+class SpatialAxis:
+    """More pixels. One step is the next multiple of the basis' `size_multiple`."""
+
+    name: str = "spatial"
+    label: str = "X-Spatial"
+
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
+        if steps == 0:
+            return point
+        basis = space.basis
+        size = _grid_index(sampling(basis, point).size / basis.size_multiple, steps) * basis.size_multiple
+        return None if size < MIN_SIZE else replace(point, size=size / basis.size)
+
+
+@dataclass(frozen=True, slots=True)
+class GridAxis:
+    """More of the factor that the axis is named after. One step is the next multiple of `resolution`."""
+
+    name: Literal["depth", "width", "bottleneck"]
+    label: str
+
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
+        if steps == 0:
+            return point
+        resolution = space.basis.resolution
+        index = _grid_index(getattr(point, self.name) / resolution, steps)
+        changed: dict[str, Any] = {self.name: round(index * resolution, _DIGITS)}
+        return None if index < 1 else replace(point, **changed)
+
+
+AXES: Mapping[str, Axis[Factors]] = MappingProxyType(
+    {
+        axis.name: axis
+        for axis in (
+            FastAxis(),
+            TemporalAxis(),
+            SpatialAxis(),
+            GridAxis("depth", "X-Depth"),
+            GridAxis("width", "X-Width"),
+            GridAxis("bottleneck", "X-Bottleneck"),
+        )
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A published network: a point over the default basis, and how it is tested.
+
+    Attributes:
+        name: such as `x3d-m`.
+        factors: the point; frames, rate and size give exactly the published clip.
+        test_size: side of the three crops of the 30-view test, in pixels; None where none is published. The
+            10-view test has one centre crop of the clip's own size.
+    """
+
+    name: str
+    factors: Factors
+    test_size: int | None
+
+
+def _point(
+    name: str, frames: int, stride: int, size: int, test_size: int | None, depth: float, width: float = 1.0
+) -> Published:
+    basis = Basis()
+    return Published(
+        name=name,
+        factors=Factors(
+            frames=frames / basis.frames,
+            rate=basis.stride / stride,
+            size=size / basis.size,
+            width=width,
+            bottleneck=2.25,
+            depth=depth,
+        ),
+        test_size=test_size,
+    )
+
+
+# Source: the paper's table 3 and SlowFast's configs/Kinetics/X3D_*.yaml at 287ec007.
+PUBLISHED: Mapping[str, Published] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            Published(name="x2d", factors=Factors(), test_size=None),
+            _point("x3d-xs", 4, 12, 160, 182, depth=2.2),
+            _point("x3d-s", 13, 6, 160, 182, depth=2.2),
+            _point("x3d-m", 16, 5, 224, 256, depth=2.2),
+            _point("x3d-l", 16, 5, 312, 356, depth=5.0),
+            _point("x3d-xl", 16, 5, 312, 356, depth=5.0, width=1.45),
+        )
+    }
+)
+
+
+def published(name: str) -> Published:
+    """A published network by name, such as `x3d-m`, in any case."""
+    if (found := PUBLISHED.get(name.lower())) is None:
+        raise ValueError(f"a published network must be one of {', '.join(PUBLISHED)}, got {name!r}.")
+    return found
+
+
+def _frames_growth(basis: Basis, point: Factors, steps: int) -> tuple[float, float] | None:
+    """γt after `steps` more frames and the growth of the frames, or None where no frame is left."""
+    before = sampling(basis, point).frames
+    after = before + steps
+    return None if after < 1 else (round(after / basis.frames, _DIGITS), after / before)
+
+
+def _grid_index(position: float, steps: int) -> int:
+    """The grid index `steps` away; a position between two indices goes to the next one first."""
+    if steps > 0:
+        return math.floor(position + _DUST) + steps
+    return math.ceil(position - _DUST) + steps

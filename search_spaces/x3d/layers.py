@@ -1,0 +1,158 @@
+"""The parts of an X3D network.
+
+Shapes: B clips, C channels, T frames, H×W pixels; inputs are (B, C, T, H, W).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from search_spaces.x3d.architecture import Stage
+
+EPS = 1e-5
+MOMENTUM = 0.1
+
+
+def conv(
+    width_in: int,
+    width: int,
+    kernel: tuple[int, int, int] = (1, 1, 1),
+    *,
+    halve: bool = False,
+    depthwise: bool = False,
+    bias: bool = False,
+) -> nn.Conv3d:
+    """A convolution padded to keep the shape, or to halve height and width, rounded up."""
+    return nn.Conv3d(
+        width_in,
+        width,
+        kernel,
+        stride=(1, 2, 2) if halve else 1,
+        padding=(kernel[0] // 2, kernel[1] // 2, kernel[2] // 2),
+        groups=width if depthwise else 1,
+        bias=bias,
+    )
+
+
+def batch_norm(width: int) -> nn.BatchNorm3d:
+    return nn.BatchNorm3d(width, eps=EPS, momentum=MOMENTUM)
+
+
+class Stem(nn.Module):
+    """A spatial convolution, then a channelwise temporal one; nothing between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = conv(3, width, (1, 3, 3), halve=True)
+        self.temporal = conv(width, width, (5, 1, 1), depthwise=True)
+        self.norm = batch_norm(width)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, 3, T, H, W)
+        x = self.temporal(self.spatial(x))  # (B, C, T, H/2, W/2)
+        return functional.relu(self.norm(x))
+
+
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate worked out from the means of all channels."""
+
+    def __init__(self, width: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze = conv(width, squeezed, bias=True)
+        self.excite = conv(squeezed, width, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        means = x.mean(dim=(2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
+        gate: Tensor = self.excite(functional.relu(self.squeeze(means)))
+        return x * gate.sigmoid()
+
+
+class Block(nn.Module):
+    """An inverted bottleneck: expand, channelwise 3×3×3, project, and add the shortcut.
+
+    Args:
+        stage: the stage that the block belongs to.
+        width_in: channels of the input.
+        index: the place in the stage; the first block halves height and width, every second has
+            squeeze-excite.
+    """
+
+    def __init__(self, stage: Stage, width_in: int, index: int) -> None:
+        super().__init__()
+        first, inner = index == 0, stage.inner_width
+        self.expand = conv(width_in, inner)
+        self.expand_norm = batch_norm(inner)
+        self.depthwise = conv(inner, inner, (3, 3, 3), halve=first, depthwise=True)
+        self.depthwise_norm = batch_norm(inner)
+        self.squeeze_excite = SqueezeExcite(inner, stage.squeeze_width) if index % 2 == 0 else None
+        self.project = conv(inner, stage.width)
+        self.project_norm = batch_norm(stage.width)
+        self.shortcut = conv(width_in, stage.width, halve=True) if first else None
+        self.shortcut_norm = batch_norm(stage.width) if first and stage.shortcut_norm else None
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        shortcut = x
+        if self.shortcut is not None:
+            shortcut = self.shortcut(shortcut)
+        if self.shortcut_norm is not None:
+            shortcut = self.shortcut_norm(shortcut)
+        x = functional.relu(self.expand_norm(self.expand(x)))  # (B, inner, T, H, W)
+        x = self.depthwise_norm(self.depthwise(x))  # (B, inner, T, H/2, W/2) in the first block
+        if self.squeeze_excite is not None:
+            x = self.squeeze_excite(x)
+        x = functional.silu(x)
+        x = self.project_norm(self.project(x))
+        return functional.relu(x + shortcut)
+
+
+class StageBlocks(nn.Module):
+    """The blocks of a stage, in a row."""
+
+    def __init__(self, stage: Stage, width_in: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(
+            *(Block(stage, width_in if index == 0 else stage.width, index) for index in range(stage.depth))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.blocks(x)
+        return out
+
+
+class Head(nn.Module):
+    """Pools over the clip, or over each frame of it, and classifies.
+
+    Args:
+        width_in: channels of the last stage.
+        conv5_width: channels of the convolution before the pool.
+        hidden_width: channels of the layer after the pool.
+        num_classes: logits.
+        dropout: probability, before the classifier.
+        per_frame: pool over space only: logits for every frame.
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        conv5_width: int,
+        hidden_width: int,
+        num_classes: int,
+        *,
+        dropout: float,
+        per_frame: bool,
+    ) -> None:
+        super().__init__()
+        self.per_frame = per_frame
+        self.conv5 = conv(width_in, conv5_width)
+        self.conv5_norm = batch_norm(conv5_width)
+        self.hidden = conv(conv5_width, hidden_width)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden_width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        x = functional.relu(self.conv5_norm(self.conv5(x)))
+        x = x.mean(dim=(3, 4) if self.per_frame else (2, 3, 4), keepdim=True)  # (B, C, T or 1, 1, 1)
+        x = functional.relu(self.hidden(x))
+        x = x.flatten(2).transpose(1, 2)  # (B, T or 1, C)
+        x = self.classifier(self.dropout(x))
+        return x if self.per_frame else x.squeeze(1)  # (B, T, classes) or (B, classes)

@@ -1,0 +1,100 @@
+"""The X3D family as a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from search_spaces.base import Axis, ClipSampling, Complexity, Json
+from search_spaces.x3d import factors as points
+from search_spaces.x3d.architecture import Architecture, architecture
+from search_spaces.x3d.complexity import complexity
+from search_spaces.x3d.factors import AXES, Basis, Factors
+
+if TYPE_CHECKING:
+    from search_spaces.x3d.network import X3D
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class X3DSpace:
+    """The networks that six factors reach from a basis; the default basis is X2D.
+
+        X3DSpace()
+        X3DSpace(size=64, frames=2)      # settings of the basis, such as a config file has them
+        X3DSpace(basis=Basis(size=64))   # or the basis itself
+
+    Two spaces with equal bases are equal.
+
+    Attributes:
+        basis: the network and clips where every factor is 1, and how finely the factors move.
+    """
+
+    basis: Basis
+
+    def __init__(self, *, basis: Basis | None = None, **settings: Any) -> None:
+        known = [field.name for field in fields(Basis)]
+        if unknown := settings.keys() - set(known):
+            raise ValueError(
+                f"settings of the x3d space must be among {', '.join(known)}, "
+                f"got {', '.join(sorted(unknown))}."
+            )
+        if basis is not None and settings:
+            raise ValueError(
+                f"give the x3d space either a basis or settings of one, got both: "
+                f"move {', '.join(sorted(settings))} into the basis."
+            )
+        object.__setattr__(self, "basis", basis if basis is not None else Basis(**settings))
+
+    @property
+    def start(self) -> Factors:
+        return Factors()
+
+    @property
+    def axes(self) -> Mapping[str, Axis[Factors]]:
+        return AXES
+
+    def architecture(self, point: Factors) -> Architecture:
+        return architecture(self.basis, point)
+
+    def sampling(self, point: Factors) -> ClipSampling:
+        return points.sampling(self.basis, point)
+
+    def complexity(self, architecture: Architecture, num_classes: int = 400) -> Complexity:
+        """The cost of a network for one clip; a search counts 400 classes, see `complexity.complexity`."""
+        return complexity(architecture, num_classes)
+
+    def build(
+        self,
+        architecture: Architecture,
+        num_classes: int,
+        *,
+        head: Literal["clip", "frame"] = "clip",
+        dropout: float = 0.5,
+        zero_init: bool = True,
+        **unknown: Any,
+    ) -> X3D:
+        """The network with fresh weights; the options are those of `network.X3D`."""
+        if unknown:
+            raise ValueError(
+                f"options of an X3D network must be among head, dropout, zero_init, "
+                f"got {', '.join(sorted(unknown))}."
+            )
+        from search_spaces.x3d.network import X3D  # counting and planning need no torch
+
+        return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
+
+    def point_to_json(self, point: Factors) -> Json:
+        return asdict(point)
+
+    def point_from_json(self, values: Json) -> Factors:
+        known = [field.name for field in fields(Factors)]
+        if unknown := values.keys() - set(known):
+            raise ValueError(f"factors must be among {', '.join(known)}, got {', '.join(sorted(unknown))}.")
+        return Factors(**values)
+
+    def architecture_to_json(self, architecture: Architecture) -> Json:
+        return architecture.to_json()
+
+    def architecture_from_json(self, values: Json) -> Architecture:
+        return Architecture.from_json(values)

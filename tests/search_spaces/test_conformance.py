@@ -1,0 +1,83 @@
+"""X3D passes the shipped suite; and the suite notices a space that breaks the contract."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from search_spaces.base import Axis, SearchSpace
+from search_spaces.conformance import SpaceConformance
+from search_spaces.x3d import Architecture, Factors, X3DSpace
+
+
+class TestX3D(SpaceConformance):
+    def space(self) -> SearchSpace[Factors, Architecture]:
+        return X3DSpace(size=32)
+
+
+class TestX3DLikePyTorchVideo(SpaceConformance):
+    def space(self) -> SearchSpace[Factors, Architecture]:
+        return X3DSpace(size=40, frames=3, stride=10, norm_every_shortcut=False)
+
+
+class TestSmallOtherBasis(SpaceConformance):
+    """Odd sizes, three stages, a finer grid, widths to the unit."""
+
+    def space(self) -> SearchSpace[Factors, Architecture]:
+        return X3DSpace(
+            size=45,
+            frames=2,
+            stem_width=7,
+            widths=[9, 14, 14],
+            depths=[2, 1, 3],
+            width_multiple=1,
+            head_width=32,
+            resolution=0.1,
+            size_multiple=6,
+        )
+
+
+@dataclass(frozen=True)
+class ShrinkingAxis:
+    name: str = "shrinking"
+    label: str = "X-Shrinking"
+
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:  # noqa: ARG002
+        return replace(point, width=point.width * 0.5**steps)
+
+
+@dataclass(frozen=True)
+class BrokenSpace(X3DSpace):
+    def __init__(self) -> None:
+        super().__init__(size=32)
+
+    @property
+    def axes(self) -> dict[str, Axis[Factors]]:
+        return {"shrinking": ShrinkingAxis()}
+
+
+class Broken(SpaceConformance):
+    steps = 3
+
+    def space(self) -> SearchSpace[Any, Any]:
+        return BrokenSpace()
+
+
+def test_an_axis_that_gets_cheaper_is_caught() -> None:
+    with pytest.raises(AssertionError, match="the cost along shrinking falls as steps grow"):
+        Broken().test_more_steps_are_never_cheaper()
+    with pytest.raises(AssertionError, match="shrinking must grow the network within 60 steps"):
+        Broken().test_every_axis_grows_the_network_soon()
+
+
+def test_the_suite_needs_no_pytest_and_no_torch_to_be_imported() -> None:
+    code = (
+        "import sys, search_spaces.conformance\n"
+        "sys.exit(' '.join({'torch', 'pytest'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
