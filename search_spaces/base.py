@@ -73,7 +73,7 @@ class Complexity:
         macs: multiply-adds of convolutions and linear layers. Left out: BatchNorm, activations, pooling,
             additions and the products of squeeze-excite. The paper's and SlowFast's "FLOPs" are these.
         params: learned parameters, the affine ones of BatchNorm included.
-        activations: elements of the outputs of convolutions and linear layers (Radosavovic et al., CVPR 2020).
+        activations: elements of convolutions' and linear layers' outputs (Radosavovic et al., CVPR 2020).
         stages: the same, stage by stage, in the order of the network; they add up to the above.
     """
 

@@ -5,6 +5,7 @@ Shapes: B clips, C channels, T frames, H×W pixels; inputs are (B, C, T, H, W).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,6 +13,25 @@ from search_spaces.x3d.architecture import Stage
 
 EPS = 1e-5
 MOMENTUM = 0.1
+
+
+class Conv(nn.Conv3d):
+    """A 3D convolution that does a single frame on the CPU as the 2D convolution that it is.
+
+    Of one padded frame only the kernel's middle tap meets anything but zeros, so this is exact, and the CPU's
+    2D kernels train X2D 1.6 times as fast (`xpand bench frame`). Traces see the 3D convolution: they may be
+    run on other lengths, and their counts stay those of the paper.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if tracing or not x.is_cpu or x.shape[2] != 1:
+            return super().forward(x)
+        middle = self.weight[:, :, self.kernel_size[0] // 2]
+        stride, padding = self.stride[1:], self.padding[1:]
+        assert not isinstance(padding, str), "convolutions here are padded by numbers"
+        out = functional.conv2d(x.squeeze(2), middle, self.bias, stride, padding, 1, self.groups)
+        return out.unsqueeze(2)
 
 
 def conv(
@@ -22,9 +42,9 @@ def conv(
     halve: bool = False,
     depthwise: bool = False,
     bias: bool = False,
-) -> nn.Conv3d:
+) -> Conv:
     """A convolution padded to keep the shape, or to halve height and width, rounded up."""
-    return nn.Conv3d(
+    return Conv(
         width_in,
         width,
         kernel,

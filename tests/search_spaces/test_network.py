@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from search_spaces.x3d import Factors, X3DSpace, published
-from search_spaces.x3d.layers import Block
+from search_spaces.x3d.layers import Block, conv
 from search_spaces.x3d.network import X3D
 
 FACTS = Path(__file__).parents[1] / "facts"
@@ -179,6 +179,28 @@ def test_any_length_and_any_size_from_32(frames: int, size: int, head: Literal["
     ):  # the closed form is that of the clip head; here its last two layers run on each frame
         macs += (frames - 1) * (architecture.conv5_width * 32 + 32 * 5)
     assert counter.get_total_flops() == 2 * macs
+
+
+@pytest.mark.parametrize("kernel", [(1, 1, 1), (1, 3, 3), (3, 3, 3), (5, 1, 1)])
+@pytest.mark.parametrize("halve", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (5, 8)])
+def test_a_single_frame_is_convolved_exactly(
+    kernel: tuple[int, int, int], halve: bool, size: tuple[int, int]
+) -> None:
+    """The 2D path against the 3D one, in doubles: the output and the gradients of input and weights."""
+    torch.manual_seed(0)
+    layer = conv(4, 4, kernel, halve=halve, depthwise=kernel != (1, 1, 1), bias=True).double()
+    x = torch.rand(2, 4, 1, *size, dtype=torch.float64, requires_grad=True)
+    inputs = [x, *layer.parameters()]
+    fast, plain = layer(x), nn.Conv3d.forward(layer, x)
+    assert torch.allclose(fast, plain)
+    weights = torch.rand_like(plain)
+    for one, other in zip(
+        torch.autograd.grad((fast * weights).sum(), inputs),
+        torch.autograd.grad((plain * weights).sum(), inputs),
+        strict=True,
+    ):
+        assert torch.allclose(one, other)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (33, 47), (32, 171)])
