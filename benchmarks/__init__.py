@@ -1,0 +1,1 @@
+"""xpand's own speed, as commands: `xpand bench …`."""

@@ -1,0 +1,254 @@
+"""The configuration of a run: YAML in, YAML out, every value checked, unknown keys refused.
+
+`space`, `search`, `data` and `training` decide what is measured; `run` decides only where and how fast, so
+it may change when a run is resumed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from expand.errors import UserError
+from expand.units import parse_macs
+
+Macs = Annotated[int, BeforeValidator(parse_macs)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class SpaceConfig(_Section):
+    """What is searched."""
+
+    name: str = Field("x3d", description="a space by name (x3d), or one's own as module:Class")
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="arguments of the space; for x3d its basis: size (pixels), frames, stride and more",
+    )
+
+
+class SearchConfig(_Section):
+    """How the space is searched."""
+
+    targets: tuple[Macs, ...] = Field((), description="compute targets, in multiply-adds per clip")
+    axes: tuple[str, ...] | None = Field(
+        None, description="axes by name, or one's own as module:Class; null: all of the space"
+    )
+    step: float = Field(2.0, gt=1, description="a forward step may multiply the multiply-adds by this much")
+    seeds: int = Field(1, ge=1, description="trainings per candidate; selection is by their mean")
+    seed: int = Field(0, ge=0, description="the first seed")
+
+    @field_validator("axes")
+    @classmethod
+    def _axes(cls, axes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if axes is not None and not axes:
+            raise ValueError("name at least one axis, or leave `axes` out to use all of the space's")
+        if axes is not None and len(set(axes)) < len(axes):
+            raise ValueError(f"name each axis once, got {', '.join(axes)}")
+        return axes
+
+
+class CacheConfig(_Section):
+    """Where decoded frames are kept."""
+
+    folder: Path | None = Field(None, description="folder of the cache; null: $XDG_CACHE_HOME/xpand")
+    limit_gb: float = Field(20.0, gt=0, description="above this many GB, frames are kept as JPEG")
+
+
+class SyntheticConfig(_Section):
+    """Clips drawn from a seed (expand/data/synthetic.py)."""
+
+    train: int = Field(1_200, ge=12, description="clips in the training split")
+    val: int = Field(600, ge=12, description="clips in the validation split")
+    size: int = Field(96, ge=32, description="side of the square frames, in pixels")
+    seed: int = Field(0, ge=0, description="the seed that the clips are drawn from")
+
+
+class DataConfig(_Section):
+    """The labelled videos."""
+
+    format: Literal["auto", "folders", "list", "ucf101", "synthetic"] = Field(
+        "auto", description="how the data lists its videos; auto: found out by looking"
+    )
+    path: Path | None = Field(None, description="folder of the videos; not for synthetic")
+    train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")
+    val: Path | None = Field(None, description="list of the validation videos; null: val.* or a split")
+    val_share: float = Field(0.2, gt=0, lt=1, description="share for validation, where no list is given")
+    split_seed: int = Field(0, ge=0, description="seed of that split")
+    ucf101_split: Literal[1, 2, 3] = Field(1, description="which of UCF101's three splits")
+    max_bad_share: float = Field(0.05, ge=0, lt=1, description="stop when more of the videos are bad")
+    flip: bool = Field(True, description="flip training clips left to right, half of the time")
+    flip_labels: dict[str, str] = Field(
+        default_factory=dict, description="classes that swap under a flip, such as {turn-left: turn-right}"
+    )
+    jitter: tuple[float, float] = Field(
+        (1.0, 1.25), description="short side of a training clip before the crop, in crop sizes"
+    )
+    cache: CacheConfig = CacheConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+
+    @field_validator("jitter")
+    @classmethod
+    def _jitter(cls, jitter: tuple[float, float]) -> tuple[float, float]:
+        if not 1 <= jitter[0] <= jitter[1]:
+            raise ValueError(f"must be two numbers with 1 ≤ low ≤ high, got {list(jitter)}")
+        return jitter
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.format == "synthetic" and self.path is not None:
+            raise ValueError("path must be null for synthetic clips")
+        if self.flip_labels and not self.flip:
+            raise ValueError("flip_labels needs flip: true")
+        return self
+
+
+class TrainingConfig(_Section):
+    """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
+
+    epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
+    clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
+    batch_size: int = Field(16, ge=1, description="clips in an optimizer step")
+    learning_rate: float = Field(0.1, gt=0, description="peak learning rate, for that batch size")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the budget that warms up linearly from 0")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    nesterov: bool = Field(True, description="Nesterov's momentum")
+    weight_decay: float = Field(5e-5, ge=0, description="weight decay; never on BatchNorm and biases")
+    gradient_clip: float | None = Field(
+        1.0, gt=0, description="largest norm of the gradient, which is scaled down to it; null: as it is"
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the training loss")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
+    zero_init: bool = Field(False, description="start the last BatchNorm of each block at zero")
+    init: Literal["scratch", "parent"] = Field(
+        "scratch", description="parent: start from the grown network's weights where names and shapes match"
+    )
+    sampling: Literal["natural", "balanced"] = Field(
+        "natural", description="balanced: every class is drawn equally often"
+    )
+    val_clips: int = Field(1, ge=1, description="clips per validation video, uniform in time, averaged")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_budget(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("epochs") is None and values.get("clips") is None:
+            values = {**values, "epochs": DEFAULT_EPOCHS}
+        return values
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.epochs is not None and self.clips is not None:
+            raise ValueError("give the budget as epochs or as clips, not both")
+        return self
+
+
+DEFAULT_EPOCHS = 10.0
+
+
+class RunConfig(_Section):
+    """Where and how fast: decides nothing, so it may change when a run is resumed."""
+
+    workers: int | None = Field(
+        None, ge=1, description="local worker processes; 1: in this process; null: one a core, at most 6"
+    )
+    threads: int | None = Field(None, ge=1, description="threads a candidate; null: the cores shared out")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where candidates are trained")
+    keep_weights: bool = Field(True, description="keep the weights of accepted states beside the models")
+
+
+class Config(_Section):
+    """The whole configuration of a run."""
+
+    space: SpaceConfig = SpaceConfig()
+    search: SearchConfig = SearchConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    run: RunConfig = RunConfig()
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the measurements and the decisions, as JSON values.
+
+        Left out are `run`, the cache, and where the videos are: their checksum decides, not their place.
+        """
+        places = {"cache", "path", "train", "val"}
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": places})
+        return values
+
+
+def to_yaml(config: Config) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def from_values(values: object, origin: str) -> Config:
+    """A Config from plain values; a mistake is one line that names the key and where it stands.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{origin} must hold keys and values, got {type(values).__name__}.")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {'; '.join(_line(detail) for detail in error.errors())}.") from None
+
+
+def load_config(path: Path) -> Config:
+    return from_values(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """The values in a YAML file.
+
+    Raises:
+        UserError: the file is missing, or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} must be YAML text in UTF-8.") from None
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None
+
+
+def _line(detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "config"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {key}: {_known_keys(detail['loc'])}"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = f", got {given!r}" if detail["type"] != "value_error" and not isinstance(given, dict) else ""
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> str:
+    model: type[BaseModel] = Config
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
+            return "take it out"
+        model = field.annotation
+    return f"known are {', '.join(model.model_fields)}"

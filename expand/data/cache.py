@@ -1,0 +1,331 @@
+"""Decoded videos on disk: written once, memory-mapped by every worker and every later run with equal needs.
+
+A cache is a folder named by what decides its bytes. Shards are put in place one by one, so an interrupted
+build goes on from those it has; `index.json` comes last, and without it nothing is read.
+
+N frames kept of a video, T frames in a clip, H × W pixels, 3 channels in the order RGB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import filelock
+
+from expand.config import DataConfig
+from expand.data import pool, shards
+from expand.data.base import SPLITS, BadVideo, Item, Source, VideoInfo
+from expand.data.built import INDEX, Cached, CachedSplit, CacheNeeds, open_built, read_index
+from expand.data.shards import Bad, Entry, Kept, Plan, Shard, Storage
+from expand.data.video import frame_count, scaled
+from expand.errors import UserError
+
+__all__ = [
+    "CacheNeeds",
+    "Cached",
+    "CachedSplit",
+    "OnProgress",
+    "Progress",
+    "default_folder",
+    "estimate_bytes",
+    "open_built",
+    "open_cache",
+    "silent",
+]
+
+FORMAT_VERSION = 1
+JPEG_SHARE = 0.25  # of raw bytes; measured 0.06 (rendered, plain) to 0.3 (noise with a photograph's spectrum)
+GB = 10**9
+_VERIFY_BYTES = 8 * GB  # beyond that, only the sizes of shards are compared on opening
+_SHARDS = 64
+_SHARD_BYTES = (16 << 20, 512 << 20)
+_FREE_MARGIN = 1.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far it has come; `note`, where there is one, is a line to show and keep."""
+
+    what: str
+    done: int
+    total: int
+    note: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """Shows nothing."""
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A source that can tell what a video is from its header alone."""
+
+    def probe(self, item: Item) -> VideoInfo: ...
+
+
+def estimate_bytes(infos: Iterable[VideoInfo], needs: CacheNeeds) -> int:
+    """Bytes of the frames of these videos, kept raw.
+
+    Exact for what `inspect` says; from headers, as exact as the header's duration.
+    """
+    total = 0
+    for info in infos:
+        width, height = scaled(info.width, info.height, needs.short_side)
+        total += frame_count(info.seconds, needs.fps) * width * height * 3
+    return total
+
+
+def default_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "xpand"
+
+
+def open_cache(
+    source: Source,
+    needs: CacheNeeds,
+    config: DataConfig,
+    *,
+    processes: int = 1,
+    on_progress: OnProgress = silent,
+) -> Cached:
+    """The decoded videos of a source, built where no earlier run has left them.
+
+    Its size is worked out and announced before anything is written.
+
+    Raises:
+        UserError: too many videos are bad, a class has none left, or the disk has no room.
+        RunFailed: a process that decodes died.
+    """
+    root = config.cache.folder or default_folder()
+    on_progress(Progress(what="reading files", done=0, total=1))
+    checksum = source.checksum()
+    on_progress(Progress(what="reading files", done=1, total=1))
+    folders: dict[Storage, Path] = {
+        "raw": root / _name(checksum, needs, "raw"),
+        "jpeg": root / _name(checksum, needs, "jpeg"),
+    }
+    limit = config.cache.limit_gb * GB
+    storage, estimate, weights = _built(folders, limit), 0, [0]
+    if storage is None:
+        estimate, weights = _estimate(source, needs, config, on_progress)
+        storage = "jpeg" if estimate > limit else "raw"
+    folder = folders[storage]
+    _make_folder(folder)
+    with _locked(root / f"{folder.name}.lock", on_progress):
+        damaged = _damaged(folder, on_progress)
+        if damaged:
+            note = f"{', '.join(damaged)} in {folder} damaged: built again"
+            on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
+            (folder / INDEX).unlink()
+            for file in damaged:
+                shards.discard_shard(folder, file)
+            estimate, weights = _estimate(source, needs, config, on_progress)
+        if not (folder / INDEX).exists():
+            plan = Plan(
+                source=source, folder=folder, fps=needs.fps, short_side=needs.short_side, storage=storage
+            )
+            _build(plan, needs, checksum, estimate, weights, processes, on_progress)
+    cached = open_built(folder)
+    _check_bad(cached, config)
+    return cached
+
+
+def _name(checksum: str, needs: CacheNeeds, storage: Storage) -> str:
+    decides = json.dumps([FORMAT_VERSION, checksum, needs.short_side, float(needs.fps), storage])
+    return hashlib.sha256(decides.encode()).hexdigest()[:20]
+
+
+def _built(folders: dict[Storage, Path], limit: float) -> Storage | None:
+    """The storage that an earlier run has built and that this limit asks for too."""
+    for storage, folder in folders.items():
+        index = read_index(folder)
+        if index is not None and storage == ("jpeg" if index["estimate"] > limit else "raw"):
+            return storage
+    return None
+
+
+def _entries(source: Source) -> list[Entry]:
+    return [Entry(split, item) for split in SPLITS for item in source.splits[split]]
+
+
+def _estimate(
+    source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress
+) -> tuple[int, list[int]]:
+    """Raw bytes of all videos and of each, from headers; stops early where too many are bad already."""
+    entries = _entries(source)
+    look = source.probe if isinstance(source, Probing) else source.inspect
+    weights, bad = [], []
+    for done, (split, item) in enumerate(entries):
+        on_progress(Progress(what="reading headers", done=done, total=len(entries)))
+        try:
+            weights.append(estimate_bytes([look(item)], needs))
+        except BadVideo as error:
+            weights.append(0)
+            bad.append(Bad(item.key, split, str(error)))
+    on_progress(Progress(what="reading headers", done=len(entries), total=len(entries)))
+    _check_share(bad, len(entries), config)
+    return sum(weights), weights
+
+
+def _build(
+    plan: Plan,
+    needs: CacheNeeds,
+    checksum: str,
+    estimate: int,
+    weights: list[int],
+    processes: int,
+    on_progress: OnProgress,
+) -> None:
+    for leftover in plan.folder.glob("*.tmp"):
+        leftover.unlink()
+    jobs = _jobs(_entries(plan.source), weights)
+    done: dict[str, Shard] = {}
+    for file, entries in jobs:
+        shard = shards.finished_shard(plan.folder, file, entries)
+        if shard is not None:
+            done[file] = shard
+    left = [job for job in jobs if job[0] not in done]
+    expected = round(estimate * (JPEG_SHARE if plan.storage == "jpeg" else 1))
+    needed = max(0, expected - sum(shard.bytes for shard in done.values()))
+    kept_as = _kept_as(plan.storage, estimate)
+    note = f"the cache takes {_size(expected, plan.storage)} ({kept_as}) in {plan.folder}"
+    on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs), note=note))
+    _check_free(plan, needed)
+    for shard in pool.work(shards.build_shard, plan, left, processes=processes):
+        done[shard.file] = shard
+        on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs)))
+    index = {
+        "version": FORMAT_VERSION,
+        "name": plan.source.name,
+        "classes": plan.source.classes,
+        "checksum": checksum,
+        "short_side": needs.short_side,
+        "fps": needs.fps,
+        "storage": plan.storage,
+        "estimate": estimate,
+        "columns": Kept.__slots__,
+        "shards": [_row(done[file]) for file, _ in jobs],
+    }
+    shards.put_in_place(plan.folder / INDEX, json.dumps(index))
+
+
+def _row(shard: Shard) -> dict[str, Any]:
+    return {**asdict(shard), "kept": [tuple(asdict(kept).values()) for kept in shard.kept]}
+
+
+def _jobs(entries: list[Entry], weights: list[int]) -> list[tuple[str, tuple[Entry, ...]]]:
+    """Which videos go into which shard: depends on the videos only, so any later build goes on from here."""
+    low, high = _SHARD_BYTES
+    most = min(max(sum(weights) // _SHARDS, low), high)
+    groups: list[list[Entry]] = []
+    filled = most
+    for entry, weight in zip(entries, weights, strict=True):
+        if filled + weight > most:
+            groups.append([])
+            filled = 0
+        groups[-1].append(entry)
+        filled += weight
+    return [(f"shard-{number:04}.bin", tuple(group)) for number, group in enumerate(groups)]
+
+
+def _damaged(folder: Path, on_progress: OnProgress) -> list[str]:
+    """Shards of a built cache that are not what was written."""
+    index = read_index(folder)
+    if index is None:
+        return []
+    listed = index["shards"]
+    cheap = sum(shard["bytes"] for shard in listed) <= _VERIFY_BYTES
+
+    def is_whole(shard: dict[str, Any]) -> bool:
+        path = folder / shard["file"]
+        if not cheap:
+            return shards.has_size(path, shard["bytes"])
+        return shards.is_whole(path, shard["bytes"], shard["crc32"])
+
+    on_progress(Progress(what="checking the cache", done=0, total=1))
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        whole = list(threads.map(is_whole, listed))
+    on_progress(Progress(what="checking the cache", done=1, total=1))
+    return [shard["file"] for shard, good in zip(listed, whole, strict=True) if not good]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cache.folder must be a folder that can be written, got {folder.parent}: {error.strerror}."
+        ) from None
+
+
+@contextmanager
+def _locked(path: Path, on_progress: OnProgress) -> Iterator[None]:
+    """Holds the lock of a cache; says so where another run holds it first."""
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        note = "another run builds the same cache: waiting for it"
+        on_progress(Progress(what="waiting", done=0, total=1, note=note))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_free(plan: Plan, needed: int) -> None:
+    free = shutil.disk_usage(plan.folder).free
+    if needed * _FREE_MARGIN > free:
+        less = ", or set data.cache.limit_gb lower to keep JPEG" if plan.storage == "raw" else ""
+        raise UserError(
+            f"the cache must have {needed * _FREE_MARGIN / GB:.1f} GB of room, but {plan.folder.parent} has "
+            f"{free / GB:.1f} GB free: make room, or set data.cache.folder to a larger disk{less}."
+        )
+
+
+def _check_bad(cached: Cached, config: DataConfig) -> None:
+    _check_share(cached.bad, len(cached.bad) + len(cached.train) + len(cached.val), config)
+    left = Counter(cached.train.labels.tolist())
+    for label, name in enumerate(cached.classes):
+        if not left[label]:
+            raise UserError(
+                f"every class must have a training video that can be read, but {name!r} has none: "
+                "replace its bad videos (`xpand doctor` lists them), or take the class out."
+            )
+
+
+def _check_share(bad: Iterable[Bad], total: int, config: DataConfig) -> None:
+    bad = list(bad)
+    if len(bad) > config.max_bad_share * total:
+        raise UserError(
+            f"at most {config.max_bad_share:.1%} of the videos may be bad (data.max_bad_share), but "
+            f"{len(bad):,} of {total:,} are: {_named(bad)}: replace them, take them out, or raise the share."
+        )
+
+
+def _named(bad: Iterable[Bad], most: int = 3) -> str:
+    bad = list(bad)
+    named = ", ".join(f"{key} ({reason})" for key, _, reason in bad[:most])
+    return named + (f" and {len(bad) - most:,} more" if len(bad) > most else "")
+
+
+def _size(count: int, storage: Storage) -> str:
+    return f"{'about ' if storage == 'jpeg' else ''}{count / GB:.2f} GB"
+
+
+def _kept_as(storage: Storage, estimate: int) -> str:
+    return "raw frames" if storage == "raw" else f"JPEG, as raw frames would take {estimate / GB:.2f} GB"

@@ -1,0 +1,78 @@
+"""The same work on many values, in processes that end with the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from expand.errors import RunFailed
+
+S = TypeVar("S")
+J = TypeVar("J")
+R = TypeVar("R")
+
+_shared: Any = None
+_ORPHAN_SECONDS = 1.0
+
+
+def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, processes: int) -> Iterator[R]:
+    """`function(shared, job)` for each job, as each gets done; in this process where one is enough.
+
+    `shared` is sent to each process once. When the caller stops, by an error or Ctrl-C, so do the processes.
+
+    Raises:
+        RunFailed: a process died.
+    """
+    if processes <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            yield function(shared, job)
+        return
+    pool: Any = ProcessPool(  # pebble's own annotations are too few for strict checks
+        max_workers=min(processes, len(jobs)),
+        context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(shared, os.getpid()),
+    )
+    try:
+        waiting: set[Future[R]] = {pool.schedule(_call, args=(function, job)) for job in jobs}
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+        pool.close()
+    except ProcessExpired as error:
+        raise RunFailed(
+            f"a process that reads videos died (exit code {error.exitcode}): look for a lack of memory, "
+            "use fewer workers, and start again; what it had finished is kept."
+        ) from None
+    finally:
+        if pool.active:
+            pool.stop()
+        pool.join()
+
+
+def _begin(shared: Any, parent: int) -> None:
+    global _shared
+    _shared = shared
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the parent sees to the rest
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)
+
+
+def _call(function: Callable[[Any, Any], R], job: Any) -> R:
+    return function(_shared, job)

@@ -1,0 +1,272 @@
+"""The files of the cache: a shard holds the frames of some videos, one after the other.
+
+N frames kept of a video, H × W pixels, 3 channels in the order RGB. Raw, a video is its (N, H, W, 3) bytes.
+As JPEG, it is N + 1 positions (uint64, little-endian, counted from the video's start), then N pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple, Protocol, runtime_checkable
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from expand.data.base import BadVideo, Frames, Item, Source, SplitName, VideoInfo
+from expand.data.video import EXACT
+
+Storage = Literal["raw", "jpeg"]
+_QUALITY = 2  # mjpeg's quantiser, 1 to 31: about JPEG quality 95
+_CONVERT = Interpolation.BICUBIC | EXACT
+_CHECK_BLOCK = 1 << 24
+
+
+class Entry(NamedTuple):
+    """What a shard is asked to hold."""
+
+    split: SplitName
+    item: Item
+
+
+class Bad(NamedTuple):
+    """A video that is left out, and why."""
+
+    key: str
+    split: SplitName
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """Where a video lies in its shard.
+
+    Attributes:
+        offset: bytes from the start of the shard.
+        seconds: duration of the whole video, not only of the frames kept.
+    """
+
+    split: SplitName
+    key: str
+    label: int
+    offset: int
+    frames: int
+    height: int
+    width: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shard:
+    """A finished shard. `entries` is a checksum of what it was asked to hold."""
+
+    file: str
+    bytes: int
+    crc32: int
+    entries: int
+    kept: tuple[Kept, ...]
+    bad: tuple[Bad, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What every shard of a cache has in common."""
+
+    source: Source
+    folder: Path
+    fps: float
+    short_side: int
+    storage: Storage
+
+
+@runtime_checkable
+class OnePass(Protocol):
+    """A source that can inspect and decode in one pass."""
+
+    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]: ...
+
+
+def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
+    """Decodes the entries into one file; the file, and then its description, appear whole or not at all."""
+    file, entries = job
+    kept: list[Kept] = []
+    bad: list[Bad] = []
+    unfinished = plan.folder / f"{file}.{os.getpid()}.tmp"
+    with unfinished.open("wb") as out:
+        writer = _Writer(out)
+        for split, item in entries:
+            try:
+                info, frames = _read(plan, item)
+            except BadVideo as error:
+                bad.append(Bad(item.key, split, str(error)))
+                continue
+            count, height, width, _ = frames.shape
+            kept.append(
+                Kept(
+                    split=split,
+                    key=item.key,
+                    label=item.label,
+                    offset=writer.bytes,
+                    frames=count,
+                    height=height,
+                    width=width,
+                    seconds=info.seconds,
+                )
+            )
+            writer.write(np.ascontiguousarray(frames) if plan.storage == "raw" else pack_jpeg(frames))
+    unfinished.replace(plan.folder / file)
+    shard = Shard(
+        file=file,
+        bytes=writer.bytes,
+        crc32=writer.crc32,
+        entries=_entries_crc32(entries),
+        kept=tuple(kept),
+        bad=tuple(bad),
+    )
+    put_in_place(_description(plan.folder / file), json.dumps(asdict(shard)))
+    return shard
+
+
+def finished_shard(folder: Path, file: str, entries: tuple[Entry, ...]) -> Shard | None:
+    """The shard as an interrupted build left it, if it is whole and holds just these entries."""
+    try:
+        values = json.loads(_description(folder / file).read_text())
+        shard = Shard(
+            **{
+                **values,
+                "kept": tuple(Kept(**kept) for kept in values["kept"]),
+                "bad": tuple(Bad(*bad) for bad in values["bad"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if shard.entries != _entries_crc32(entries) or not is_whole(folder / file, shard.bytes, shard.crc32):
+        return None
+    return shard
+
+
+def discard_shard(folder: Path, file: str) -> None:
+    (folder / file).unlink(missing_ok=True)
+    _description(folder / file).unlink(missing_ok=True)
+
+
+def has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def is_whole(path: Path, size: int, crc32: int) -> bool:
+    """Whether a shard's bytes are those that were written."""
+    if not has_size(path, size):
+        return False
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(_CHECK_BLOCK):
+            found = zlib.crc32(block, found)
+    return found == crc32
+
+
+def put_in_place(path: Path, text: str) -> None:
+    """Writes a file so that a reader finds it whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def pack_jpeg(frames: Frames) -> NDArray[np.uint8]:
+    """The bytes of a video kept as JPEG."""
+    pictures = list(_jpegs(frames))
+    positions = np.cumsum([8 * (len(pictures) + 1), *map(len, pictures)], dtype="<u8")
+    return np.frombuffer(positions.tobytes() + b"".join(pictures), dtype=np.uint8)
+
+
+class JpegReader:
+    """Pictures of videos kept as JPEG; not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._codec = _mjpeg("r")
+        self._reformatter = VideoReformatter()
+
+    def read(self, shard: NDArray[np.uint8], kept: Kept, frames: NDArray[np.int64]) -> Frames:
+        """(T, H, W, 3): some frames of a video, by number."""
+        table = 8 * (kept.frames + 1)
+        positions = shard[kept.offset : kept.offset + table].view("<u8").astype(np.int64) + kept.offset
+        out = np.empty((len(frames), kept.height, kept.width, 3), np.uint8)
+        done: dict[int, int] = {}  # looped and repeated frames are decoded once
+        for place, frame in enumerate(frames.tolist()):
+            if frame in done:
+                out[place] = out[done[frame]]
+                continue
+            done[frame] = place
+            packet = av.Packet(shard[positions[frame] : positions[frame + 1]].tobytes())
+            (picture,) = self._codec.decode(packet)
+            rgb = self._reformatter.reformat(picture, format="rgb24", interpolation=_CONVERT, threads=1)
+            out[place] = rgb.to_ndarray()
+        return out
+
+
+def _jpegs(frames: Frames) -> Iterable[bytes]:
+    _, height, width, _ = frames.shape
+    codec = _mjpeg("w")
+    codec.width, codec.height, codec.pix_fmt = width, height, "yuvj444p"
+    codec.time_base = Fraction(1, 25)
+    codec.options = {"qmin": str(_QUALITY), "qmax": str(_QUALITY)}
+    reformatter = VideoReformatter()
+    for number, pixels in enumerate(frames):
+        picture = reformatter.reformat(
+            VideoFrame.from_ndarray(pixels, format="rgb24"),
+            format="yuvj444p",
+            dst_color_range=ColorRange.JPEG,
+            interpolation=_CONVERT,
+            threads=1,
+        )
+        picture.pts = number
+        (packet,) = codec.encode(picture)
+        yield bytes(packet)
+
+
+def _mjpeg(mode: Literal["r", "w"]) -> VideoCodecContext:
+    codec = av.CodecContext.create("mjpeg", mode)
+    assert isinstance(codec, VideoCodecContext)
+    codec.thread_count = 1
+    return codec
+
+
+class _Writer:
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.bytes = 0
+        self.crc32 = 0
+
+    def write(self, values: NDArray[np.uint8]) -> None:
+        block = values.reshape(-1).data
+        self._out.write(block)
+        self.bytes += block.nbytes
+        self.crc32 = zlib.crc32(block, self.crc32)
+
+
+def _read(plan: Plan, item: Item) -> tuple[VideoInfo, Frames]:
+    if isinstance(plan.source, OnePass):
+        return plan.source.read(item, fps=plan.fps, short_side=plan.short_side)
+    info = plan.source.inspect(item)
+    return info, plan.source.decode(item, fps=plan.fps, short_side=plan.short_side)
+
+
+def _entries_crc32(entries: tuple[Entry, ...]) -> int:
+    listed = [(split, item.key, item.label) for split, item in entries]
+    return zlib.crc32(json.dumps(listed).encode())
+
+
+def _description(path: Path) -> Path:
+    return path.with_suffix(".json")

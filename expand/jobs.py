@@ -1,0 +1,186 @@
+"""A job, and what comes of it: plain values that travel as JSON between the driver and the workers.
+
+A worker owns one folder a job:
+
+    job.json         what to train, and where (written by the driver)
+    progress.json    how far it is (replaced as it goes)
+    weights.safetensors, log.txt
+    result.json      a Measurement or a Failure, put in place in one step when all else is there
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from search_spaces.base import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training: everything in it decides the Measurement, so its key names it.
+
+    Attributes:
+        space: the space as in SpaceConfig: name and settings.
+        architecture: the network's integers, as the space writes them.
+        sampling: the clips it sees (ClipSampling).
+        recipe: how it is trained (TrainingConfig); holds the budget.
+        data: the checksum of the data, the number of classes, what the cache holds, flips and jitter.
+        seed: of the weights, the order of the clips and their augmentation.
+        parent: key of the job whose weights it starts from; None: from scratch.
+    """
+
+    space: Json
+    architecture: Json
+    sampling: Json
+    recipe: Json
+    data: Json
+    seed: int
+    parent: str | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits of the SHA-256 over the job's canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a job is done: decides nothing about its result.
+
+    Attributes:
+        cache: folder of the decoded videos.
+        device: cpu, cuda or mps.
+        threads: of the training process.
+        keep_weights: whether to leave weights.safetensors in the job's folder.
+    """
+
+    cache: str
+    device: str
+    threads: int
+    keep_weights: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What one training gave.
+
+    Attributes:
+        top1, top5, mean_class_accuracy: shares of the validation videos, after the last step.
+        loss: mean over validation videos of −log of the probability given to the right class.
+        train_loss: mean over the last tenth of the training clips.
+        macs, params, activations: of the network as trained, for one clip (Complexity).
+        clips_seen, epochs: training clips, and that number in epochs of the training split.
+        seconds: wall clock, training and validation.
+        peak_memory: bytes; of the device on CUDA, else of the process (its resident set).
+        looped: training videos too short for a clip, which were looped.
+        micro_batch: clips in one forward pass; below the batch size after memory ran out on CUDA.
+        host: the machine that did it.
+    """
+
+    top1: float
+    top5: float
+    mean_class_accuracy: float
+    loss: float
+    train_loss: float
+    macs: int
+    params: int
+    activations: int
+    clips_seen: int
+    epochs: float
+    seconds: float
+    peak_memory: int
+    looped: int
+    micro_batch: int
+    host: str
+
+    # What may differ between two runs of the same job; it stays out of the model files.
+    VARYING = ("seconds", "peak_memory", "host")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A training that gave nothing: the reason in a line, and the traceback where there is one."""
+
+    reason: str
+    traceback: str = ""
+
+
+Result = Measurement | Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a training is: clips trained so far and in all, and the running loss."""
+
+    clips: int
+    total: int
+    loss: float
+
+
+def write_json(path: Path, values: object) -> None:
+    write_atomic(path, json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Put a whole file in place in one step: a reader sees the old one or the new one."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end, flushed to disk before."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_job(folder: Path, job: Job, place: Place) -> None:
+    """Make a job's folder ready; how far a killed worker had come no longer counts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "progress.json").unlink(missing_ok=True)
+    write_json(folder / "job.json", {"job": asdict(job), "place": asdict(place)})
+
+
+def read_job(folder: Path) -> tuple[Job, Place]:
+    values = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    return Job(**values["job"]), Place(**values["place"])
+
+
+def write_result(folder: Path, result: Result) -> None:
+    key = "measurement" if isinstance(result, Measurement) else "failure"
+    write_json(folder / "result.json", {key: asdict(result)})
+
+
+def read_result(folder: Path) -> Result | None:
+    """The job's result, or None where there is none yet."""
+    values = _read_json(folder / "result.json")
+    if values is None:
+        return None
+    return Measurement(**values["measurement"]) if "measurement" in values else Failure(**values["failure"])
+
+
+def read_progress(folder: Path) -> Progress | None:
+    values = _read_json(folder / "progress.json")
+    return None if values is None else Progress(**values)
+
+
+def _read_json(path: Path) -> Any | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None

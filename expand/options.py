@@ -1,0 +1,76 @@
+"""A run's configuration from a file, from the command's options, and from the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expand.config import Config, from_values, read_yaml
+from expand.errors import UserError
+from expand.units import parse_macs
+
+
+def build_config(
+    file: Path | None, *, data: Path | None = None, targets: Sequence[str] = (), settings: Sequence[str] = ()
+) -> Config:
+    """The file's values, or the embedded default's where neither a file nor data is given; then the options.
+
+    Args:
+        file: a YAML file.
+        data: the folder of the videos, or `synthetic`.
+        targets: multiply-adds such as 80M.
+        settings: any values of the configuration as `key.key=value`, the value in YAML.
+
+    Raises:
+        UserError: something of it is wrong; one line says what.
+    """
+    values, origin = _base(file, data)
+    if data is not None:
+        section = _section(values, ["data"], origin)
+        section.update(
+            {"format": "synthetic", "path": None} if str(data) == "synthetic" else {"path": str(data)}
+        )
+    if targets:
+        _section(values, ["search"], origin)["targets"] = [_target(target) for target in targets]
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set must be key=value such as training.epochs=5, got {setting!r}.")
+        *path, last = key.split(".")
+        try:
+            _section(values, path, "--set")[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--set {key} must have a value in YAML, got {value!r}.") from None
+    return from_values(values, origin)
+
+
+def _base(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
+    if file is not None:
+        values = read_yaml(file)
+        if not isinstance(values, dict):
+            raise UserError(f"{file} must hold keys and values, got {type(values).__name__}.")
+        return values, str(file)
+    if data is not None:
+        return {}, "options"
+    with as_file(files("expand") / "configs" / "default.yaml") as default:
+        return dict(read_yaml(default)), "options"
+
+
+def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[str, Any]:
+    """The mapping at a path of keys, made where it is missing."""
+    for key in path:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{origin}: {key} must hold keys and values, got {values!r}.")
+    return values
+
+
+def _target(text: str) -> int:
+    try:
+        return parse_macs(text)
+    except ValueError as error:
+        raise UserError(f"--target: {error}.") from None

@@ -1,0 +1,224 @@
+"""A run, finished or not, as tables: read from its study and the replayed search, without its videos."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expand.config import Config
+from expand.errors import RunFailed
+from expand.jobs import Measurement, Result
+from expand.search import Candidate, State, Trajectory
+from expand.setup import DataCard, Replay, RoundJobs, Setup, scored
+from expand.study import Run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What is known of a run.
+
+    Attributes:
+        trials: a row a training: candidate, seed, cost, scores.
+        rounds: a row a candidate of each round: cost, mean top-1 over the seeds and its spread, state.
+        trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
+        models: the model files by name.
+        finished: whether every target has been dealt with.
+        problem: why the search cannot go on, if it cannot.
+    """
+
+    folder: Path
+    config: Config
+    data: DataCard
+    trials: tuple[Row, ...]
+    rounds: tuple[Row, ...]
+    trajectory: tuple[Row, ...]
+    models: dict[str, Path]
+    finished: bool
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFrames:
+    """A RunRecord with its tables as pandas frames."""
+
+    config: Config
+    data: DataCard
+    trials: DataFrame
+    rounds: DataFrame
+    trajectory: DataFrame
+    models: dict[str, Path]
+    finished: bool
+
+
+def load_run(path: str | Path) -> RunFrames:
+    """A run as pandas frames: trials, rounds, trajectory; also while it runs.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    from pandas import DataFrame
+
+    record = read_run(Path(path))
+    return RunFrames(
+        config=record.config,
+        data=record.data,
+        trials=DataFrame(list(record.trials)),
+        rounds=DataFrame(list(record.rounds)),
+        trajectory=DataFrame(list(record.trajectory)),
+        models=record.models,
+        finished=record.finished,
+    )
+
+
+def read_run(folder: Path) -> RunRecord:
+    """A run's tables as plain rows.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    run = Run.open(folder)
+    setup, results = Setup.of(run.config, run.data), run.results()
+    replay, problem = Replay(setup), None
+    try:
+        while replay.current is not None and not replay.current.missing(results):
+            replay.send(results)
+    except RunFailed as error:
+        problem = str(error)
+    rounds = replay.rounds
+    states = accepted(rounds, replay.trajectory)
+    return RunRecord(
+        folder=folder,
+        config=run.config,
+        data=run.data,
+        trials=tuple(_trial_rows(setup, rounds, results)),
+        rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, states)),
+        trajectory=tuple(trajectory_rows(setup, states, replay, results)),
+        models=run.models(),
+        finished=replay.trajectory is not None,
+        problem=problem,
+    )
+
+
+def accepted(rounds: Sequence[RoundJobs], trajectory: Trajectory | None) -> tuple[State, ...]:
+    """The accepted states so far: each round's base is the state before it."""
+    if trajectory is not None:
+        return trajectory.states
+    bases = {jobs.round.base.step: jobs.round.base for jobs in rounds if jobs.round.base is not None}
+    return tuple(bases[step] for step in sorted(bases))
+
+
+def trajectory_rows(
+    setup: Setup, states: Sequence[State], replay: Replay, results: dict[str, Result]
+) -> list[Row]:
+    """A row a state, then a row a target."""
+    rows = [
+        {"name": state.name, "step": state.step, "target": None}
+        | _candidate_row(setup, state.candidate, [results[job.key] for job in replay.jobs[state.candidate]])
+        for state in states
+    ]
+    for found in replay.trajectory.targets if replay.trajectory is not None else ():
+        got = [results[job.key] for job in replay.jobs[found.candidate]]
+        rows.append(
+            {"name": found.name, "step": found.state.step, "target": found.target}
+            | _candidate_row(setup, found.candidate, got)
+        )
+    return rows
+
+
+def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Result]) -> list[Row]:
+    """A row a training, at the first candidate that asked for it."""
+    rows: dict[str, Row] = {}
+    for jobs in rounds:
+        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+            for job in ones:
+                result = results.get(job.key)
+                if result is None or job.key in rows:
+                    continue
+                scores = asdict(result)
+                failed = not isinstance(result, Measurement)
+                rows[job.key] = {
+                    "round": jobs.round.number,
+                    "candidate": candidate.name,
+                    "axis": candidate.axis,
+                    "seed": job.seed,
+                    "job": job.key,
+                    "state": "failed" if failed else "done",
+                    "reason": scores.pop("reason", None),
+                    **_network_columns(setup, candidate),
+                    **{key: value for key, value in scores.items() if key != "traceback"},
+                }
+    return list(rows.values())
+
+
+def _round_rows(
+    setup: Setup, jobs: RoundJobs, results: dict[str, Result], states: Sequence[State]
+) -> list[Row]:
+    winners = {state.candidate for state in states}
+    rows = []
+    for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+        got = [results[job.key] for job in ones if job.key in results]
+        rows.append(
+            {
+                "round": jobs.round.number,
+                "kind": jobs.round.kind,
+                "accepted": candidate in winners or jobs.round.kind == "contraction",
+                **_candidate_row(setup, candidate, got, seeds=len(ones)),
+            }
+        )
+    saturated = {"kind": jobs.round.kind, "accepted": False, "state": "saturated"}
+    rows.extend(
+        {"round": jobs.round.number, "candidate": name, "axis": name, **saturated}
+        for name in jobs.round.saturated
+    )
+    return rows
+
+
+def _candidate_row(
+    setup: Setup, candidate: Candidate, results: Sequence[Result], seeds: int | None = None
+) -> Row:
+    measured = scored(results)
+    top1 = [m.top1 for m in measured]
+    whole = len(results) == (seeds or len(results)) and bool(results)
+    failed = [result for result in results if not isinstance(result, Measurement)]
+    return {
+        "candidate": candidate.name,
+        "axis": candidate.axis,
+        "state": "failed" if failed else "done" if whole else "waiting",
+        "reason": failed[0].reason if failed else None,
+        **_network_columns(setup, candidate),
+        "seeds": len(measured),
+        "top1": sum(top1) / len(top1) if top1 and whole and not failed else None,
+        "top1_min": min(top1) if top1 else None,
+        "top1_max": max(top1) if top1 else None,
+        "top1_std": statistics.stdev(top1) if len(top1) > 1 else None,
+        "mean_class_accuracy": _mean([m.mean_class_accuracy for m in measured]),
+        "loss": _mean([m.loss for m in measured]),
+        "seconds": sum(m.seconds for m in measured) if measured else None,
+    }
+
+
+def _network_columns(setup: Setup, candidate: Candidate) -> Row:
+    """The network as numbers: factors, what they became, and its cost."""
+    sampling = setup.space.sampling(candidate.point)
+    complexity = setup.space.complexity(setup.space.architecture(candidate.point), len(setup.data.classes))
+    return {
+        **{f"factor_{name}": value for name, value in setup.space.point_to_json(candidate.point).items()},
+        "frames": sampling.frames,
+        "stride": sampling.stride,
+        "size": sampling.size,
+        "macs": complexity.macs,
+        "params": complexity.params,
+        "activations": complexity.activations,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

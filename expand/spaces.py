@@ -1,0 +1,66 @@
+"""Spaces and axes by name: those of the packages, and a user's own as `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expand.errors import UserError
+from expand.search import Space
+from search_spaces.base import Axis, Json
+
+KNOWN_SPACES = {"x3d": "search_spaces.x3d:X3DSpace"}
+
+
+def load_space(name: str, settings: Json) -> Space:
+    """The space that a config or a model file names, with its settings.
+
+    Raises:
+        UserError: the name leads nowhere, or the space refuses a setting.
+    """
+    kind = _load(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
+    try:
+        space: Space = kind(**settings)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"space.settings do not fit {name}: {error}") from None
+    return space
+
+
+def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axis[Any]]:
+    """The axes of a search, in the order named; all of the space's where none are named.
+
+    Raises:
+        UserError: a name that the space does not have and that is no `module:Class`.
+    """
+    if names is None:
+        return space.axes
+    chosen: dict[str, Axis[Any]] = {}
+    for name in names:
+        known = f"one of {', '.join(space.axes)}"
+        axis = space.axes[name] if name in space.axes else _load(name, "axis", known)()
+        chosen[axis.name] = axis
+    return chosen
+
+
+def _load(name: str, what: str, known: str) -> Any:
+    """The class that `module:Class` names; modules in the current folder are found, as with `python -m`."""
+    module_name, _, class_name = name.partition(":")
+    if not class_name:
+        raise UserError(f"{what} must be {known}, or your own as module:Class, got {name!r}.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{what} {name!r} cannot be imported, for want of the module {error.name!r}: run from the folder "
+            "that holds it, or install it."
+        ) from None
+    except AttributeError:
+        raise UserError(
+            f"{what} {name!r} must name a class, but the module {module_name!r} has no {class_name!r}."
+        ) from None

@@ -1,0 +1,227 @@
+"""The run folder and its Optuna study: what has been measured, each thing once.
+
+    config.yaml      the configuration, whole
+    study.db         an Optuna study in SQLite: a trial per candidate and seed; written by the driver alone
+    log.txt          what happened when
+    checkpoints/     a folder a job (jobs.py)
+    models/          a YAML for each accepted state and each target, and their weights
+
+A run folder appears whole, by one rename, so there is none that lacks its study.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import socket
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from expand.config import Config, load_config, to_yaml
+from expand.errors import UserError
+from expand.jobs import Failure, Job, Measurement, Result, write_json
+from expand.search import Candidate
+from expand.setup import DataCard
+from expand.version import VERSION
+
+_FACTOR = FloatDistribution(0.0, 1e6)  # a range for Optuna, which wants one; nothing samples from it
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Run:
+    """A run folder.
+
+    with Run.create(folder, config, card) as run, run.locked(): ...
+    Run.open(folder).results()          # without the lock: to look at it, also while it runs
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, config: Config, data: DataCard) -> Run:
+        """A new run folder, in place in one step.
+
+        Raises:
+            UserError: there is something at `folder` already.
+        """
+        check_free(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            for name in ("checkpoints", "models"):
+                (partial / name).mkdir(parents=True)
+            (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+            storage = _storage(partial)
+            study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
+            with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(["top1"])
+            study.set_user_attr("xpand", VERSION)
+            study.set_user_attr("config", config.deciding())
+            study.set_user_attr("data", asdict(data))
+            storage.engine.dispose()
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """An existing run.
+
+        Raises:
+            UserError: the folder is no run.
+        """
+        if not (folder / "study.db").is_file() or not (folder / "config.yaml").is_file():
+            raise UserError(
+                f"{folder} must be a run folder with config.yaml and study.db, but it is not: "
+                "name one that `xpand search` made."
+            )
+        return cls(folder)
+
+    @cached_property
+    def config(self) -> Config:
+        return load_config(self.folder / "config.yaml")
+
+    @cached_property
+    def study(self) -> optuna.Study:
+        return optuna.load_study(study_name=None, storage=_storage(self.folder))
+
+    @cached_property
+    def data(self) -> DataCard:
+        values = self.study.user_attrs["data"]
+        return DataCard(**{**values, "classes": tuple(values["classes"])})
+
+    def check_config(self) -> None:
+        """Raises UserError where config.yaml no longer says what the run was started with."""
+        changes = list(_differences(self.study.user_attrs["config"], self.config.deciding()))
+        if changes:
+            raise UserError(
+                f"{self.folder / 'config.yaml'} must be as the run was started, but it differs: "
+                f"{'; '.join(changes)}. Change it back, or start another run with `xpand search --config`."
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run as its only driver. The lock of a process that died is free.
+
+        Raises:
+            UserError: another process drives it; says which.
+        """
+        lock, holder = FileLock(self.folder / ".lock", timeout=0), self.folder / "driver.json"
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"{self.folder} must have one driver, but {_describe(holder)} has it: wait for it, or end it."
+            ) from None
+        try:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+            write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now})
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def job_folder(self, job: Job) -> Path:
+        return self.folder / "checkpoints" / job.key
+
+    def record(
+        self, job: Job, candidate: Candidate, round_number: int, params: dict[str, Any], result: Result
+    ) -> None:
+        """Add a finished job to the study, in one transaction."""
+        numbers = {name: float(value) for name, value in params.items() if isinstance(value, int | float)}
+        distributions: dict[str, BaseDistribution] = dict.fromkeys(numbers, _FACTOR)
+        failed = isinstance(result, Failure)
+        trial = optuna.trial.create_trial(
+            state=TrialState.FAIL if failed else TrialState.COMPLETE,
+            value=None if isinstance(result, Failure) else result.top1,
+            params=numbers,
+            distributions=distributions,
+            user_attrs={
+                "job": job.key,
+                "candidate": candidate.name,
+                "axis": candidate.axis,
+                "round": round_number,
+                "seed": job.seed,
+                "planned_macs": candidate.macs,
+                "architecture": job.architecture,
+                "sampling": job.sampling,
+                **asdict(result),
+            },
+        )
+        if isinstance(result, Measurement):
+            trial.datetime_complete = datetime.datetime.now()
+            trial.datetime_start = trial.datetime_complete - datetime.timedelta(seconds=result.seconds)
+        self.study.add_trial(trial)
+
+    def results(self) -> dict[str, Result]:
+        """All that has been measured, by the job's key."""
+        trials = self.study.get_trials(deepcopy=False)
+        return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in trials}
+
+    def models(self) -> dict[str, Path]:
+        """The model files by name."""
+        return {path.stem: path for path in sorted((self.folder / "models").glob("*.yaml"))}
+
+
+def check_free(folder: Path) -> None:
+    """Raises UserError where a new run cannot be put at `folder`."""
+    if (folder / "study.db").exists():
+        raise UserError(
+            f"{folder} must be free for a new run, but it holds one: go on with it by "
+            f"`xpand resume {folder}`, or choose another --out."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} must be free for a new run, but it is not empty: choose another --out.")
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """NAME, or NAME-2, NAME-3, … where it is taken."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+def _storage(folder: Path) -> optuna.storages.RDBStorage:
+    path = (folder / "study.db").absolute()
+    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+
+
+def _result(attrs: Mapping[str, Any]) -> Result:
+    kind = Failure if "reason" in attrs else Measurement
+    return kind(**{field.name: attrs[field.name] for field in fields(kind)})
+
+
+def _describe(holder: Path) -> str:
+    try:
+        values = json.loads(holder.read_text(encoding="utf-8"))
+        return f"process {values['process']} on {values['host']}, since {values['since']},"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def _differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Each leaf that differs, as `search.targets: [1] → [2]`."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            yield from _differences(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    elif was != now:
+        yield f"{path}: {was!r} → {now!r}"

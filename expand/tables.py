@@ -1,0 +1,71 @@
+"""A run's tables in the formats that others read."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+
+from expand.errors import UserError
+from expand.runs import RunRecord, read_run
+from expand.show import rounds_table, trajectory_table, trials_table
+
+What = Literal["trajectory", "rounds", "trials"]
+Form = Literal["text", "csv", "markdown", "json", "parquet"]
+
+
+def write_table(folder: Path, what: What, form: Form, file: Path | None, console: Console) -> None:
+    """Print a table of a run, or put it into a file.
+
+    Raises:
+        UserError: the folder is no run, parquet without a file, or a file that cannot be written.
+    """
+    record = read_run(folder)
+    if form == "parquet" and file is None:
+        raise UserError("parquet needs a file to go to, got none: add --out FILE.")
+    try:
+        if form == "parquet":
+            _frame(record, what).to_parquet(file, index=False)
+        elif file is None:
+            _print(record, what, form, console)
+        else:
+            with file.open("w", encoding="utf-8") as stream:
+                _print(record, what, form, Console(file=stream, width=200))
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+def _print(record: RunRecord, what: What, form: Form, console: Console) -> None:
+    if form == "text":
+        show = {"trajectory": trajectory_table, "rounds": rounds_table, "trials": trials_table}
+        console.print(show[what](getattr(record, what)))
+    elif form == "csv":
+        console.file.write(_frame(record, what).to_csv(index=False))
+    elif form == "json":
+        console.file.write(json.dumps(getattr(record, what), indent=1) + "\n")
+    else:
+        console.file.write(_markdown(_frame(record, what)))
+
+
+def _frame(record: RunRecord, what: What) -> Any:
+    from pandas import DataFrame
+
+    return DataFrame(list(getattr(record, what)))
+
+
+def _markdown(frame: Any) -> str:
+    """A table as GitHub reads it: four digits, whole numbers whole, nothing for what is not there."""
+    lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
+    lines += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else f"{value:.4g}"
+    return str(value).replace("|", "\\|")

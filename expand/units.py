@@ -1,0 +1,59 @@
+"""Multiply-adds and durations as people write them."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_MACS = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)", re.IGNORECASE)
+
+
+def parse_macs(value: object) -> int:
+    """Multiply-adds from `80M`, `1.5G` or a whole number.
+
+    Raises:
+        ValueError: it is none of these, or not above 0.
+    """
+    number = value
+    if isinstance(value, str) and (match := _MACS.fullmatch(value.strip().replace("_", ""))):
+        number = round(float(match[1]) * _UNITS[match[2].upper()])
+    if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
+        raise ValueError(f"multiply-adds must be a number above 0 such as 80M or 1.5G, got {value!r}")
+    return number
+
+
+def short_macs(macs: int) -> str:
+    """The shortest exact form, for names: 80M, 1.25G; all digits where two decimals don't do: 20662304."""
+    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if macs >= size:
+            value = f"{macs / size:.2f}".rstrip("0").rstrip(".")
+            if parse_macs(value + unit) == macs:
+                return value + unit
+    return str(macs)
+
+
+def show_macs(macs: float) -> str:
+    """Four digits for tables: 20.66 M, 1.963 G."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if macs >= size:
+            return f"{macs / size:.4g} {unit}"
+    return f"{macs:.4g}"
+
+
+def show_seconds(seconds: float) -> str:
+    """A duration to two parts: 42 s, 3 min 10 s, 2 h 5 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def show_bytes(size: float) -> str:
+    """Bytes in decimal units: 4.2 GB."""
+    for unit in ("B", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

@@ -1,0 +1,166 @@
+"""What a running search shows: the round, each candidate's state, the time left.
+
+On a terminal a table that stays in place; elsewhere a line for each thing that ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from expand.data.cache import Progress as CacheProgress
+from expand.forecast import Clock
+from expand.jobs import Failure, Job, Measurement, Result, read_progress
+from expand.search import Failed
+from expand.setup import RoundJobs, Setup, outcome
+from expand.study import Run
+from expand.units import show_macs, show_seconds
+
+
+class SearchView:
+    """A View (driver.py) on a console; use it as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started = time.monotonic()
+        self._run: Run | None = None
+        self._setup: Setup | None = None
+        self._clock: Clock | None = None
+        self._round: RoundJobs | None = None
+        self._results: dict[str, Result] = {}
+        self._caching: CacheProgress | None = None
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def caching(self, progress: CacheProgress) -> None:
+        if progress.note:
+            self._console.print(progress.note, style="dim", highlight=False)
+        self._caching = progress
+
+    def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
+        self._run, self._setup, self._clock, self._caching = run, setup, clock, None
+
+    def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
+        if self._round is not None:
+            self._print_round()
+        self._round, self._results = jobs, dict(results)
+
+    def finished(self, job: Job, result: Result) -> None:
+        self._results[job.key] = result
+        if self._console.is_terminal or self._round is None:
+            return
+        candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+        name = next(candidate.name for candidate, jobs in candidates if job in jobs)
+        self._console.print(
+            f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
+            f"about {show_seconds(self._left())} left",
+            highlight=False,
+        )
+
+    def _print_round(self) -> None:
+        """A line for a round that is over, which stays on the screen."""
+        assert self._round is not None
+        scores = []
+        for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
+            got = outcome([self._results[job.key] for job in jobs])
+            scores.append(f"{candidate.name} {'failed' if isinstance(got, Failed) else f'{got.top1:.1%}'}")
+        self._console.print(f"[dim]round {self._round.round.number}:[/] {', '.join(scores)}", highlight=False)
+
+    def _render(self) -> RenderableType:
+        if self._caching is not None:
+            row = Table.grid(padding=(0, 1))
+            bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
+            row.add_row(self._caching.what, bar, f"{self._caching.done:,} of {self._caching.total:,}")
+            return row
+        if self._round is None or self._setup is None:
+            return Text("preparing")
+        return Group(self._headline(), self._table())
+
+    def _headline(self) -> Text:
+        assert self._round is not None
+        round_, base = self._round.round, self._round.round.base
+        origin = f" from {base.name} ({show_macs(base.candidate.macs)} MACs, {base.top1:.1%})" if base else ""
+        spent = show_seconds(time.monotonic() - self._started)
+        left = show_seconds(self._left())
+        return Text(f"Round {round_.number}: {round_.kind}{origin} · {spent} so far, about {left} left")
+
+    def _table(self) -> Table:
+        assert self._round is not None
+        assert self._setup is not None
+        table = Table(box=None, padding=(0, 1), header_style="dim")
+        for heading, right in (("axis", 0), ("MACs", 1), ("clip", 0), ("top-1", 1), ("state", 0)):
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
+            sampling = self._setup.space.sampling(candidate.point)
+            state, score = self._state(jobs)
+            table.add_row(candidate.name, show_macs(candidate.macs), str(sampling), score, state)
+        for name in self._round.round.saturated:
+            table.add_row(name, "", "", "", Text("saturated", style="dim"))
+        return table
+
+    def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
+        """A candidate's state over its seeds, and its top-1 so far."""
+        results = [self._results[job.key] for job in jobs if job.key in self._results]
+        if any(isinstance(result, Failure) for result in results):
+            return Text("failed", style="red"), ""
+        got = [result.top1 for result in results if isinstance(result, Measurement)]
+        score = f"{sum(got) / len(got):.1%}" if got else ""
+        if len(got) == len(jobs):
+            return Text("done", style="green"), score
+        share = (len(got) + sum(self._share(job) for job in jobs if job.key not in self._results)) / len(jobs)
+        if share == 0:
+            return Text("waiting", style="dim"), score
+        epochs = self._epochs()
+        row = Table.grid(padding=(0, 1))
+        seed = f" of seed {len(got) + 1}/{len(jobs)}" if len(jobs) > 1 else ""
+        current = (share * len(jobs) - len(got)) * epochs
+        row.add_row(
+            ProgressBar(total=1.0, completed=share, width=16),
+            f"epoch {min(current, epochs):.1f}/{epochs:.3g}{seed}",
+        )
+        return row, score
+
+    def _epochs(self) -> float:
+        assert self._setup is not None
+        recipe = self._setup.config.training
+        return recipe.epochs if recipe.epochs is not None else (recipe.clips or 0) / self._setup.data.train
+
+    def _share(self, job: Job) -> float:
+        """How much of a training is done, as its worker last said."""
+        assert self._run is not None
+        progress = read_progress(self._run.job_folder(job))
+        return progress.clips / progress.total if progress is not None else 0.0
+
+    def _left(self) -> float:
+        """Seconds left of the whole search."""
+        if self._round is None or self._clock is None:
+            return 0.0
+        running = [
+            (1 - self._share(job)) * self._clock.seconds(candidate.macs)
+            for candidate, job in self._round.missing(self._results)
+        ]
+        return self._clock.left(running, self._round.round.number)
+
+
+def _brief(result: Result) -> str:
+    if isinstance(result, Measurement):
+        return f"top-1 {result.top1:.1%} in {show_seconds(result.seconds)}"
+    return f"failed, {result.reason}"

@@ -1,0 +1,63 @@
+"""Caches of test videos, and what happens while they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from expand.data.base import Frames
+from expand.data.cache import (
+    Cached,
+    CachedSplit,
+    CacheNeeds,
+    Progress,
+    open_cache,
+    silent,
+)
+from expand.data.sources import open_source
+from tests.expand.data.slow_build import NEEDS, configured
+
+
+def opened(
+    folder: Path,
+    cache_folder: Path,
+    *,
+    needs: CacheNeeds = NEEDS,
+    processes: int = 1,
+    on_progress: Callable[[Progress], None] = silent,
+    **settings: Any,
+) -> Cached:
+    config = configured(folder, cache_folder).model_copy(update=settings)
+    return open_cache(open_source(config), needs, config, processes=processes, on_progress=on_progress)
+
+
+def everything(split: CachedSplit) -> list[Frames]:
+    return [split.take(video, np.arange(0, split.seconds(video), 0.1)) for video in range(len(split))]
+
+
+def same(one: Cached, other: Cached) -> bool:
+    return all(
+        left.keys == right.keys
+        and np.array_equal(left.labels, right.labels)
+        and all(map(np.array_equal, everything(left), everything(right)))
+        for left, right in ((one.train, other.train), (one.val, other.val))
+    )
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.seen: list[Progress] = []
+
+    def __call__(self, progress: Progress) -> None:
+        self.seen.append(progress)
+
+    @property
+    def notes(self) -> list[str]:
+        return [progress.note for progress in self.seen if progress.note]
+
+    @property
+    def decoded(self) -> bool:
+        return any(progress.what == "decoding videos" for progress in self.seen)

@@ -1,0 +1,35 @@
+"""Builds a cache slowly, a shard a video, so that a test can break it off: FOLDER CACHE PROCESSES."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+from expand.config import CacheConfig, DataConfig
+from expand.data import cache
+from expand.data.base import Frames, Item, VideoInfo
+from expand.data.cache import CacheNeeds, open_cache
+from expand.data.sources import FileSource, open_source
+
+NEEDS = CacheNeeds(short_side=24, fps=10)
+
+
+class SlowSource(FileSource):
+    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]:
+        time.sleep(0.15)
+        return FileSource.read(self, item, fps=fps, short_side=short_side)
+
+
+def configured(folder: Path, cache_folder: Path) -> DataConfig:
+    return DataConfig(path=folder, flip=False, cache=CacheConfig(folder=cache_folder))
+
+
+if __name__ == "__main__":
+    config = configured(Path(sys.argv[1]), Path(sys.argv[2]))
+    cache._SHARD_BYTES = (1, 1)
+    source = open_source(config)
+    assert isinstance(source, FileSource)
+    slow = SlowSource(**{field.name: getattr(source, field.name) for field in fields(source)})
+    open_cache(slow, NEEDS, config, processes=int(sys.argv[3]))

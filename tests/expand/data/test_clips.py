@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expand.config import DataConfig
+from expand.data.clips import MEAN, STD, Augment, batch_sizes, clip_order, train_batches, val_batches
+from search_spaces.base import ClipSampling
+from tests.expand.data.splits import ArraySplit
+
+PLAIN = Augment(swaps=None)
+SMALL = ClipSampling(frames=3, stride=6, size=8)
+
+
+def pixels(clips: torch.Tensor) -> torch.Tensor:
+    """0 … 255 as they were before normalisation."""
+    return (clips * STD + MEAN) * 255
+
+
+def gradient_split(count: int = 6, classes: int = 3, height: int = 24, width: int = 32) -> ArraySplit:
+    """Red tells the column, green the row, blue the video."""
+    videos = []
+    for video in range(count):
+        frame = np.zeros((height, width, 3), np.uint8)
+        frame[..., 0] = np.arange(width) * 6
+        frame[..., 1] = np.arange(height)[:, None] * 6
+        frame[..., 2] = video
+        videos.append(np.repeat(frame[None], 200, axis=0))
+    return ArraySplit(videos=tuple(videos), labels=np.arange(count, dtype=np.int64) % classes)
+
+
+def test_batches_have_their_shapes_and_are_contiguous() -> None:
+    batches = list(train_batches(gradient_split(), SMALL, augment=PLAIN, batch_size=4, clips=10, seed=0))
+    assert [tuple(clips.shape) for clips, _ in batches] == [(4, 3, 3, 8, 8), (4, 3, 3, 8, 8), (2, 3, 3, 8, 8)]
+    for clips, labels in batches:
+        assert clips.dtype == torch.float32
+        assert labels.dtype == torch.int64
+        assert clips.is_contiguous()
+
+
+@given(clips=st.integers(1, 500), batch_size=st.integers(2, 40))
+def test_no_batch_has_one_clip(clips: int, batch_size: int) -> None:
+    sizes = batch_sizes(clips, batch_size)
+    assert sum(sizes) == clips
+    assert 1 not in sizes or clips == 1
+    assert max(sizes) <= batch_size + 1
+
+
+def test_one_clip_over_joins_the_batch_before() -> None:
+    assert batch_sizes(33, 16) == [16, 17]
+    assert batch_sizes(34, 16) == [16, 16, 2]
+
+
+def test_normalisation() -> None:
+    frames = np.zeros((200, 8, 8, 3), np.uint8)
+    frames[..., 1], frames[..., 2] = 255, 128
+    split = ArraySplit(videos=(frames,), labels=np.zeros(1, np.int64))
+    ((clips, _, _),) = val_batches(split, SMALL)
+    assert clips[0, :, 0, 0, 0].tolist() == pytest.approx(
+        [(value / 255 - 0.45) / 0.225 for value in (0, 255, 128)], abs=1e-5
+    )
+
+
+def test_equal_seeds_give_equal_batches_and_others_do_not() -> None:
+    augment = Augment(swaps=(0, 1, 2), jitter=(1.0, 1.5))
+
+    def run(seed: int) -> list[torch.Tensor]:
+        return [
+            clips
+            for clips, _ in train_batches(
+                gradient_split(), SMALL, augment=augment, batch_size=4, clips=16, seed=seed
+            )
+        ]
+
+    assert all(torch.equal(one, other) for one, other in zip(run(3), run(3), strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(run(3), run(4), strict=True))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_going_on_gives_the_clips_of_an_unbroken_run(balanced: bool) -> None:
+    augment = Augment(swaps=(0, 1, 2), jitter=(1.0, 1.5))
+    settings = {"augment": augment, "clips": 20, "seed": 1, "balanced": balanced}
+
+    def read(first: int, batch_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        batches = list(
+            train_batches(gradient_split(), SMALL, first=first, batch_size=batch_size, **settings)  # type: ignore[arg-type]
+        )
+        return torch.cat([clips for clips, _ in batches]), torch.cat([labels for _, labels in batches])
+
+    whole, rest = read(0, 4), read(8, 6)
+    assert torch.equal(whole[0][8:], rest[0])
+    assert torch.equal(whole[1][8:], rest[1])
+
+
+def test_every_video_comes_once_an_epoch() -> None:
+    labels = np.arange(7, dtype=np.int64) % 2
+    order = list(islice(clip_order(labels, seed=0, balanced=False), 21))
+    epochs = [order[i : i + 7] for i in range(0, 21, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+@given(counts=st.lists(st.integers(1, 9), min_size=2, max_size=5), seed=st.integers(0, 9))
+def test_balanced_order_draws_classes_equally_and_videos_without_replacement(
+    counts: list[int], seed: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    rounds = 20
+    order = list(islice(clip_order(labels, seed=seed, balanced=True), rounds * len(counts)))
+    for start in range(0, len(order), len(counts)):
+        drawn = labels[order[start : start + len(counts)]]
+        assert sorted(drawn.tolist()) == list(range(len(counts)))
+    times = Counter(order)
+    for label, count in enumerate(counts):
+        drawn_times = [times[video] for video in np.flatnonzero(labels == label).tolist()]
+        assert sum(drawn_times) == rounds
+        assert max(drawn_times) - min(drawn_times) <= 1, count
+
+
+def test_flips_mirror_half_of_the_clips_and_swap_their_labels() -> None:
+    augment = Augment.from_config(DataConfig(flip_labels={"left": "right"}), ("left", "right", "up"))
+    flips = 0
+    for clips, labels in train_batches(
+        gradient_split(), SMALL, augment=augment, batch_size=10, clips=400, seed=0
+    ):
+        for clip, label in zip(pixels(clips), labels.tolist(), strict=True):
+            flipped = bool(clip[0, 0, 0, 0] > clip[0, 0, 0, -1])  # red tells the column
+            own = round(clip[2].mean().item()) % 3  # blue tells the video
+            assert label == ([1, 0, 2][own] if flipped else own)
+            flips += flipped
+    assert 160 < flips < 240
+
+
+def test_flips_can_be_off() -> None:
+    augment = Augment.from_config(DataConfig(flip=False), ("a", "b", "c"))
+    for clips, _ in train_batches(gradient_split(), SMALL, augment=augment, batch_size=10, clips=50, seed=0):
+        assert (clips[:, 0, 0, 0, 0] < clips[:, 0, 0, 0, -1]).all()
+
+
+def test_jitter_scales_the_short_side_and_crops_everywhere() -> None:
+    augment = Augment(swaps=None, jitter=(1.0, 2.0))
+    batches = train_batches(gradient_split(), SMALL, augment=augment, batch_size=10, clips=400, seed=0)
+    shown = pixels(torch.cat([clips for clips, _ in batches]))[:, :2, 0] / 6  # columns, rows
+    across = (shown[:, 0, 0, -1] - shown[:, 0, 0, 0]) / 7 * 8  # how many of the 24 rows the crop shows
+    down = (shown[:, 1, -1, 0] - shown[:, 1, 0, 0]) / 7 * 8
+    assert torch.allclose(across, down, atol=1.5)  # the aspect ratio is kept
+    assert 11 < down.min() < 14
+    assert 22 < down.max() < 25
+    assert shown[:, 0].min() < 2
+    assert shown[:, 0].max() > 30
+    assert shown[:, 1].min() < 2
+    assert shown[:, 1].max() > 22
+
+
+def test_networks_of_other_sizes_see_the_same_places() -> None:
+    augment = Augment(swaps=(0, 1, 2), jitter=(1.0, 1.5))
+
+    def means(size: int) -> torch.Tensor:
+        sampling = ClipSampling(frames=3, stride=6, size=size)
+        batches = train_batches(gradient_split(), sampling, augment=augment, batch_size=8, clips=16, seed=0)
+        return torch.cat([pixels(clips).mean(dim=(2, 3, 4)) for clips, _ in batches])
+
+    assert torch.allclose(means(8), means(16), atol=1.0)
+
+
+def test_validation_shows_the_centre_of_every_video() -> None:
+    split = gradient_split(count=5)
+    batches = list(val_batches(split, SMALL, val_clips=2, batch_size=4))
+    assert torch.cat([videos for _, videos, _ in batches]).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert torch.cat([labels for _, _, labels in batches]).tolist() == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1]
+    shown = pixels(torch.cat([clips for clips, _, _ in batches]))[:, :2, 0] / 6
+    assert torch.allclose(shown[:, 0].mean(dim=(1, 2)), torch.tensor(15.5), atol=0.3)
+    assert torch.allclose(shown[:, 1].mean(dim=(1, 2)), torch.tensor(11.5), atol=0.3)
+    assert torch.allclose(shown[:, 0, 0, 0], torch.tensor(5.0), atol=1.0)  # 4 columns are cut on each side
+
+
+def test_validation_clips_are_spread_in_time() -> None:
+    split = ArraySplit.of_seconds([2.0])
+    ((clips, _, _),) = val_batches(split, SMALL, val_clips=4, batch_size=8)
+    shown = pixels(clips)[:, 0, :, 0, 0]
+    starts = (2 - 0.4) * (np.arange(4) + 0.5) / 4
+    assert shown.numpy() == pytest.approx(100 * (starts[:, None] + np.arange(3) * 0.2), abs=1.01)
+
+
+def test_a_video_shorter_than_a_clip_goes_round() -> None:
+    split = ArraySplit.of_seconds([0.5])
+    sampling = ClipSampling(frames=6, stride=6, size=8)  # every 0.2 s
+    ((clips, _, _),) = val_batches(split, sampling)
+    assert pixels(clips)[0, 0, :, 0, 0].tolist() == pytest.approx([0, 20, 40, 10, 30, 0], abs=0.01)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from expand.config import DataConfig
+from expand.data.cache import CacheNeeds, Progress
+from expand.data.doctor import (
+    CacheSize,
+    ClassCount,
+    Count,
+    Largest,
+    Leak,
+    Report,
+    TooShort,
+    examine,
+    render,
+)
+from expand.data.shards import Bad
+from search_spaces.base import ClipSampling
+from tests.expand.data.videos import at_rate, turn, write_clip, write_sound, write_video
+
+XS = ClipSampling(frames=4, stride=12, size=64)  # 1.2 s
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Given splits with all that can be wrong."""
+    root = tmp_path_factory.mktemp("data") / "troubled"
+    write_clip(root / "train/turn-left/long.mp4", seconds=2.0, fps=30)
+    write_clip(root / "train/turn-left/short.mp4", seconds=1.0, fps=15)
+    turn(write_clip(root / "train/turn-right/turned.mp4", seconds=2.0, fps=30, size=(96, 48)), 90)
+    write_video(root / "train/turn-right/uneven.mp4", [0, 0.1, 0.2, 0.9, 1.0, 1.1], last=0.5)
+    write_video(root / "val/turn-left/other.mp4", at_rate(30, 45))
+    (root / "val/turn-right").mkdir()
+    shutil.copy(root / "train/turn-left/long.mp4", root / "val/turn-right/copied.mp4")
+    (root / "train/turn-left/bad.mp4").touch()
+    write_sound(root / "val/turn-right/sound.mp4")
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(troubled: Path) -> Report:
+    return examine(DataConfig(path=troubled), CacheNeeds(short_side=24, fps=10), clips=[XS])
+
+
+def text(report: Report) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(render(report))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_what_is_counted(report: Report) -> None:
+    assert report.name == "troubled"
+    assert report.listed == {"train": 5, "val": 3}
+    assert report.usable == {"train": 4, "val": 2}
+    assert report.classes == (
+        ClassCount(name="turn-left", train=3, val=1),
+        ClassCount(name="turn-right", train=2, val=2),
+    )
+    assert report.largest == {
+        "train": Largest(name="turn-left", share=0.5),
+        "val": Largest(name="turn-left", share=0.5),
+    }
+
+
+def test_what_the_videos_are(report: Report) -> None:
+    assert report.seconds is not None
+    assert (report.seconds.low, report.seconds.high) == pytest.approx((1.0, 2.0), abs=1e-3)
+    assert report.seconds.median == pytest.approx((1.6 + 2.0) / 2, abs=1e-3)
+    assert report.seconds.total == pytest.approx(2 + 1 + 2 + 1.6 + 1.5 + 2, abs=1e-2)
+    assert report.sizes == (Count(what="64×48", videos=5), Count(what="48×96", videos=1))
+    assert report.frame_rates[0] == Count(what="30 fps", videos=4)
+    assert (report.variable_rate, report.rotated) == (1, 1)
+
+
+def test_what_is_wrong(report: Report) -> None:
+    assert report.bad == (
+        Bad("train/turn-left/bad.mp4", "train", "empty"),
+        Bad("val/turn-right/sound.mp4", "val", "no video stream"),
+    )
+    assert report.leaks == (
+        Leak(train="train/turn-left/long.mp4", val="val/turn-right/copied.mp4", how="same bytes"),
+    )
+    assert report.too_short == (TooShort(clip="4×12, 64²", seconds=XS.span_seconds, videos=1),)
+
+
+def test_what_the_cache_takes(report: Report) -> None:
+    raw = (20 + 10 + 16 + 15 + 20) * 24 * 32 * 3 + 20 * 24 * 48 * 3
+    assert report.cache == CacheSize(
+        short_side=24, fps=10, raw_bytes=raw, jpeg_bytes=round(raw / 4), storage="raw"
+    )
+
+
+def test_advice(report: Report) -> None:
+    assert report.advice == (
+        "2 of 8 videos are bad, more than data.max_bad_share allows (5.0%): replace them or take them out.",
+        "1 validation video is in training too, so accuracy will look too high: take it out of one.",
+        "'turn-left' may become another class when flipped, and data.flip is on: set data.flip: false, or "
+        "pair the classes that swap in data.flip_labels.",
+    )
+
+
+def test_few_bad_videos_are_left_out(troubled: Path) -> None:
+    config = DataConfig(path=troubled, max_bad_share=0.5, flip_labels={"turn-left": "turn-right"})
+    assert examine(config).advice == (
+        "2 of 8 videos are bad and will be left out: replace them.",
+        "1 validation video is in training too, so accuracy will look too high: take it out of one.",
+    )
+
+
+def test_the_same_file_in_both_lists(tmp_path: Path) -> None:
+    for name in "ab":
+        write_clip(tmp_path / f"{name}.mp4", seconds=1.0 if name == "a" else 2.0)
+    (tmp_path / "train.txt").write_text("a.mp4 x\nb.mp4 y\ngone.mp4 y\n")
+    (tmp_path / "val.txt").write_text("a.mp4 x\nlost.mp4 y\n")
+    assert examine(DataConfig(path=tmp_path)).leaks == (Leak(train="a.mp4", val="a.mp4", how="same file"),)
+
+
+def test_processes_find_the_same(troubled: Path, report: Report) -> None:
+    seen: list[Progress] = []
+    found = examine(
+        DataConfig(path=troubled),
+        CacheNeeds(short_side=24, fps=10),
+        processes=2,
+        clips=[XS],
+        on_progress=seen.append,
+    )
+    assert found == report
+    assert [(progress.done, progress.total) for progress in seen if progress.what == "decoding videos"] == [
+        (0, 8),
+        (8, 8),
+    ]
+
+
+def test_the_report_is_json(report: Report) -> None:
+    values = json.loads(json.dumps(report.to_json()))
+    assert values["bad"][0] == {"key": "train/turn-left/bad.mp4", "split": "train", "reason": "empty"}
+    assert values["listed"] == {"train": 5, "val": 3}
+    assert values["cache"]["storage"] == "raw"
+
+
+def test_the_report_reads_at_80_columns(report: Report) -> None:
+    shown = text(report)
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    for line in (
+        "troubled: 2 classes",
+        "│ turn-left  │     3 │   1 │",
+        "usable                 6 of 8 videos",
+        "guessing, val          50.0% (always turn-left)",
+        "size                   64×48 (5), 48×96 (1)",
+        "shorter than 4×12, 64²  1 (clip of 1.20 s; looped)",
+        "2 bad videos",
+        "train/turn-left/long.mp4 = val/turn-right/copied.mp4 (same bytes)",
+    ):
+        assert " ".join(line.split()) in " ".join(shown.split()), line
+
+
+def test_a_report_without_complaints(motions: Path) -> None:
+    report = examine(DataConfig(path=motions, flip=False))
+    assert report.cache is None
+    assert text(report).rstrip().endswith("Nothing wrong was found.")
+
+
+def test_many_classes_and_bad_videos_are_summed_up(tmp_path: Path) -> None:
+    lines = "".join(f"{i}.mp4 class-{i % 40:02}\n" for i in range(100))
+    (tmp_path / "train.txt").write_text(lines)
+    (tmp_path / "val.txt").write_text("")
+    shown = text(examine(DataConfig(path=tmp_path)))
+    assert "… 20 classes between …" in shown
+    assert "… 90 more" in shown
+    assert "90 missing" in shown
+    assert len(shown.splitlines()) < 70

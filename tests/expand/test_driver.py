@@ -1,0 +1,157 @@
+"""Whole searches, small ones: real clips, real training, real processes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import expand
+from expand.driver import Machine, check_same_data, drive
+from expand.errors import RunFailed, UserError
+from expand.runs import read_run
+from expand.study import Run
+from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
+
+
+def checksums(run: Run) -> dict[str, str]:
+    models = run.folder / "models"
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(models.iterdir())}
+
+
+def test_a_search_ends_with_a_model_for_each_state_and_target(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache, search={"targets": [1_500, 4_000]})
+    run, trajectory = run_search(tmp_path / "run", config)
+    names = [state.name for state in trajectory.states] + ["target-1.5K", "target-4K"]
+    assert sorted(run.models()) == sorted(names)
+    for name, path in run.models().items():
+        model = expand.load_model(path, weights=True)
+        assert sum(p.numel() for p in model.parameters()) > 0, name
+    assert all(found.candidate.macs <= found.target for found in trajectory.targets)
+    assert not list((run.folder / "checkpoints").glob("*/weights.safetensors"))
+
+
+@pytest.mark.slow
+def test_the_decisions_do_not_depend_on_the_number_of_workers(tmp_path: Path, cache: Path) -> None:
+    alone, path = run_search(tmp_path / "one", toy_config(cache))
+    several, same_path = run_search(tmp_path / "three", toy_config(cache, run={"workers": 3}))
+    assert path == same_path
+    assert checksums(alone) == checksums(several)
+
+
+def test_nothing_finished_is_trained_again(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache)
+    ready = prepared(config)
+    whole, _ = run_search(tmp_path / "whole", config)
+
+    class Stop(BaseException):
+        pass
+
+    class Stopping(Quiet):
+        def finished(self, job, result) -> None:  # type: ignore[no-untyped-def]
+            super().finished(job, result)
+            if len(self.trained) == 3:
+                raise Stop
+
+    run, first, second = Run.create(tmp_path / "run", config, ready.setup.data), Stopping(), Quiet()
+    with pytest.raises(Stop):
+        drive(run, ready, SPEED, first)
+    drive(run, ready, SPEED, second)
+    assert len(first.trained) == 3
+    assert not set(first.trained) & set(second.trained)
+    assert checksums(run) == checksums(whole)
+    third = Quiet()
+    drive(run, ready, SPEED, third)
+    assert third.trained == []
+
+
+def test_a_result_that_a_killed_driver_did_not_record_is_taken_over(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache)
+    whole, _ = run_search(tmp_path / "whole", config)
+    ready = prepared(config)
+    run = Run.create(tmp_path / "run", config, ready.setup.data)
+    for folder in (whole.folder / "checkpoints").iterdir():
+        target = run.folder / "checkpoints" / folder.name
+        target.mkdir()
+        (target / "result.json").write_bytes((folder / "result.json").read_bytes())
+    drive(run, replace(ready, machine=replace(ready.machine, device="nowhere")), SPEED, Quiet())
+    assert len(run.results()) == len(whole.results())
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("nan", "the training loss is nan at step 0, 0 clips in"),
+        ("raise", "RuntimeError: this network is broken"),
+    ],
+)
+def test_a_candidate_that_fails_is_recorded_and_the_search_goes_on(
+    tmp_path: Path, cache: Path, fault: str, reason: str
+) -> None:
+    config = toy_config(
+        cache,
+        space={"settings": {"fault": fault, "fault_above": 4}},
+        search={"targets": [1_000]},
+    )
+    run, trajectory = run_search(tmp_path / "run", config)
+    assert [state.candidate.axis for state in trajectory.states] == [None, "frames"]
+    rows = {row["candidate"]: row for row in read_run(run.folder).rounds}
+    assert rows["width"]["state"] == "failed"
+    assert rows["width"]["reason"] == reason
+    assert rows["width"]["top1"] is None
+
+
+def test_all_candidates_failing_ends_the_run_with_the_reasons(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache, space={"settings": {"fault": "raise", "fault_above": 0}})
+    with pytest.raises(RunFailed) as caught:
+        run_search(tmp_path / "run", config)
+    assert str(caught.value) == (
+        "every candidate of round 0 failed: start: RuntimeError: this network is broken."
+    )
+    record = read_run(tmp_path / "run")
+    assert record.problem == str(caught.value)
+    assert not record.finished
+
+
+def test_several_seeds_decide_by_their_mean(tmp_path: Path, cache: Path) -> None:
+    run, trajectory = run_search(tmp_path / "run", toy_config(cache, search={"seeds": 2, "targets": [900]}))
+    frames = expand.load_run(run.folder)
+    starts = frames.trials[frames.trials.candidate == "start"]
+    assert list(starts.seed) == [0, 1]
+    assert trajectory.states[0].top1 == pytest.approx(starts.top1.mean())
+    start = frames.rounds[frames.rounds.candidate == "start"].iloc[0]
+    assert start.top1_std == pytest.approx(starts.top1.std())
+
+
+def test_candidates_can_start_from_their_parents_weights(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache, training={"init": "parent"}, search={"targets": [1_000]})
+    run, _ = run_search(tmp_path / "run", config)
+    logs = [path.read_text() for path in (run.folder / "checkpoints").glob("*/log.txt")]
+    assert sum("tensors from" in log for log in logs) == len(logs) - 1
+
+
+def test_videos_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) -> None:
+    config = toy_config(cache)
+    ready = prepared(config)
+    run = Run.create(tmp_path / "run", config, ready.setup.data)
+    check_same_data(run, ready)
+    other = toy_config(cache, data={"format": "synthetic", "synthetic": {"train": 24, "val": 13, "size": 32}})
+    changed = prepared(other)
+    with pytest.raises(UserError) as caught:
+        check_same_data(run, changed)
+    was, now = ready.setup.data.checksum[:12], changed.setup.data.checksum[:12]
+    assert str(caught.value) == (
+        "the data must be as the run was started, synthetic with 24 + 12 videos of 12 classes and checksum "
+        f"{was}, but it is synthetic with 24 + 13 videos of 12 classes and checksum {now}: put the videos "
+        "back, or start another run."
+    )
+
+
+def test_cores_are_shared_out_between_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expand.driver.cores", lambda: 8)
+    options = {"workers": None, "threads": None}
+    assert Machine.of(toy_config(run=options)) == Machine(workers=6, threads=1, device="cpu")
+    assert Machine.of(toy_config(run=options | {"workers": 2})).threads == 4
+    assert Machine.of(toy_config(run=options | {"workers": 2, "threads": 1})).threads == 1

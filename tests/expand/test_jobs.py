@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from expand.jobs import (
+    Failure,
+    Place,
+    read_job,
+    read_progress,
+    read_result,
+    replacing,
+    write_atomic,
+    write_job,
+    write_result,
+)
+from expand.setup import Replay
+from tests.expand.runs import toy_setup
+from tests.expand.test_setup import measurement
+
+JOB = Replay(toy_setup()).rounds[0].jobs[0][0]
+PLACE = Place(cache="somewhere", device="cpu", threads=1, keep_weights=True)
+
+
+def test_a_job_travels_as_json(tmp_path: Path) -> None:
+    write_job(tmp_path / "job", JOB, PLACE)
+    job, place = read_job(tmp_path / "job")
+    assert (job, place) == (JOB, PLACE)
+    assert job.key == JOB.key
+    assert replace(job, seed=1).key != JOB.key
+
+
+def test_writing_a_job_again_forgets_how_far_it_was(tmp_path: Path) -> None:
+    write_job(tmp_path, JOB, PLACE)
+    (tmp_path / "progress.json").write_text('{"clips": 3, "total": 9, "loss": 1.0}')
+    assert read_progress(tmp_path) is not None
+    write_job(tmp_path, JOB, PLACE)
+    assert read_progress(tmp_path) is None
+
+
+@pytest.mark.parametrize("result", [measurement(0.5), Failure(reason="nan", traceback="lines")])
+def test_a_result_is_there_whole_or_not_at_all(tmp_path: Path, result: object) -> None:
+    assert read_result(tmp_path) is None
+    write_result(tmp_path, result)  # type: ignore[arg-type]
+    assert read_result(tmp_path) == result
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_what_fails_while_being_written_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+
+    def fail() -> None:
+        with replacing(path) as partial:
+            partial.write_text("ne")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from expand.errors import UserError
+from expand.jobs import Failure
+from expand.search import Candidate
+from expand.setup import Replay
+from expand.study import Run, check_free, free_folder
+from tests.expand.runs import CARD, toy_config, toy_setup
+from tests.expand.test_setup import measurement
+
+REPLAY = Replay(toy_setup())
+JOB = REPLAY.rounds[0].jobs[0][0]
+CANDIDATE = REPLAY.rounds[0].round.candidates[0]
+PARAMS = {"frames": 1, "width": 4, "size": 32}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(tmp_path / "run", toy_config(), CARD)
+
+
+def test_a_run_folder_holds_its_configuration_and_its_data(run: Run) -> None:
+    again = Run.open(run.folder)
+    assert again.config == toy_config()
+    assert again.data == CARD
+    assert again.results() == {}
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "checkpoints", "config.yaml", "models", "study.db",
+    ]  # fmt: skip
+
+
+def test_results_are_found_again_by_their_job(run: Run) -> None:
+    other = replace(JOB, seed=9)
+    failure = Failure(reason="the training loss is nan at step 3", traceback="Traceback …")
+    run.record(JOB, CANDIDATE, 0, PARAMS, measurement(0.25))
+    run.record(other, CANDIDATE, 0, PARAMS, failure)
+    assert Run.open(run.folder).results() == {JOB.key: measurement(0.25), other.key: failure}
+
+
+def test_the_study_is_one_that_optuna_reads(run: Run) -> None:
+    run.record(JOB, CANDIDATE, 0, PARAMS, measurement(0.25, seconds=3.0))
+    study = optuna.load_study(study_name="run", storage=f"sqlite:///{run.folder / 'study.db'}")
+    (trial,) = study.trials
+    assert study.best_trial.params == {"frames": 1.0, "width": 4.0, "size": 32.0}
+    assert trial.value == 0.25
+    assert trial.duration is not None
+    assert trial.duration.total_seconds() == pytest.approx(3.0)
+    assert trial.user_attrs["candidate"] == "start"
+
+
+def test_a_second_driver_is_told_who_holds_the_run(run: Run) -> None:
+    with run.locked():
+        script = (
+            "from pathlib import Path\nfrom expand.study import Run\n"
+            f"with Run.open(Path({str(run.folder)!r})).locked(): pass"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    folder, host = re.escape(str(run.folder)), re.escape(socket.gethostname())
+    pattern = (
+        rf"expand.errors.UserError: {folder} must have one driver, but process {os.getpid()} on {host}, "
+        r"since [-0-9T:+]+, has it: wait for it, or end it\."
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(pattern, last), last
+
+
+def test_the_lock_of_a_dead_driver_is_taken_over(run: Run) -> None:
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom expand.study import Run\n"
+        f"with Run.open(Path({str(run.folder)!r})).locked():\n    os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    assert (run.folder / "driver.json").exists()
+    with run.locked():
+        pass
+    assert not (run.folder / "driver.json").exists()
+
+
+def test_a_changed_configuration_is_refused_with_the_difference(run: Run) -> None:
+    run.check_config()
+    path = run.folder / "config.yaml"
+    changed = path.read_text().replace("learning_rate: ", "learning_rate: 7").replace("seeds: 1", "seeds: 2")
+    path.write_text(changed)
+    with pytest.raises(UserError) as caught:
+        Run.open(run.folder).check_config()
+    was = toy_config().training.learning_rate
+    assert str(caught.value) == (
+        f"{path} must be as the run was started, but it differs: search.seeds: 1 → 2; "
+        f"training.learning_rate: {was} → {float(f'7{was}')}. Change it back, or start another run with "
+        "`xpand search --config`."
+    )
+
+
+def test_where_and_how_fast_may_change(run: Run) -> None:
+    path = run.folder / "config.yaml"
+    path.write_text(path.read_text().replace("workers: 1", "workers: 2"))
+    Run.open(run.folder).check_config()
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        Run.open(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} must be a run folder with config.yaml and study.db, but it is not: "
+        "name one that `xpand search` made."
+    )
+
+
+def test_a_new_run_takes_no_folder_that_is_in_use(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        check_free(run.folder)
+    assert str(caught.value) == (
+        f"{run.folder} must be free for a new run, but it holds one: go on with it by "
+        f"`xpand resume {run.folder}`, or choose another --out."
+    )
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(UserError) as caught:
+        check_free(tmp_path / "full")
+    assert str(caught.value) == (
+        f"{tmp_path / 'full'} must be free for a new run, but it is not empty: choose another --out."
+    )
+    (tmp_path / "empty").mkdir()
+    check_free(tmp_path / "empty")
+
+
+def test_names_that_are_taken_get_a_number(tmp_path: Path) -> None:
+    assert free_folder(tmp_path, "a") == tmp_path / "a"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a-2").mkdir()
+    assert free_folder(tmp_path, "a") == tmp_path / "a-3"
+
+
+def test_a_candidate_without_an_axis_is_recorded_too(run: Run) -> None:
+    candidate = Candidate(name="start", axis=None, point=None, macs=1)
+    run.record(JOB, candidate, 0, {"kind": "text is no factor", "depth": 2}, measurement(0.5))
+    (trial,) = run.study.trials
+    assert trial.params == {"depth": 2.0}

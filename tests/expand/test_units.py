@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expand.units import parse_macs, short_macs, show_bytes, show_macs, show_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "macs"),
+    [("80M", 80_000_000), ("1.5G", 1_500_000_000), ("40_000", 40_000), ("12 m", 12_000_000), (7, 7)],
+)
+def test_multiply_adds_are_read_as_people_write_them(text: object, macs: int) -> None:
+    assert parse_macs(text) == macs
+
+
+@pytest.mark.parametrize("text", ["80X", "-1", "", "0", 0, 1.5, True, None, "1e6"])
+def test_what_is_no_number_of_multiply_adds_is_refused(text: object) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_macs(text)
+    assert str(caught.value) == f"multiply-adds must be a number above 0 such as 80M or 1.5G, got {text!r}"
+
+
+@given(st.integers(1, 10**14))
+def test_the_short_form_is_exact(macs: int) -> None:
+    assert parse_macs(short_macs(macs)) == macs
+
+
+@pytest.mark.parametrize(
+    ("macs", "short", "shown"),
+    [
+        (80_000_000, "80M", "80 M"),
+        (1_250_000_000, "1.25G", "1.25 G"),
+        (20_662_304, "20662304", "20.66 M"),
+        (999, "999", "999"),
+    ],
+)
+def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) -> None:
+    assert (short_macs(macs), show_macs(macs)) == (short, shown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-3, "0 s"), (42.4, "42 s"), (59.9, "1 min 0 s"), (190, "3 min 10 s"), (7_500, "2 h 5 min")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert show_seconds(seconds) == shown
+
+
+@pytest.mark.parametrize(("size", "shown"), [(12, "12 B"), (4_200, "4.2 KB"), (4.2e9, "4.2 GB")])
+def test_bytes(size: float, shown: str) -> None:
+    assert show_bytes(size) == shown

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from expand.config import TrainingConfig
+from expand.training.trainer import (
+    best_device,
+    budget_clips,
+    each_micro_batch,
+    make_optimizer,
+    place_network,
+    training_step,
+)
+from search_spaces.x3d import X3DSpace
+
+CLIPS, LABELS = torch.rand(8, 3, 2, 32, 32), torch.arange(8) % 3
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    space = X3DSpace(size=32, frames=2)
+    return space.build(space.architecture(space.start), 3, dropout=0.0, zero_init=False)
+
+
+def step(one: nn.Module, micro_batch: int = 8, device: str = "cpu") -> float:
+    optimizer = make_optimizer(one, TrainingConfig(learning_rate=0.05))
+    return training_step(
+        one, optimizer, nn.CrossEntropyLoss(), CLIPS, LABELS, device=device, micro_batch=micro_batch
+    )
+
+
+def test_decay_leaves_out_batch_norm_and_biases() -> None:
+    decayed, free = make_optimizer(network(), TrainingConfig()).param_groups
+    assert free["weight_decay"] == 0
+    assert decayed["weight_decay"] > 0
+    assert all(p.ndim > 1 for p in decayed["params"])
+    count = sum(len(group["params"]) for group in (decayed, free))
+    assert count == len(list(network().parameters()))
+
+
+def test_steps_on_the_same_clips_lower_the_loss() -> None:
+    one = place_network(network(), "cpu")
+    losses = [step(one) for _ in range(8)]
+    assert losses[0] == pytest.approx(math.log(3), rel=0.2)
+    assert losses[-1] < losses[0] / 2
+
+
+def test_channels_last_changes_the_layout_and_not_the_numbers() -> None:
+    plain, placed = network().eval(), place_network(network(), "cpu").eval()
+    assert torch.allclose(plain(CLIPS), placed(CLIPS), atol=1e-5)
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch() -> None:
+    whole, parts = (nn.Sequential(nn.Flatten(), nn.Linear(3 * 2 * 32 * 32, 3)) for _ in range(2))
+    parts.load_state_dict(whole.state_dict())
+    assert step(whole) == pytest.approx(step(parts, micro_batch=3), rel=1e-6)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_a_loss_that_is_no_number_changes_no_weight() -> None:
+    one = nn.Sequential(nn.Flatten(), nn.Linear(3 * 2 * 32 * 32, 3))
+    before = [p.clone() for p in one.parameters()]
+    optimizer = make_optimizer(one, TrainingConfig())
+    broken = torch.full_like(CLIPS, float("inf"))
+    loss = training_step(one, optimizer, nn.CrossEntropyLoss(), broken, LABELS, device="cpu", micro_batch=8)
+    assert not math.isfinite(loss)
+    assert all(torch.equal(p, b) for p, b in zip(one.parameters(), before, strict=True))
+
+
+def test_the_budget_is_epochs_or_clips() -> None:
+    assert budget_clips(TrainingConfig(epochs=2.5), videos=10) == 25
+    assert budget_clips(TrainingConfig(clips=7), videos=10) == 7
+    assert budget_clips(TrainingConfig(epochs=0.01), videos=10) == 1
+
+
+def test_the_batch_is_halved_down_to_one_clip() -> None:
+    assert list(each_micro_batch(12)) == [12, 6, 3, 1]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, and there is none here")
+def test_a_step_on_cuda_under_autocast() -> None:
+    assert best_device() == "cuda"
+    one = place_network(network(), "cuda")
+    losses = [step(one, device="cuda") for _ in range(8)]
+    assert losses[-1] < losses[0]
