@@ -54,6 +54,13 @@ Settings = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Local processes that train; 1 trains in this one.")
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Compute target in multiply-adds, such as 80M; may be repeated."),
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
 
@@ -61,18 +68,13 @@ RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RU
 @app.command()
 def search(
     data: DataFolder = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option("--target", help="Compute target in multiply-adds, such as 80M; may be repeated."),
-    ] = None,
+    target: Targets = None,
     config: ConfigFile = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the run; by default results/NAME of the data.")
     ] = None,
     workers: Workers = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", help="Trainings per candidate; the mean decides.")
-    ] = None,
+    seeds: Seeds = None,
     epochs: Annotated[
         float | None, typer.Option("--epochs", help="Training budget of every candidate, in epochs.")
     ] = None,
@@ -240,9 +242,7 @@ def doctor(
         Path | None, typer.Argument(help="Folder of your videos, or `synthetic`.", metavar="DATA")
     ] = None,
     config: ConfigFile = None,
-    target: Annotated[
-        list[str] | None, typer.Option("--target", help="A target that the cache should be sized for.")
-    ] = None,
+    target: Targets = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -275,6 +275,36 @@ def bench_plan(as_json: AsJson = False) -> None:
     from benchmarks.count import measure_plan
 
     _print_bench(measure_plan(), as_json)
+
+
+@bench.command("recipe")
+def bench_recipe(
+    data: DataFolder = None,
+    target: Targets = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    grow: Annotated[
+        list[str] | None,
+        typer.Option("--grow", help="Grow the start along this axis first; may be repeated."),
+    ] = None,
+    seeds: Seeds = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Train one network by the proxy's recipe and by changes of it: which one lets a search see most?"""
+    from benchmarks.recipe import measure_recipes
+    from expand.options import build_config
+    from expand.view import SearchView
+
+    chosen = [*(settings or ()), f"search.seeds={seeds}"]
+    built = build_config(config, data=data, targets=target or (), settings=chosen)
+    with _interruptible(), SearchView(err) as view:
+        for row in measure_recipes(built, grow or (), view):
+            if as_json:
+                _print_json(row)
+                continue
+            scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
+            costs = f"loss {row['loss']:.3f}  {row['seconds']:.0f} s"
+            out.print(f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False)
 
 
 def _print_bench(values: dict[str, Any], as_json: bool) -> None:

@@ -71,8 +71,8 @@ class CacheConfig(_Section):
 class SyntheticConfig(_Section):
     """Clips drawn from a seed (expand/data/synthetic.py)."""
 
-    train: int = Field(1_200, ge=12, description="clips in the training split")
-    val: int = Field(600, ge=12, description="clips in the validation split")
+    train: int = Field(1_000, ge=12, description="clips in the training split")
+    val: int = Field(500, ge=12, description="clips in the validation split")
     size: int = Field(96, ge=32, description="side of the square frames, in pixels")
     seed: int = Field(0, ge=0, description="the seed that the clips are drawn from")
 
@@ -122,13 +122,13 @@ class TrainingConfig(_Section):
     epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
     clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
     batch_size: int = Field(16, ge=1, description="clips in an optimizer step")
-    learning_rate: float = Field(0.1, gt=0, description="peak learning rate, for that batch size")
+    learning_rate: float = Field(0.05, gt=0, description="peak learning rate, for that batch size")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the budget that warms up linearly from 0")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's momentum")
     weight_decay: float = Field(5e-5, ge=0, description="weight decay; never on BatchNorm and biases")
     gradient_clip: float | None = Field(
-        1.0, gt=0, description="largest norm of the gradient, which is scaled down to it; null: as it is"
+        2.0, gt=0, description="largest norm of the gradient, which is scaled down to it; null: as it is"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the training loss")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")

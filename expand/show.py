@@ -109,11 +109,13 @@ def forecast_text(setup: Setup, clock: Clock, workers: int, device: str) -> str:
     macs = macs_of(setup.space, setup.space.start, len(data.classes))
     recipe = config.training
     budget = f"{recipe.clips:,} clips" if recipe.clips is not None else f"{recipe.epochs:g} epochs"
+    changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
+    basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
-        f"start     {show_macs(macs)} MACs, clip {start}\n"
+        f"start     {show_macs(macs)} MACs, clip {start} ({basis})\n"
         f"targets   {', '.join(f'{show_macs(target)} MACs' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {budget} each, "

@@ -6,7 +6,7 @@ On a terminal a table that stays in place; elsewhere a line for each thing that 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,7 +20,7 @@ from expand.data.cache import Progress as CacheProgress
 from expand.forecast import Clock
 from expand.jobs import Failure, Job, Measurement, Result, read_progress
 from expand.search import Failed
-from expand.setup import RoundJobs, Setup, outcome
+from expand.setup import RoundJobs, Setup, outcome, scored
 from expand.study import Run
 from expand.units import show_macs, show_seconds
 
@@ -37,7 +37,7 @@ class SearchView:
         self._round: RoundJobs | None = None
         self._results: dict[str, Result] = {}
         self._caching: CacheProgress | None = None
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=2, transient=True)
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -78,13 +78,15 @@ class SearchView:
     def _print_round(self) -> None:
         """A line for a round that is over, which stays on the screen."""
         assert self._round is not None
-        scores = []
-        for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
-            got = outcome([self._results[job.key] for job in jobs])
-            scores.append(f"{candidate.name} {'failed' if isinstance(got, Failed) else f'{got.top1:.1%}'}")
-        self._console.print(f"[dim]round {self._round.round.number}:[/] {', '.join(scores)}", highlight=False)
+        candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+        scores = [
+            f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
+            for candidate, jobs in candidates
+        ]
+        self._console.print(f"round {self._round.round.number}: {', '.join(scores)}", highlight=False)
 
-    def _render(self) -> RenderableType:
+    def render(self) -> RenderableType:
+        """The state of now."""
         if self._caching is not None:
             row = Table.grid(padding=(0, 1))
             bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
@@ -100,7 +102,7 @@ class SearchView:
         origin = f" from {base.name} ({show_macs(base.candidate.macs)} MACs, {base.top1:.1%})" if base else ""
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._left())
-        return Text(f"Round {round_.number}: {round_.kind}{origin} · {spent} so far, about {left} left")
+        return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
 
     def _table(self) -> Table:
         assert self._round is not None
@@ -130,10 +132,10 @@ class SearchView:
             return Text("waiting", style="dim"), score
         epochs = self._epochs()
         row = Table.grid(padding=(0, 1))
-        seed = f" of seed {len(got) + 1}/{len(jobs)}" if len(jobs) > 1 else ""
+        seed = f", seed {len(got) + 1}/{len(jobs)}" if len(jobs) > 1 else ""
         current = (share * len(jobs) - len(got)) * epochs
         row.add_row(
-            ProgressBar(total=1.0, completed=share, width=16),
+            ProgressBar(total=1.0, completed=share, width=10),
             f"epoch {min(current, epochs):.1f}/{epochs:.3g}{seed}",
         )
         return row, score
@@ -164,3 +166,12 @@ def _brief(result: Result) -> str:
     if isinstance(result, Measurement):
         return f"top-1 {result.top1:.1%} in {show_seconds(result.seconds)}"
     return f"failed, {result.reason}"
+
+
+def _score(results: Sequence[Result]) -> str:
+    """A candidate's score, and how many videos were too short for its clips."""
+    got = outcome(results)
+    if isinstance(got, Failed):
+        return "failed"
+    looped = max(result.looped for result in scored(results))
+    return f"{got.top1:.1%}" + (f" ({looped:,} videos looped)" if looped else "")

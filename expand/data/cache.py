@@ -140,6 +140,10 @@ def open_cache(
             _build(plan, needs, checksum, estimate, weights, processes, on_progress)
     cached = open_built(folder)
     _check_bad(cached, config)
+    if cached.bad:
+        counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached.train) + len(cached.val):,}"
+        note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
+        on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
     return cached
 
 

@@ -181,7 +181,7 @@ def validate(
     ):
         with autocast(device):
             logits = network(place_clips(clips, device))  # (B, C)
-        shares = logits.float().softmax(dim=1).double().cpu().numpy()
+        shares = logits.float().softmax(dim=1).cpu().double().numpy()
         if probabilities is None:
             probabilities = np.zeros((len(split.labels), shares.shape[1]))
         np.add.at(probabilities, videos.numpy(), shares / recipe.val_clips)

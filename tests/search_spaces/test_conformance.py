@@ -46,7 +46,7 @@ class ShrinkingAxis:
     name: str = "shrinking"
     label: str = "X-Shrinking"
 
-    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:  # noqa: ARG002
+    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
         return replace(point, width=point.width * 0.5**steps)
 
 

@@ -175,7 +175,14 @@ def write_with_bad(root: Path, good: int = 4) -> Path:
 
 
 def test_bad_videos_are_left_out_and_listed(tmp_path: Path) -> None:
-    cached = opened(write_with_bad(tmp_path / "data"), tmp_path / "cache", max_bad_share=0.2)
+    notes: list[str] = []
+    cached = opened(
+        write_with_bad(tmp_path / "data"),
+        tmp_path / "cache",
+        max_bad_share=0.2,
+        on_progress=lambda progress: notes.append(progress.note),
+    )
+    assert notes[-1] == ("1 of 9 videos are bad and left out: a/bad.mp4 (empty); `xpand doctor` lists them")
     ((key, split, reason),) = cached.bad
     assert (key, reason) == ("a/bad.mp4", "empty")
     assert split in ("train", "val")
@@ -235,7 +242,7 @@ class HugeSource:
     def checksum(self) -> str:
         return "0" * 64
 
-    def inspect(self, item: Item) -> VideoInfo:  # noqa: ARG002
+    def inspect(self, item: Item) -> VideoInfo:
         return VideoInfo(seconds=1e6, frames=1, fps=30.0, width=1000, height=1000)
 
     def decode(self, item: Item, *, fps: float, short_side: int) -> Frames:

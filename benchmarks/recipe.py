@@ -1,0 +1,88 @@
+"""How much the proxy's recipe decides: one network, trained by the default recipe and by changes of it."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from expand.config import Config
+from expand.driver import Prepared, decode, plan
+from expand.errors import UserError
+from expand.jobs import Measurement, Place, read_result, write_job
+from expand.search import Candidate, largest, macs_of
+from expand.setup import Setup
+from expand.view import SearchView
+from expand.workers import open_workers
+
+# Each differs from the configured recipe in what it names.
+CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"learning_rate": 0.0125, "gradient_clip": None},
+    {"learning_rate": 0.05, "gradient_clip": None},
+    {"learning_rate": 0.1, "gradient_clip": None},
+    {"learning_rate": 0.1},
+    {"gradient_clip": 1.0},
+    {"gradient_clip": 5.0},
+    {"zero_init": True},
+    {"dropout": 0.5},
+    {"batch_size": 32, "learning_rate": 0.1},
+    {"label_smoothing": 0.1},
+)
+
+
+def measure_recipes(config: Config, grown: Sequence[str], view: SearchView) -> Iterator[dict[str, Any]]:
+    """A row a recipe: top-1 of each seed, their mean, mean loss and seconds.
+
+    Args:
+        config: space, data, seeds and the recipe that is changed.
+        grown: axes that the start is grown along before, one step each.
+    """
+    prepared = decode(plan(config), view)
+    with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:
+        jobs = {}
+        for number, change in enumerate(CHANGES):
+            recipe = config.training.model_copy(update=change)
+            setup = Setup.of(config.model_copy(update={"training": recipe}), prepared.setup.data)
+            seeds: list[None] = [None] * config.search.seeds
+            for job in setup.jobs(_network(setup, grown), seeds):
+                folder = Path(name) / f"{number}-{job.seed}"
+                write_job(folder, job, _place(prepared))
+                jobs[folder] = number
+        results: dict[int, list[Measurement]] = {}
+        for folder in workers.run(list(jobs)):
+            result, number = read_result(folder), jobs[folder]
+            if isinstance(result, Measurement):
+                results.setdefault(number, []).append(result)
+            if len(results.get(number, ())) == config.search.seeds:
+                yield _row(CHANGES[number], results[number])
+
+
+def _network(setup: Setup, grown: Sequence[str]) -> Candidate:
+    """The start, grown along axes one after the other, each as far as a step of the search goes."""
+    point, classes = setup.space.start, len(setup.data.classes)
+    for axis in grown:
+        if axis not in setup.axes:
+            raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
+        limit = setup.config.search.step * macs_of(setup.space, point, classes)
+        point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
+    return Candidate(name="network", axis=None, point=point, macs=macs_of(setup.space, point, classes))
+
+
+def _place(prepared: Prepared) -> Place:
+    machine = prepared.machine
+    return Place(
+        cache=str(prepared.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
+    )
+
+
+def _row(change: dict[str, Any], results: Sequence[Measurement]) -> dict[str, Any]:
+    return {
+        "change": ", ".join(f"{key} {value}" for key, value in change.items()) or "none",
+        "top1": [round(result.top1, 4) for result in results],
+        "mean": statistics.mean(result.top1 for result in results),
+        "loss": statistics.mean(result.loss for result in results),
+        "seconds": statistics.mean(result.seconds for result in results),
+    }
