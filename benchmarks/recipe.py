@@ -22,14 +22,9 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"learning_rate": 0.0125, "gradient_clip": None},
     {"learning_rate": 0.05, "gradient_clip": None},
-    {"learning_rate": 0.1, "gradient_clip": None},
     {"learning_rate": 0.1},
-    {"gradient_clip": 1.0},
-    {"gradient_clip": 5.0},
     {"zero_init": True},
     {"dropout": 0.5},
-    {"batch_size": 32, "learning_rate": 0.1},
-    {"label_smoothing": 0.1},
 )
 
 

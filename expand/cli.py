@@ -130,6 +130,7 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
 def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) -> None:
     """Go on with a run that was interrupted; nothing finished is trained again."""
     from expand.driver import check_same_data, decode, drive, plan
+    from expand.runs import read_run
     from expand.study import Run
     from expand.training.calibrate import calibrate
     from expand.view import SearchView
@@ -137,6 +138,9 @@ def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) 
     run = Run.open(folder)
     with _interruptible(), run.locked(), _how_to_resume(run):
         run.check_config()
+        if read_run(folder).finished:
+            _show_end(run, as_json)
+            return
         config = run.config
         if workers is not None:
             config = config.model_copy(update={"run": config.run.model_copy(update={"workers": workers})})
@@ -275,6 +279,14 @@ def bench_plan(as_json: AsJson = False) -> None:
     from benchmarks.count import measure_plan
 
     _print_bench(measure_plan(), as_json)
+
+
+@bench.command("frame")
+def bench_frame(as_json: AsJson = False) -> None:
+    """Time a training step of X2D with its frame convolved in two dimensions, and in three."""
+    from benchmarks.frame import measure_frame
+
+    _print_bench(measure_frame(), as_json)
 
 
 @bench.command("recipe")

@@ -119,6 +119,8 @@ class DataConfig(_Section):
 class TrainingConfig(_Section):
     """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
 
+    # Chosen by `xpand bench recipe` on real motion and on the synthetic clips: benchmarks/LOG.md, 2026-11-23.
+
     epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
     clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
     batch_size: int = Field(16, ge=1, description="clips in an optimizer step")

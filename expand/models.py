@@ -83,10 +83,10 @@ def write_model(
         },
     }
     path = folder / f"{name}.yaml"
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
     if weights is not None and weights.exists():
         with replacing(path.with_suffix(".safetensors")) as partial:
             shutil.copyfile(weights, partial)
+    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))  # last: all is there
     return path
 
 

@@ -30,7 +30,7 @@ class RunRecord:
         rounds: a row a candidate of each round: cost, mean top-1 over the seeds and its spread, state.
         trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
         models: the model files by name.
-        finished: whether every target has been dealt with.
+        finished: whether every target has been dealt with, and every model is written.
         problem: why the search cannot go on, if it cannot.
     """
 
@@ -94,15 +94,18 @@ def read_run(folder: Path) -> RunRecord:
         problem = str(error)
     rounds = replay.rounds
     states = accepted(rounds, replay.trajectory)
+    trajectory = tuple(trajectory_rows(setup, states, replay, results))
+    models = run.models()
     return RunRecord(
         folder=folder,
         config=run.config,
         data=run.data,
         trials=tuple(_trial_rows(setup, rounds, results)),
         rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, states)),
-        trajectory=tuple(trajectory_rows(setup, states, replay, results)),
-        models=run.models(),
-        finished=replay.trajectory is not None,
+        trajectory=trajectory,
+        models=models,
+        finished=replay.trajectory is not None
+        and all(row["name"] in models for row in trajectory if row["state"] == "done"),
         problem=problem,
     )
 

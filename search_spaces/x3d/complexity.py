@@ -25,8 +25,7 @@ def complexity(architecture: Architecture, num_classes: int = 400) -> Complexity
 
     Args:
         architecture: the network.
-        num_classes: outputs of the classifier. The default is the paper's convention, Kinetics-400: searches
-            count with it whatever the data, so that targets and costs stay comparable with published ones.
+        num_classes: outputs of the classifier; the published figures are of Kinetics-400.
     """
     frames = architecture.frames
     size = (architecture.size + 1) // 2

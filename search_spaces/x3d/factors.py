@@ -140,40 +140,32 @@ def sampling(basis: Basis, factors: Factors) -> ClipSampling:
 
 
 @dataclass(frozen=True, slots=True)
-class FastAxis:
-    """More frames at a higher rate; the duration of the clip is kept. One step is one frame."""
+class FramesAxis:
+    """More frames, at a rate that grows by a power of their growth. One step is one frame.
 
-    name: str = "fast"
-    label: str = "X-Fast"
-
-    def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
-        if steps == 0:
-            return point
-        if (growth := _frames_growth(space.basis, point, steps)) is None:
-            return None
-        frames, ratio = growth
-        return replace(point, frames=frames, rate=round(point.rate * ratio, _DIGITS))
-
-
-@dataclass(frozen=True, slots=True)
-class TemporalAxis:
-    """More frames, of a longer clip, at a higher rate: k times the frames at √k times the rate.
-
-    Up and down are not inverse: down takes frames away and keeps the rate, so that the clip gets shorter.
-    That is how 16×6, contracted, becomes the published X3D-S, 13×6. One step is one frame.
+    X-Fast takes the power 1 both ways, so the clip's duration is kept; it ends where frames of the video
+    follow each other. X-Temporal takes ½ up, so the clip gets longer too, and 0 down, so that it only loses
+    frames: that is how 16×6, contracted, becomes the published X3D-S, 13×6.
     """
 
-    name: str = "temporal"
-    label: str = "X-Temporal"
+    name: Literal["fast", "temporal"]
+    label: str
+    power_up: float
+    power_down: float
 
     def move(self, space: X3DSpace, point: Factors, steps: int) -> Factors | None:
         if steps == 0:
             return point
-        if (growth := _frames_growth(space.basis, point, steps)) is None:
+        basis = space.basis
+        before = sampling(basis, point).frames
+        after = before + steps
+        if after < 1:
             return None
-        frames, ratio = growth
-        rate = round(point.rate * math.sqrt(ratio), _DIGITS) if steps > 0 else point.rate
-        return replace(point, frames=frames, rate=rate)
+        growth = (after / before) ** (self.power_up if steps > 0 else self.power_down)
+        rate = round(point.rate * growth, _DIGITS)
+        if self.power_up == 1 and steps > 0 and rate > basis.stride:  # a stride below one frame
+            return None
+        return replace(point, frames=round(after / basis.frames, _DIGITS), rate=rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +203,8 @@ AXES: Mapping[str, Axis[Factors]] = MappingProxyType(
     {
         axis.name: axis
         for axis in (
-            FastAxis(),
-            TemporalAxis(),
+            FramesAxis("fast", "X-Fast", power_up=1.0, power_down=1.0),
+            FramesAxis("temporal", "X-Temporal", power_up=0.5, power_down=0.0),
             SpatialAxis(),
             GridAxis("depth", "X-Depth"),
             GridAxis("width", "X-Width"),
@@ -277,13 +269,6 @@ def published(name: str) -> Published:
     if (found := PUBLISHED.get(name.lower())) is None:
         raise ValueError(f"a published network must be one of {', '.join(PUBLISHED)}, got {name!r}.")
     return found
-
-
-def _frames_growth(basis: Basis, point: Factors, steps: int) -> tuple[float, float] | None:
-    """γt after `steps` more frames and the growth of the frames, or None where no frame is left."""
-    before = sampling(basis, point).frames
-    after = before + steps
-    return None if after < 1 else (round(after / basis.frames, _DIGITS), after / before)
 
 
 def _grid_index(position: float, steps: int) -> int:

@@ -61,7 +61,7 @@ class X3DSpace:
         return points.sampling(self.basis, point)
 
     def complexity(self, architecture: Architecture, num_classes: int = 400) -> Complexity:
-        """The cost of a network for one clip; a search counts 400 classes, see `complexity.complexity`."""
+        """The cost of a network for one clip; see `complexity.complexity`."""
         return complexity(architecture, num_classes)
 
     def build(

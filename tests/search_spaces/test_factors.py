@@ -238,3 +238,16 @@ def test_an_unknown_published_name_is_refused_with_the_known_ones() -> None:
     assert str(caught.value) == (
         "a published network must be one of x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, got 'x3d-xxl'."
     )
+
+
+def test_x_fast_ends_where_frames_of_the_video_follow_each_other() -> None:
+    space = X3DSpace()
+    fast, temporal = space.axes["fast"], space.axes["temporal"]
+    last = fast.move(space, space.start, 47)
+    assert last is not None
+    assert (space.sampling(last).frames, space.sampling(last).stride) == (48, 1)
+    assert fast.move(space, space.start, 48) is None
+    assert fast.move(space, last, -47) == space.start
+    longer = temporal.move(space, last, 1)
+    assert longer is not None
+    assert (space.sampling(longer).frames, space.sampling(longer).stride) == (49, 1)
