@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Protocol
 
 from expand.config import Config
@@ -245,7 +246,7 @@ def _train(
             write_job(folder, missing[folder][1], place)
             waiting.append(folder)
     done = [folder for folder in by_cost if folder not in waiting]  # finished just before a crash
-    for folder in (*done, *workers.run(waiting)):
+    for folder in chain(done, workers.run(waiting)):
         candidate, job = missing[folder]
         result = read_result(folder)
         assert result is not None, "workers yield a folder when its result is there"

@@ -108,7 +108,11 @@ def forecast_text(setup: Setup, clock: Clock, workers: int, device: str) -> str:
     start = setup.space.sampling(setup.space.start)
     macs = macs_of(setup.space, setup.space.start, len(data.classes))
     recipe = config.training
-    budget = f"{recipe.clips:,} clips" if recipe.clips is not None else f"{recipe.epochs:g} epochs"
+    budget = (
+        f"{recipe.clips:,} clips"
+        if recipe.clips is not None
+        else f"{recipe.epochs:g} epoch{'s' * (recipe.epochs != 1)}"
+    )
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)

@@ -59,25 +59,27 @@ class SearchView:
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None
 
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
-        if self._round is not None:
-            self._print_round()
         self._round, self._results = jobs, dict(results)
+        self._print_round_if_over()
 
     def finished(self, job: Job, result: Result) -> None:
+        assert self._round is not None
         self._results[job.key] = result
-        if self._console.is_terminal or self._round is None:
-            return
-        candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
-        name = next(candidate.name for candidate, jobs in candidates if job in jobs)
-        self._console.print(
-            f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
-            f"about {show_seconds(self._left())} left",
-            highlight=False,
-        )
+        if not self._console.is_terminal:
+            candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+            name = next(candidate.name for candidate, jobs in candidates if job in jobs)
+            self._console.print(
+                f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
+                f"about {show_seconds(self._left())} left",
+                highlight=False,
+            )
+        self._print_round_if_over()
 
-    def _print_round(self) -> None:
+    def _print_round_if_over(self) -> None:
         """A line for a round that is over, which stays on the screen."""
         assert self._round is not None
+        if self._round.missing(self._results):
+            return
         candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
         scores = [
             f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"

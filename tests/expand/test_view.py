@@ -96,9 +96,6 @@ def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Set
         for _, job in replay.current.missing({}):
             results[job.key] = measurement(0.25, seconds=61)
             found.finished(job, results[job.key])
-        replay.send(results)
-        assert replay.current is not None
-        found.round(replay.current, results)
     lines = text(shown).splitlines()
     assert lines[0] == "the cache takes 0.1 GB"
     assert lines[1].startswith("round 0: start, seed 0: top-1 25.0% in 1 min 1 s, about ")
