@@ -101,7 +101,7 @@ def search(
 def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
     from expand.driver import decode, drive, plan
     from expand.forecast import Clock
-    from expand.show import forecast_text
+    from expand.show import forecast_json, forecast_text
     from expand.study import Run, check_free, free_folder
     from expand.training.calibrate import calibrate
     from expand.view import SearchView
@@ -115,6 +115,8 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
         clock = Clock(planned.setup, speed, machine.workers)
         _say(forecast_text(planned.setup, clock, machine.workers, machine.device))
         if dry_run:
+            if as_json:
+                _print_json(forecast_json(planned.setup, clock))
             return
         folder = folder or free_folder(Path("results"), planned.source.name)
         with SearchView(err) as view:

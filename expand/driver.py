@@ -64,10 +64,15 @@ class Machine:
     @classmethod
     def of(cls, config: Config) -> Machine:
         """Where nothing is said: a worker a core, at most six, the cores shared out; one worker on a GPU."""
-        from expand.training.trainer import best_device
+        from expand.training.trainer import best_device, has_device
 
         options = config.run
         device = best_device() if options.device == "auto" else options.device
+        if not has_device(device):
+            raise UserError(
+                f"run.device must be one that torch finds on this machine, got {device}: "
+                "install a torch that supports it, or choose cpu or auto."
+            )
         workers = options.workers or (min(cores(), _MOST_WORKERS) if device == "cpu" else 1)
         return cls(workers=workers, threads=options.threads or max(1, cores() // workers), device=device)
 

@@ -129,6 +129,17 @@ def forecast_text(setup: Setup, clock: Clock, workers: int, device: str) -> str:
     )
 
 
+def forecast_json(setup: Setup, clock: Clock) -> Row:
+    """What a search will cost, for scripts."""
+    expected = forecast(setup)
+    return {
+        "trainings": expected.trainings,
+        "rounds": [len(loads) for loads in expected.rounds],
+        "macs": expected.macs,
+        "seconds": clock.total(),
+    }
+
+
 def status_lines(record: RunRecord) -> str:
     """A run's state in a few lines."""
     done = sum(row["state"] == "done" for row in record.trials)

@@ -30,11 +30,16 @@ class Diverged(Exception):
     """The loss stopped being a number."""
 
 
+def has_device(device: str) -> bool:
+    """Whether torch can use cuda, mps or cpu on this machine."""
+    if device == "cuda":
+        return torch.cuda.is_available()
+    return device == "cpu" or torch.backends.mps.is_available()
+
+
 def best_device() -> str:
     """The device that `auto` stands for on this machine."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return next(device for device in ("cuda", "mps", "cpu") if has_device(device))
 
 
 def prepare(device: str, threads: int, seed: int) -> None:

@@ -183,6 +183,9 @@ def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_p
     for text in ("start     1.944 M MACs, clip 1×48, 32²", "1, 6", "time      about"):
         assert text in done.stderr
     assert list(tmp_path.iterdir()) == []
+    forecast = json.loads(xpand("search", "--dry-run", "--target", "3M", "--json", cwd=tmp_path).stdout)
+    assert (forecast["trainings"], forecast["rounds"]) == (8, [1, 6, 1])
+    assert forecast["seconds"] > 0
 
 
 def test_all_candidates_failing_is_exit_code_1(xpand: Xpand, tmp_path: Path, cache: Path) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import expand
-from expand.driver import Machine, check_same_data, drive
+from expand.driver import Machine, check_same_data, drive, plan
 from expand.errors import RunFailed, UserError
 from expand.runs import read_run
 from expand.study import Run
@@ -146,6 +147,16 @@ def test_videos_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path
         "the data must be as the run was started, synthetic with 24 + 12 videos of 12 classes and checksum "
         f"{was}, but it is synthetic with 24 + 13 videos of 12 classes and checksum {now}: put the videos "
         "back, or start another run."
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        plan(toy_config(run={"device": "cuda"}))
+    assert str(caught.value) == (
+        "run.device must be one that torch finds on this machine, got cuda: "
+        "install a torch that supports it, or choose cpu or auto."
     )
 
 
