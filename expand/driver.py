@@ -21,7 +21,7 @@ from expand.forecast import Clock, Speed, furthest_clips
 from expand.jobs import Job, Measurement, Place, Result, read_result, write_job
 from expand.logs import log_to
 from expand.models import write_model
-from expand.search import Candidate, Space, State, Trajectory, check_targets
+from expand.search import Candidate, Space, State, Trajectory, check_targets, macs_of
 from expand.setup import DataCard, Replay, RoundJobs, Setup, scored
 from expand.spaces import choose_axes, load_space
 from expand.study import Run
@@ -111,7 +111,7 @@ def plan(config: Config) -> Plan:
     check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
     source = open_source(config.data)
     check_targets(space, config.search.targets, len(source.classes))
-    needs = cache_needs(config, possible_clips(config, space, axes))
+    needs = cache_needs(config, possible_clips(config, space, axes, config.search.targets))
     card = _card(source, needs, *(len(source.splits[split]) for split in SPLITS), checksum="")
     return Plan(
         setup=Setup(config=config, space=space, axes=axes, data=card),
@@ -121,22 +121,24 @@ def plan(config: Config) -> Plan:
     )
 
 
-def possible_clips(config: Config, space: Space, axes: Mapping[str, Axis[Any]]) -> tuple[ClipSampling, ...]:
+def possible_clips(
+    config: Config, space: Space, axes: Mapping[str, Axis[Any]], targets: Sequence[int]
+) -> tuple[ClipSampling, ...]:
     """The most that a search may ask of a video: a step over the last target is the furthest it goes."""
-    return furthest_clips(space, axes, config.search.step * max(config.search.targets), num_classes=2)
+    return furthest_clips(space, axes, config.search.step * max(targets), num_classes=2)
 
 
 def examine_data(config: Config, on_progress: OnProgress) -> Report:
-    """Look at the data of a search; where it has a target, also at what its clips need.
+    """Look at the data of a search, and at what its clips need; without a target, at two steps' clips.
 
     Raises:
         UserError: the data cannot be listed at all.
     """
-    clips: tuple[ClipSampling, ...] = ()
-    if config.search.targets:
-        space = load_space(config.space.name, config.space.settings)
-        clips = possible_clips(config, space, choose_axes(space, config.search.axes))
-    needs = cache_needs(config, clips) if clips else None
+    space = load_space(config.space.name, config.space.settings)
+    axes = choose_axes(space, config.search.axes)
+    targets = config.search.targets or (round(config.search.step**2 * macs_of(space, space.start, 2)),)
+    clips = possible_clips(config, space, axes, targets)
+    needs = cache_needs(config, clips)
     return examine(config.data, needs, cores(), clips=clips, on_progress=on_progress)
 
 
