@@ -318,7 +318,9 @@ def bench_recipe(
                 continue
             scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
             costs = f"loss {row['loss']:.3f}  {row['seconds']:.0f} s"
-            out.print(f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False)
+            out.print(
+                f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False, soft_wrap=True
+            )
 
 
 def _print_bench(values: dict[str, Any], as_json: bool) -> None:

