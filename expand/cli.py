@@ -227,9 +227,12 @@ def count(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count a network's multiply-adds, parameters and activations, by stage and for several views."""
-    from expand.counting import counted, verified
+    """Count a network by stage and for several views; without a name, all published networks in a table."""
+    from expand.counting import counted, parity_table, verified
 
+    if network is None and factors is None and not as_json:
+        out.print(parity_table(verify))
+        return
     found = counted(network, factors)
     check = verified(found) if verify else None
     if as_json:

@@ -185,3 +185,19 @@ def _table(complexity: Complexity) -> Table:
         style="bold",
     )
     return table
+
+
+def parity_table(verify: bool) -> Table:
+    """The published networks beside each other; with `verify`, whether fvcore counts the same."""
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    table.add_column("network")
+    table.add_column("clip")
+    for heading in ("MACs", "parameters", "activations", *(["fvcore"] if verify else [])):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name in PUBLISHED:
+        found = counted(name, None)
+        cost = found.complexity
+        check = ["equal" if verified(found)["equal"] else "DIFFERENT"] if verify else []
+        figures = (f"{cost.macs:,}", f"{cost.params:,}", f"{cost.activations:,}")
+        table.add_row(name, str(found.sampling), *figures, *check)
+    return table

@@ -106,6 +106,19 @@ def test_count_shows_stages_and_views(xpand: Xpand) -> None:
         assert text in done.stdout
 
 
+def test_count_without_a_name_shows_the_published_networks(xpand: Xpand) -> None:
+    lines = xpand("count").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "network",
+        "x2d",
+        *(f"x3d-{s}" for s in ("xs", "s", "m", "l", "xl")),
+    ]
+    assert lines[4].split()[3].startswith("4,732,")  # X3D-M: 4.7325 G in SlowFast's model zoo
+    assert refused(xpand("count", "--json")).startswith(
+        "error: name one network, a model's YAML or --factors"
+    )
+
+
 def test_count_verifies_with_fvcore(xpand: Xpand) -> None:
     done = xpand("count", "--factors", "bottleneck=2.25,depth=2.2", "--verify")
     assert done.returncode == 0, done.stderr
@@ -115,11 +128,6 @@ def test_count_verifies_with_fvcore(xpand: Xpand) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            (),
-            "error: name one network, a model's YAML or --factors: networks are x2d, x3d-xs, x3d-s, x3d-m, "
-            "x3d-l, x3d-xl.",
-        ),
         (
             ("resnet",),
             "error: network must be one of x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML, got "
