@@ -10,19 +10,16 @@ is possible, so networks of another size or duration see the same places of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional
 from numpy.typing import NDArray
 
-from expand.config import DataConfig
 from expand.data.base import Frames, Split
 from expand.data.sampling import clip_times, train_start, val_starts
-from expand.data.sources import flip_swaps
 from search_spaces.base import ClipSampling
 
 MEAN = 0.45
@@ -45,10 +42,6 @@ class Augment:
 
     swaps: tuple[int, ...] | None
     jitter: tuple[float, float] = (1.0, 1.0)
-
-    @classmethod
-    def from_config(cls, config: DataConfig, classes: Sequence[str]) -> Self:
-        return cls(swaps=flip_swaps(config, classes) if config.flip else None, jitter=config.jitter)
 
 
 def batch_sizes(clips: int, batch_size: int) -> list[int]:

@@ -49,6 +49,15 @@ def test_a_job_is_named_by_what_decides_its_measurement() -> None:
     assert Replay(toy_setup(search={"targets": [9_000]})).rounds[0].jobs[0][0].key in jobs
 
 
+def test_a_job_says_how_its_clips_are_flipped() -> None:
+    def swaps(**data: object) -> object:
+        job = Replay(toy_setup(data=data)).rounds[0].jobs[0][0]
+        return job.data["augmentation"]["swaps"]
+
+    assert swaps(flip=False) is None
+    assert swaps(flip_labels={"a": "c"}) == [2, 1, 0, *range(3, 12)]
+
+
 def test_a_job_per_seed() -> None:
     (jobs,) = Replay(toy_setup(search={"seeds": 3, "seed": 5})).rounds[0].jobs
     assert [job.seed for job in jobs] == [5, 6, 7]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.units import parse_macs, short_macs, show_bytes, show_macs, show_seconds
+from expand.units import parse_macs, short_macs, show_macs, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,3 @@ def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) ->
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert show_seconds(seconds) == shown
-
-
-@pytest.mark.parametrize(("size", "shown"), [(12, "12 B"), (4_200, "4.2 KB"), (4.2e9, "4.2 GB")])
-def test_bytes(size: float, shown: str) -> None:
-    assert show_bytes(size) == shown

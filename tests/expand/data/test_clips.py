@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from expand.config import DataConfig
 from expand.data.clips import MEAN, STD, Augment, batch_sizes, clip_order, train_batches, val_batches
+from expand.data.sources import flip_swaps
 from search_spaces.base import ClipSampling
 from tests.expand.data.splits import ArraySplit
 
@@ -124,7 +125,10 @@ def test_balanced_order_draws_classes_equally_and_videos_without_replacement(
 
 
 def test_flips_mirror_half_of_the_clips_and_swap_their_labels() -> None:
-    augment = Augment.from_config(DataConfig(flip_labels={"left": "right"}), ("left", "right", "up"))
+    augment = Augment(
+        swaps=flip_swaps(DataConfig(flip_labels={"left": "right"}), ("left", "right", "up")),
+        jitter=(1.0, 1.25),
+    )
     flips = 0
     for clips, labels in train_batches(
         gradient_split(), SMALL, augment=augment, batch_size=10, clips=400, seed=0
@@ -138,7 +142,7 @@ def test_flips_mirror_half_of_the_clips_and_swap_their_labels() -> None:
 
 
 def test_flips_can_be_off() -> None:
-    augment = Augment.from_config(DataConfig(flip=False), ("a", "b", "c"))
+    augment = Augment(swaps=None, jitter=(1.0, 1.25))
     for clips, _ in train_batches(gradient_split(), SMALL, augment=augment, batch_size=10, clips=50, seed=0):
         assert (clips[:, 0, 0, 0, 0] < clips[:, 0, 0, 0, -1]).all()
 
