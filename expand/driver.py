@@ -173,7 +173,7 @@ def decode(planned: Plan, view: View) -> Prepared:
         on_progress=view.caching,
     )
     counts = (len(split.labels) for split in (cached.train, cached.val))
-    card = _card(source, planned.needs, *counts, checksum=source.checksum())
+    card = _card(source, planned.needs, *counts, checksum=cached.checksum)
     return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
 
 
@@ -228,7 +228,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
             log.error("%s", error)
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
-        _write_targets(run, setup, replay, results)
+        _write_models(run, setup, replay, results)
         _drop_weights(run)
         log.info("finished")
         return replay.trajectory
@@ -272,7 +272,7 @@ def _accept(
         _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
-def _write_targets(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
+def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
     """Write the models of all states and of each target that was measured."""
     assert replay.trajectory is not None
     for state in replay.trajectory.states:
