@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.x3d.architecture import Stage
+from search_spaces.x3d.kernels import plain_chosen
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -25,7 +26,7 @@ class Conv(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        if tracing or not x.is_cpu or x.shape[2] != 1:
+        if tracing or not x.is_cpu or x.shape[2] != 1 or plain_chosen():
             return super().forward(x)
         middle = self.weight[:, :, self.kernel_size[0] // 2]
         stride, padding = self.stride[1:], self.padding[1:]
