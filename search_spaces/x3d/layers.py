@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.x3d.architecture import Stage
-from search_spaces.x3d.kernels import plain_chosen
+from search_spaces.x3d.kernels import fused, plain_chosen
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -70,6 +70,10 @@ class Stem(nn.Module):
         self.norm = batch_norm(width)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 3, T, H, W)
+        norms = [self.norm]
+        if not x.requires_grad and fused.usable(x, self, norms, [self.norm.num_features]):
+            weights = (self.spatial.weight, self.temporal.weight, self.norm.weight, self.norm.bias)
+            return fused.stem(x, weights, fused.norm_buffers(self.norm), fused.count_batch(norms))
         x = self.temporal(self.spatial(x))  # (B, C, T, H/2, W/2)
         return functional.relu(self.norm(x))
 
@@ -112,6 +116,13 @@ class Block(nn.Module):
         self.shortcut_norm = batch_norm(stage.width) if first and stage.shortcut_norm else None
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        norms = [self.expand_norm, self.depthwise_norm, self.project_norm]
+        norms += [self.shortcut_norm] if self.shortcut_norm is not None else []
+        widths = [self.expand.in_channels, self.expand.out_channels, self.project.out_channels]
+        if fused.usable(x, self, norms, widths):
+            buffers = [t for norm in (*norms[:3], self.shortcut_norm) for t in fused.norm_buffers(norm)]
+            stride = int(self.depthwise.stride[-1])
+            return fused.block(x, self._parameters_in_order(), buffers, stride, fused.count_batch(norms))
         shortcut = x
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut)
@@ -124,6 +135,21 @@ class Block(nn.Module):
         x = functional.silu(x)
         x = self.project_norm(self.project(x))
         return functional.relu(x + shortcut)
+
+    def _parameters_in_order(self) -> list[Tensor | None]:
+        """As the fused kernel takes them; None for a part that the block does not have."""
+        se = self.squeeze_excite
+        return [
+            self.expand.weight,
+            *fused.norm_parameters(self.expand_norm),
+            self.depthwise.weight,
+            *fused.norm_parameters(self.depthwise_norm),
+            self.project.weight,
+            *fused.norm_parameters(self.project_norm),
+            *((None,) * 4 if se is None else se.parameters()),
+            self.shortcut.weight if self.shortcut is not None else None,
+            *fused.norm_parameters(self.shortcut_norm),
+        ]
 
 
 class StageBlocks(nn.Module):
@@ -171,9 +197,21 @@ class Head(nn.Module):
         self.classifier = nn.Linear(hidden_width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
+        norms, widths = [self.conv5_norm], [self.conv5.in_channels, self.conv5.out_channels]
+        if fused.usable(x, self, norms, widths):
+            return self._forward_fused(x, fused.count_batch(norms))
         x = functional.relu(self.conv5_norm(self.conv5(x)))
         x = x.mean(dim=(3, 4) if self.per_frame else (2, 3, 4), keepdim=True)  # (B, C, T or 1, 1, 1)
         x = functional.relu(self.hidden(x))
         x = x.flatten(2).transpose(1, 2)  # (B, T or 1, C)
         x = self.classifier(self.dropout(x))
         return x if self.per_frame else x.squeeze(1)  # (B, T, classes) or (B, classes)
+
+    def _forward_fused(self, x: Tensor, norms: tuple[bool, float, float]) -> Tensor:
+        weights = (self.conv5.weight, self.conv5_norm.weight, self.conv5_norm.bias)
+        clips, frames = x.shape[0], x.shape[2]
+        x = fused.pooled(x, weights, fused.norm_buffers(self.conv5_norm), self.per_frame, norms)
+        x = functional.relu(functional.linear(x, self.hidden.weight.flatten(1)))  # a 1×1×1 convolution
+        x = x.view(clips, frames, -1) if self.per_frame else x
+        logits: Tensor = self.classifier(self.dropout(x))
+        return logits

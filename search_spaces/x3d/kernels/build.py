@@ -1,0 +1,125 @@
+"""The compiled CPU kernels: built once for a machine, at first use, where it has a C++ compiler.
+
+They are kept in $XDG_CACHE_HOME/xpand/kernels under a name made of all that decides them: the sources, torch,
+the processor and the flags. So a folder that several kinds of machine share holds a library for each. A build
+that is killed leaves nothing that a later one would wait for or take for whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+log = logging.getLogger(__name__)
+
+_NAME = "xpand_kernels"
+_SOURCES = Path(__file__).parent / "cpu"
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+class NotBuilt(Exception):
+    """Why there are no compiled kernels."""
+
+
+@functools.cache
+def load_kernels() -> str | None:
+    """Have torch.ops.xpand at hand, building it if need be; None, or why it can't be had."""
+    try:
+        library = library_path()
+        if not library.exists():
+            _build(library)
+        torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+    except (NotBuilt, OSError) as error:
+        log.warning("no compiled kernels, so networks run 2 to 3 times slower: %s", error)
+        return str(error)
+    return None
+
+
+def must_build() -> bool:
+    """Whether the first network would wait for the kernels to be built."""
+    try:
+        return not library_path().exists()
+    except NotBuilt:
+        return False
+
+
+def library_path() -> Path:
+    """Where the library for this machine is, or will be.
+
+    Raises:
+        NotBuilt: it can't be built here.
+    """
+    compiler = _compiler()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    parts = [torch.__version__, platform.platform(), _processor(), compiler, *_flags()]
+    digest = hashlib.sha256("\n".join(parts).encode())
+    for path in sorted(_SOURCES.iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return cache / "xpand" / "kernels" / f"{digest.hexdigest()[:16]}.so"
+
+
+def _compiler() -> str:
+    from torch.utils.cpp_extension import get_cxx_compiler
+
+    if sys.platform == "win32":
+        raise NotBuilt("they are written for GCC and Clang, which Windows has not.")
+    name = str(get_cxx_compiler())  # type: ignore[no-untyped-call]
+    path = shutil.which(name)
+    if path is None:
+        raise NotBuilt(f"the C++ compiler {name} is not on the path: install it, or name another in CXX.")
+    return path
+
+
+def _flags() -> list[str]:
+    native = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
+    return ["-O3", native, *(["-fopenmp"] if sys.platform == "linux" else [])]
+
+
+def _processor() -> str:
+    """What the processor can do: code for one is an illegal instruction for another."""
+    if not _CPUINFO.exists():
+        return platform.processor()
+    lines = _CPUINFO.read_text().splitlines()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
+
+
+def _build(library: Path) -> None:
+    from torch.utils.cpp_extension import load
+
+    log.info("building the CPU kernels, once for this machine")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder, _ninja_on_the_path():
+        try:
+            load(
+                _NAME,
+                sorted(str(path) for path in _SOURCES.glob("*.cpp")),
+                build_directory=folder,
+                is_python_module=False,
+                extra_cflags=_flags(),
+            )
+        except Exception as error:
+            raise NotBuilt(f"the build failed: {error}") from error
+        (Path(folder) / f"{_NAME}.so").replace(library)
+
+
+@contextmanager
+def _ninja_on_the_path() -> Iterator[None]:
+    """The build tool lies beside this Python: on the path only where the environment is activated."""
+    previous = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), previous])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = previous

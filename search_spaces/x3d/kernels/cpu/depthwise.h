@@ -1,0 +1,181 @@
+// Channelwise 3×3×3 convolution, line by line: correlation, and both of its gradients.
+//
+// A line is one row of pixels, W × C values, here with a pixel of zeros at either end. A padded frame's lines
+// and frames outside the clip are left out, so a clip of one frame pays for 3×3 taps.
+#pragma once
+
+#include <vector>
+
+#include "vectors.h"
+
+namespace xpand {
+
+// The lines of a sample that are at hand, each worked out once: those of every frame at a few heights.
+template <class T>
+class Ring {
+ public:
+  static constexpr int64_t kHeights = 4;
+
+  Ring(int64_t frames, int64_t width, int64_t channels)
+      : frames_(frames),
+        length_((width + 2) * channels),
+        channels_(channels),
+        values_(kHeights * frames * length_),
+        height_(kHeights, -1) {}
+
+  void forget() { std::fill(height_.begin(), height_.end(), -1); }
+
+  // Work out the lines of this height with fill(frame, line) unless they are there.
+  template <class F>
+  void need(int64_t height, const F& fill) {
+    if (height_[height % kHeights] == height) return;
+    height_[height % kHeights] = height;
+    for (int64_t frame = 0; frame < frames_; ++frame) fill(frame, line(frame, height) + channels_);
+  }
+
+  // With its zeros: pixel −1 comes first.
+  T* line(int64_t frame, int64_t height) {
+    return values_.data() + (height % kHeights * frames_ + frame) * length_;
+  }
+
+ private:
+  int64_t frames_, length_, channels_;
+  std::vector<T> values_;
+  std::vector<int64_t> height_;
+};
+
+// Padded lines, each with the three taps (3, C) that it meets: at most three frames at three heights.
+template <class T>
+struct Meetings {
+  const T* lines[9];
+  const T* taps[9];
+  int count = 0;
+
+  void add(const T* line, const T* three_taps) {
+    lines[count] = line;
+    taps[count++] = three_taps;
+  }
+};
+
+// out[w] = sum over meetings and k of line[Stride·w + k] · taps[k], for Width pixels from w on.
+template <class T, int Stride, int Width>
+inline void correlate(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t w, T* out) {
+  const int64_t channels = blocks.channels;
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    const int64_t c = blocks.start(block);
+    Vector<T> sums[Width]{};
+    for (int meeting = 0; meeting < meetings.count; ++meeting) {
+      constexpr int kPixels = (Width - 1) * Stride + 3;
+      Vector<T> pixels[kPixels];
+      for (int i = 0; i < kPixels; ++i) pixels[i] = load(meetings.lines[meeting] + (w * Stride + i) * channels + c);
+      for (int k = 0; k < 3; ++k) {
+        const Vector<T> tap = load(meetings.taps[meeting] + k * channels + c);
+        for (int i = 0; i < Width; ++i) sums[i] += pixels[i * Stride + k] * tap;
+      }
+    }
+    for (int i = 0; i < Width; ++i) store(out + (w + i) * channels + c, sums[i]);
+  }
+}
+
+// f<Width>(w) so that all of `width` pixels are covered; the last ones may be covered twice.
+template <class F>
+inline void for_pixels(int64_t width, const F& f) {
+  const auto go = [&]<int Width>() {
+    for (int64_t w = 0; w < width; w += Width) f.template operator()<Width>(std::min(w, width - Width));
+  };
+  if (width >= 4) return go.template operator()<4>();
+  if (width >= 2) return go.template operator()<2>();
+  go.template operator()<1>();
+}
+
+template <class T>
+inline void correlate_line(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t width,
+                           int stride, T* out) {
+  for_pixels(width, [&]<int Width>(int64_t w) {
+    if (stride == 1)
+      correlate<T, 1, Width>(meetings, blocks, w, out);
+    else
+      correlate<T, 2, Width>(meetings, blocks, w, out);
+  });
+}
+
+// The input gradient of a line for stride 2, from lines of the output's gradient: pixel 2w takes the middle tap
+// of w, pixel 2w + 1 the last tap of w and the first of w + 1.
+template <class T, int Width>
+inline void spread(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t w, int64_t width,
+                   T* out) {
+  const int64_t channels = blocks.channels;
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    const int64_t c = blocks.start(block);
+    Vector<T> even[Width]{}, odd[Width]{};
+    for (int meeting = 0; meeting < meetings.count; ++meeting) {
+      Vector<T> pixels[Width + 1];
+      for (int i = 0; i <= Width; ++i) pixels[i] = load(meetings.lines[meeting] + (w + 1 + i) * channels + c);
+      const T* taps = meetings.taps[meeting] + c;
+      const Vector<T> first = load(taps), middle = load(taps + channels), last = load(taps + 2 * channels);
+      for (int i = 0; i < Width; ++i) {
+        even[i] += pixels[i] * middle;
+        odd[i] += pixels[i] * last + pixels[i + 1] * first;
+      }
+    }
+    for (int i = 0; i < Width; ++i) {
+      store(out + 2 * (w + i) * channels + c, even[i]);
+      if (2 * (w + i) + 1 < width) store(out + (2 * (w + i) + 1) * channels + c, odd[i]);
+    }
+  }
+}
+
+template <class T>
+inline void spread_line(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t width, T* out) {
+  for_pixels((width + 1) / 2,
+             [&]<int Width>(int64_t w) { spread<T, Width>(meetings, blocks, w, width, out); });
+}
+
+// Adds grad[w] · line[Stride·w + k] over a line to the gradient of the taps of up to three lines, kept by block.
+// `grad` is a padded line as well; the sums of line i start at sums[i].
+template <class T, int Stride, int Lines>
+inline void tap_gradients(const T* grad, const T* const* lines, const Blocks<T>& blocks, int64_t width,
+                          T* const* sums) {
+  const int64_t channels = blocks.channels;
+  for (int64_t block = 0; block < blocks.count; ++block) {
+    const int64_t c = blocks.start(block);
+    Vector<T> totals[Lines][3]{};
+    int64_t w = 0;
+    const auto go = [&]<int Width>() {
+      for (; w + Width <= width; w += Width) {
+        Vector<T> grads[Width];
+        for (int i = 0; i < Width; ++i) grads[i] = load(grad + (w + 1 + i) * channels + c);
+        for (int line = 0; line < Lines; ++line) {
+          constexpr int kPixels = (Width - 1) * Stride + 3;
+          Vector<T> pixels[kPixels];
+          for (int i = 0; i < kPixels; ++i) pixels[i] = load(lines[line] + (w * Stride + i) * channels + c);
+          for (int i = 0; i < Width; ++i)
+            for (int k = 0; k < 3; ++k) totals[line][k] += grads[i] * pixels[i * Stride + k];
+        }
+      }
+    };
+    go.template operator()<4>();
+    go.template operator()<1>();
+    for (int line = 0; line < Lines; ++line)
+      for (int k = 0; k < 3; ++k) {
+        T* to = sums[line] + k * blocks.packed() + block * kLanes<T>;
+        store(to, load(to) + totals[line][k]);
+      }
+  }
+}
+
+template <class T>
+inline void tap_gradients_line(const T* grad, int count, const T* const* lines, const Blocks<T>& blocks,
+                               int64_t width, int stride, T* const* sums) {
+  const auto go = [&]<int Lines>() {
+    if (stride == 1)
+      tap_gradients<T, 1, Lines>(grad, lines, blocks, width, sums);
+    else
+      tap_gradients<T, 2, Lines>(grad, lines, blocks, width, sums);
+  };
+  if (count == 1) go.template operator()<1>();
+  if (count == 2) go.template operator()<2>();
+  if (count == 3) go.template operator()<3>();
+}
+
+}  // namespace xpand

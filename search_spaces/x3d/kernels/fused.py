@@ -1,0 +1,223 @@
+"""The compiled CPU kernels as differentiable functions on tensors, and when they may stand in for modules.
+
+Shapes: B clips, C channels, T frames, H×W pixels. Channels are innermost in memory (channels_last_3d); other
+layouts are brought to that.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from search_spaces.x3d.kernels.build import load_kernels
+from search_spaces.x3d.kernels.choice import plain_chosen
+
+Maybe = Tensor | None
+
+
+def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths: Sequence[int]) -> bool:
+    """Whether a kernel may do the work of `module` on x.
+
+    Not where somebody would miss the modules: a trace, a counter, a hook, a norm of another kind. And not
+    where the kernels have no answer: other devices and precisions, few channels, gradients in evaluation.
+
+    Args:
+        x: its input.
+        module: does the work otherwise.
+        norms: its BatchNorms.
+        widths: numbers of channels that the kernel goes through.
+    """
+    return (
+        not plain_chosen()
+        and x.is_cpu
+        and type(x) is Tensor
+        and not _watched()
+        and not torch.is_autocast_enabled("cpu")
+        and not (torch.is_grad_enabled() and not module.training)
+        and all(_is_usual(norm, module.training, norms[0], x.dtype) for norm in norms)
+        and not any(_hooked(part) for part in module.modules())
+        and x.numel() > 0
+        and load_kernels() is None
+        and min(widths) >= _lanes(x.dtype)
+    )
+
+
+def _watched() -> bool:
+    """Whether what is done to tensors is recorded, counted or transformed."""
+    return (
+        torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        or torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or is_in_torch_dispatch_mode()
+    )
+
+
+def _is_usual(norm: nn.Module, training: bool, first: nn.BatchNorm3d, dtype: torch.dtype) -> bool:
+    return (
+        type(norm) is nn.BatchNorm3d
+        and norm.training == training
+        and norm.weight is not None
+        and norm.weight.dtype == dtype
+        and norm.running_mean is not None
+        and norm.momentum is not None
+        and (norm.momentum, norm.eps) == (first.momentum, first.eps)
+    )
+
+
+def _hooked(part: nn.Module) -> bool:
+    return bool(
+        part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks
+    )
+
+
+@functools.cache
+def _lanes(dtype: torch.dtype) -> float:
+    """The fewest channels that the kernels can do."""
+    if dtype not in (torch.float32, torch.float64):
+        return float("inf")
+    return int(torch.ops.xpand.lanes(torch.empty(0, dtype=dtype)))
+
+
+def norm_parameters(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
+    return (norm.weight, norm.bias) if norm is not None else (None, None)
+
+
+def norm_buffers(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
+    return (norm.running_mean, norm.running_var) if norm is not None else (None, None)
+
+
+def count_batch(norms: Sequence[nn.BatchNorm3d]) -> tuple[bool, float, float]:
+    """What the kernels want to know of the norms, which count the batch if they are training."""
+    first = norms[0]
+    if first.training:
+        counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+        torch._foreach_add_(counts, 1)
+    return first.training, float(first.momentum or 0.0), first.eps
+
+
+def block(
+    x: Tensor,
+    parameters: Sequence[Maybe],
+    buffers: Sequence[Maybe],
+    stride: int,
+    norms: tuple[bool, float, float],
+) -> Tensor:
+    """A whole block, (B, C, T, H, W) to (B, C', T, H', W').
+
+    Args:
+        x: its input.
+        parameters: in the order of block.h; None for a part that the block does not have.
+        buffers: running mean and variance of each norm, in that order.
+        stride: of the channelwise convolution, in space.
+        norms: training, momentum, eps.
+    """
+    out: Tensor = _Block.apply(x, stride, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
+    return out
+
+
+def stem(
+    x: Tensor, parameters: Sequence[Tensor], buffers: Sequence[Maybe], norms: tuple[bool, float, float]
+) -> Tensor:
+    """The stem, (B, 3, T, H, W) to (B, C, T, H/2, W/2). No gradient of x.
+
+    Args:
+        x: clips.
+        parameters: the weights of the spatial and the temporal convolution, weight and bias of the norm.
+        buffers: running mean and variance.
+        norms: training, momentum, eps.
+    """
+    out: Tensor = _Stem.apply(x, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
+    return out
+
+
+def pooled(
+    x: Tensor,
+    parameters: Sequence[Tensor],
+    buffers: Sequence[Maybe],
+    per_frame: bool,
+    norms: tuple[bool, float, float],
+) -> Tensor:
+    """Means of the head's first convolution, after norm and ReLU: (B, C), or (B·T, C) for each frame.
+
+    Args:
+        x: (B, K, T, H, W).
+        parameters: the weight of the convolution, weight and bias of the norm.
+        buffers: running mean and variance.
+        per_frame: mean over space only.
+        norms: training, momentum, eps.
+    """
+    out: Tensor = _Pooled.apply(x, per_frame, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        stride: int,
+        buffers: list[Maybe],
+        norms: tuple[bool, float, float],
+        *parameters: Maybe,
+    ) -> Tensor:
+        results = torch.ops.xpand.block_forward(x, list(parameters), buffers, stride, *norms)
+        ctx.stride, ctx.parameters = stride, len(parameters)
+        ctx.save_for_backward(x, *parameters, *results)
+        out: Tensor = results[0]
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Maybe, ...]:
+        x, *rest = ctx.saved_tensors
+        parameters, results = rest[: ctx.parameters], rest[ctx.parameters :]
+        of_x, *of_parameters = torch.ops.xpand.block_backward(grad, x, parameters, results, ctx.stride)
+        return (of_x, None, None, None, *of_parameters)
+
+
+class _Stem(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, buffers: list[Tensor], norms: tuple[bool, float, float], *parameters: Tensor
+    ) -> Tensor:
+        results = torch.ops.xpand.stem_forward(x, *parameters, *buffers, *norms)
+        ctx.save_for_backward(x, *parameters, *results)
+        out: Tensor = results[0]
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Maybe, ...]:
+        x, *rest = ctx.saved_tensors
+        parameters, results = rest[:4], rest[4:]
+        return (None, None, None, *torch.ops.xpand.stem_backward(grad, x, *parameters, results))
+
+
+class _Pooled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        per_frame: bool,
+        buffers: list[Tensor],
+        norms: tuple[bool, float, float],
+        *parameters: Tensor,
+    ) -> Tensor:
+        results = torch.ops.xpand.head_forward(x, *parameters, *buffers, per_frame, *norms)
+        ctx.save_for_backward(x, *parameters, *results)
+        out: Tensor = results[0]
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Maybe, ...]:
+        x, *rest = ctx.saved_tensors
+        parameters, results = rest[:3], rest[3:]
+        of_x, *of_parameters = torch.ops.xpand.head_backward(grad, x, *parameters, results)
+        return (of_x, None, None, None, *of_parameters)
