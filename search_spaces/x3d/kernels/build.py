@@ -1,8 +1,9 @@
 """The compiled CPU kernels: built once for a machine, at first use, where it has a C++ compiler.
 
-They are kept in $XDG_CACHE_HOME/xpand/kernels under a name made of all that decides them: the sources, torch,
-the processor and the flags. So a folder that several kinds of machine share holds a library for each. A build
-that is killed leaves nothing that a later one would wait for or take for whole.
+They are kept where torch keeps extensions ($TORCH_EXTENSIONS_DIR, else torch_extensions in the user's cache),
+under a name made of all that decides them: the sources, torch, the processor and the flags. So a folder that
+several kinds of machine share holds a library for each. A build that is killed leaves nothing that a later
+one would wait for or take for whole.
 """
 
 from __future__ import annotations
@@ -42,17 +43,9 @@ def load_kernels() -> str | None:
             _build(library)
         torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except (NotBuilt, OSError) as error:
-        log.warning("no compiled kernels, so networks run 2 to 3 times slower: %s", error)
+        log.warning("no compiled kernels, so networks train 2 to 3 times slower: %s", error)
         return str(error)
     return None
-
-
-def must_build() -> bool:
-    """Whether the first network would wait for the kernels to be built."""
-    try:
-        return not library_path().exists()
-    except NotBuilt:
-        return False
 
 
 def library_path() -> Path:
@@ -61,13 +54,15 @@ def library_path() -> Path:
     Raises:
         NotBuilt: it can't be built here.
     """
+    from torch.utils.cpp_extension import get_default_build_root
+
     compiler = _compiler()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
     parts = [torch.__version__, platform.platform(), _processor(), compiler, *_flags()]
     digest = hashlib.sha256("\n".join(parts).encode())
     for path in sorted(_SOURCES.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
-    return cache / "xpand" / "kernels" / f"{digest.hexdigest()[:16]}.so"
+    return Path(root) / "xpand" / f"{digest.hexdigest()[:16]}.so"
 
 
 def _compiler() -> str:
@@ -98,7 +93,7 @@ def _processor() -> str:
 def _build(library: Path) -> None:
     from torch.utils.cpp_extension import load
 
-    log.info("building the CPU kernels, once for this machine")
+    log.warning("building the CPU kernels for this machine, once: about half a minute")
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder, _ninja_on_the_path():
         try:
