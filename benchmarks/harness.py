@@ -1,7 +1,7 @@
 """How every benchmark measures and what it says: calls in turn, in one run, against a named baseline.
 
-Other work on the machine only ever adds to a time, so the fastest of several is the figure, the ratio is of two
-such figures, and the slowest shows the spread.
+Other work on the machine only ever adds to a time, so the fastest of several is the figure, the ratio is of
+two such figures, and the slowest shows the spread.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ class Row:
     @property
     def ratio(self) -> float:
         """How many times as fast as the baseline."""
-        return self.timings[self.baseline].fastest / self.timings[self.own].fastest
+        return self.ratio_to(self.baseline)
+
+    def ratio_to(self, way: str) -> float:
+        return self.timings[way].fastest / self.timings[self.own].fastest
 
     def to_json(self) -> dict[str, Any]:
         timings = {way: timing.to_json() for way, timing in self.timings.items()}
@@ -82,7 +85,11 @@ class Figures:
 
     @property
     def ratio(self) -> float:
-        return math.exp(statistics.fmean(math.log(row.ratio) for row in self.rows))
+        return self.ratio_to(self.rows[0].baseline)
+
+    def ratio_to(self, way: str) -> float:
+        """How many times as fast xpand is, over all rows."""
+        return math.exp(statistics.fmean(math.log(row.ratio_to(way)) for row in self.rows))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -98,7 +105,12 @@ class Figures:
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], object]], *, rounds: int, scale: float = 1e3, warm_up: int = 1
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    scale: float = 1e3,
+    warm_up: int = 1,
+    repeats: Mapping[str, int] | None = None,
 ) -> dict[str, Timing]:
     """Each call once a round, one after the other, `rounds` times after `warm_up` rounds that don't count.
 
@@ -110,11 +122,14 @@ def alternate(
         rounds: at least 1.
         scale: from seconds to the unit; 1e3 gives milliseconds.
         warm_up: rounds before, for caches and compilers.
+        repeats: how often a short call is made in its turn, whose mean is taken; 1 where nothing is said.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(warm_up + rounds):
         for name, call in calls.items():
+            times = (repeats or {}).get(name, 1)
             started = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - started)
+            for _ in range(times):
+                call()
+            seconds[name].append((time.perf_counter() - started) / times)
     return {name: Timing.of([scale * s for s in found[warm_up:]]) for name, found in seconds.items()}

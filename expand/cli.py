@@ -6,20 +6,19 @@ imported before a verb needs it, so that help and counts come at once.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
+from benchmarks.commands import bench
+from expand.arguments import AsJson, ConfigFile, DataFolder, RunFolder, Seeds, Settings, Targets, Workers
 from expand.errors import RunFailed, UserError
+from expand.terminal import Interrupted, err, interruptible, out, print_json, say
 
 if TYPE_CHECKING:
     from expand.config import Config
@@ -32,37 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-bench = typer.Typer(help="Measure xpand's own speed.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
-
-out, err = Console(), Console(stderr=True)
-
-
-def _say(text: str) -> None:
-    """A line, or a few, on stderr, as they are: long ones are not broken, so that they can be copied."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
-DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="Folder of your labelled videos, or `synthetic`.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any setting as key=value, such as training.epochs=5; may be repeated."),
-]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Local processes that train; 1 trains in this one.")
-]
-Targets = Annotated[
-    list[str] | None,
-    typer.Option("--target", help="Compute target in multiply-adds, such as 80M; may be repeated."),
-]
-Seeds = Annotated[
-    int | None, typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
 
 
 @app.command()
@@ -110,19 +79,19 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
         check_free(folder)
     planned = plan(config)
     machine = planned.machine
-    with _interruptible():
+    with interruptible():
         speed = calibrate(planned.setup, device=machine.device, threads=machine.threads)
         clock = Clock(planned.setup, speed, machine.workers)
-        _say(forecast_text(planned.setup, clock, machine.workers, machine.device))
+        say(forecast_text(planned.setup, clock, machine.workers, machine.device))
         if dry_run:
             if as_json:
-                _print_json(forecast_json(planned.setup, clock))
+                print_json(forecast_json(planned.setup, clock))
             return
         folder = folder or free_folder(Path("results"), planned.source.name)
         with SearchView(err) as view:
             prepared = decode(planned, view)
             run = Run.create(folder, config, prepared.setup.data)
-            _say(f"run       {run.folder}")
+            say(f"run       {run.folder}")
             with run.locked(), _how_to_resume(run):
                 drive(run, prepared, speed, view)
     _show_end(run, as_json)
@@ -138,7 +107,7 @@ def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) 
     from expand.view import SearchView
 
     run = Run.open(folder)
-    with _interruptible(), run.locked(), _how_to_resume(run):
+    with interruptible(), run.locked(), _how_to_resume(run):
         run.check_config()
         if read_run(folder).finished:
             _show_end(run, as_json)
@@ -163,12 +132,12 @@ def _show_end(run: Run, as_json: bool) -> None:
 
     record = read_run(run.folder)
     if as_json:
-        _print_json({"run": str(run.folder), "trajectory": record.trajectory})
+        print_json({"run": str(run.folder), "trajectory": record.trajectory})
         return
     out.print(trajectory_table(record.trajectory))
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
     model = f"{run.folder}/models/{models[-1]}.yaml"
-    _say(
+    say(
         f"\nNext:\n  xpand count {model}\n  xpand table {run.folder} --what rounds\n"
         f"  python -c \"import expand; print(expand.load_model('{model}'))\""
     )
@@ -185,7 +154,7 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     record = read_run(folder)
     if as_json:
         values = asdict(record)
-        _print_json({key: values[key] for key in ("finished", "problem", "rounds", "trajectory")})
+        print_json({key: values[key] for key in ("finished", "problem", "rounds", "trajectory")})
         return
     out.print(status_lines(record), highlight=False)
     out.print(rounds_table(record.rounds))
@@ -236,7 +205,7 @@ def count(
     found = counted(network, factors)
     check = verified(found) if verify else None
     if as_json:
-        _print_json(found.to_json() | ({"fvcore": check} if check is not None else {}))
+        print_json(found.to_json() | ({"fvcore": check} if check is not None else {}))
         return
     from expand.counting import render
 
@@ -262,105 +231,12 @@ def doctor(
     from expand.view import SearchView
 
     chosen = build_config(config, data=data, targets=target or (), settings=settings or ())
-    with _interruptible(), SearchView(err) as view:
+    with interruptible(), SearchView(err) as view:
         report = examine_data(chosen, view.caching)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
         return
     out.print(render(report))
-
-
-@bench.command("count")
-def bench_count(as_json: AsJson = False) -> None:
-    """Time the closed-form count of one architecture."""
-    from benchmarks.count import measure_count
-
-    _print_bench(measure_count(), as_json)
-
-
-@bench.command("plan")
-def bench_plan(as_json: AsJson = False) -> None:
-    """Time the planning of a whole round: every axis solved for twice the cost."""
-    from benchmarks.count import measure_plan
-
-    _print_bench(measure_plan(), as_json)
-
-
-@bench.command("frame")
-def bench_frame(as_json: AsJson = False) -> None:
-    """Time a training step of X2D with its frame convolved in two dimensions, and in three."""
-    from benchmarks.frame import measure_frame
-
-    _print_bench(measure_frame(), as_json)
-
-
-@bench.command("recipe")
-def bench_recipe(
-    data: DataFolder = None,
-    target: Targets = None,
-    config: ConfigFile = None,
-    settings: Settings = None,
-    grow: Annotated[
-        list[str] | None,
-        typer.Option("--grow", help="Grow the start along this axis first; may be repeated."),
-    ] = None,
-    seeds: Seeds = 2,
-    as_json: AsJson = False,
-) -> None:
-    """Train one network by the proxy's recipe and by changes of it: which one lets a search see most?"""
-    from benchmarks.recipe import measure_recipes
-    from expand.options import build_config
-    from expand.view import SearchView
-
-    chosen = [*(settings or ()), f"search.seeds={seeds}"]
-    built = build_config(config, data=data, targets=target or (), settings=chosen)
-    with _interruptible(), SearchView(err) as view:
-        for row in measure_recipes(built, grow or (), view):
-            if as_json:
-                _print_json(row)
-                continue
-            scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
-            costs = f"loss {row['loss']:.3f}  {row['seconds']:.0f} s"
-            out.print(
-                f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False, soft_wrap=True
-            )
-
-
-def _print_bench(values: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(values)
-        return
-    for key, value in values.items():
-        out.print(
-            f"{key:<24} {value:,.1f}" if isinstance(value, float) else f"{key:<24} {value}", highlight=False
-        )
-
-
-def _print_json(values: object) -> None:
-    sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")
-
-
-class Interrupted(BaseException):
-    """A signal that ends the command: Ctrl-C or SIGTERM."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn the signals that end a command into an exception, so that workers end with it."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -369,7 +245,7 @@ def _how_to_resume(run: Run) -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        _say(f"stopped; go on with: xpand resume {run.folder}")
+        say(f"stopped; go on with: xpand resume {run.folder}")
         raise
 
 

@@ -1,0 +1,181 @@
+"""`xpand bench …`: xpand's own speed, each time beside a named baseline in the same run.
+
+Parses, calls and prints, as expand/cli.py does; nothing heavy is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from expand.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
+from expand.terminal import err, interruptible, out, print_json
+
+if TYPE_CHECKING:
+    from benchmarks.harness import Figures
+
+bench = typer.Typer(help="Measure xpand's own speed.", no_args_is_help=True)
+
+File = Annotated[
+    Path | None, typer.Option("--out", help="Write the figures to this file as well, as --json prints them.")
+]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Timed turns; the fastest counts.")]
+
+
+def _report(figures: Figures, as_json: bool, file: Path | None) -> None:
+    if file is not None:
+        from expand.jobs import write_atomic
+
+        write_atomic(file, json.dumps(figures.to_json(), indent=1) + "\n")
+    if as_json:
+        print_json(figures.to_json())
+        return
+    from benchmarks.show import conclusion, table
+
+    out.print(table(figures))
+    for line in conclusion(figures):
+        out.print(line, highlight=False)
+
+
+@bench.command("step")
+def bench_step(
+    device: Annotated[Literal["cpu", "cuda"], typer.Option("--device", help="Where to train.")] = "cpu",
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="By default one a core.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Clips in a step.")] = 16,
+    rounds: Rounds = 5,
+    peer_pytorchvideo: Annotated[
+        Path | None, typer.Option("--peer-pytorchvideo", help="A checkout, to measure its networks too.")
+    ] = None,
+    peer_slowfast: Annotated[
+        Path | None, typer.Option("--peer-slowfast", help="A checkout; needs that of PyTorchVideo as well.")
+    ] = None,
+    as_json: AsJson = False,
+    file: File = None,
+) -> None:
+    """Time a training step beside plain modules, over the architectures from X2D to X3D-XS."""
+    from benchmarks.step import measure_step, open_peers
+    from expand.driver import cores
+
+    with interruptible():
+        figures = measure_step(
+            device=device,
+            threads=threads or cores(),
+            batch=batch,
+            rounds=rounds,
+            peers=open_peers(peer_pytorchvideo, peer_slowfast),
+        )
+    _report(figures, as_json, file)
+
+
+@bench.command("workers")
+def bench_workers(rounds: Rounds = 2, as_json: AsJson = False, file: File = None) -> None:
+    """Time a round of candidates, one thread each, beside one candidate after the other on all threads."""
+    from benchmarks.workers import measure_workers
+
+    with interruptible():
+        _report(measure_workers(rounds=rounds), as_json, file)
+
+
+@bench.command("data")
+def bench_data(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of videos to decode; by default some rendered ones.")
+    ] = None,
+    rounds: Rounds = 3,
+    as_json: AsJson = False,
+    file: File = None,
+) -> None:
+    """Time loading a batch beside the step that it is for, and building a cache beside PyAV alone."""
+    from benchmarks.data import measure_batches, measure_cache
+
+    with interruptible():
+        for figures in (measure_batches(rounds=max(rounds, 5)), measure_cache(data, rounds=rounds)):
+            _report(figures, as_json, file)
+
+
+@bench.command("count")
+def bench_count(rounds: Rounds = 7, as_json: AsJson = False, file: File = None) -> None:
+    """Time the closed-form count of an architecture beside torch's counter of operations."""
+    from benchmarks.count import measure_count
+
+    _report(measure_count(rounds=rounds), as_json, file)
+
+
+@bench.command("plan")
+def bench_plan(rounds: Rounds = 7, as_json: AsJson = False, file: File = None) -> None:
+    """Time the planning of rounds, every axis solved for twice the cost, beside trying every architecture."""
+    from benchmarks.count import measure_plan
+
+    _report(measure_plan(rounds=rounds), as_json, file)
+
+
+@bench.command("start")
+def bench_start(rounds: Rounds = 7, as_json: AsJson = False, file: File = None) -> None:
+    """Time the start of the command beside that of Python and torch."""
+    from benchmarks.start import measure_start
+
+    _report(measure_start(rounds=rounds), as_json, file)
+
+
+@bench.command("driver")
+def bench_driver(rounds: Rounds = 3, as_json: AsJson = False, file: File = None) -> None:
+    """Time a whole search of next to free trainings beside those trainings alone."""
+    from benchmarks.driver import measure_driver
+
+    with interruptible():
+        _report(measure_driver(rounds=rounds), as_json, file)
+
+
+@bench.command("search")
+def bench_search(
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="A checkout of xpand to beat; by default this one with plain modules."
+        ),
+    ] = None,
+    settings: Settings = None,
+    rounds: Rounds = 1,
+    as_json: AsJson = False,
+    file: File = None,
+) -> None:
+    """Time the whole default search beside that of another checkout, or with plain modules."""
+    from benchmarks.search import measure_search
+
+    with interruptible():
+        _report(measure_search(against, settings or (), rounds=rounds), as_json, file)
+
+
+@bench.command("recipe")
+def bench_recipe(
+    data: DataFolder = None,
+    target: Targets = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    grow: Annotated[
+        list[str] | None,
+        typer.Option("--grow", help="Grow the start along this axis first; may be repeated."),
+    ] = None,
+    seeds: Seeds = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Train one network by the proxy's recipe and by changes of it: which one lets a search see most?"""
+    from benchmarks.recipe import measure_recipes
+    from expand.options import build_config
+    from expand.view import SearchView
+
+    chosen = [*(settings or ()), f"search.seeds={seeds}"]
+    built = build_config(config, data=data, targets=target or (), settings=chosen)
+    with interruptible(), SearchView(err) as view:
+        for row in measure_recipes(built, grow or (), view):
+            if as_json:
+                print_json(row)
+                continue
+            scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
+            costs = f"loss {row['loss']:.3f}  {row['seconds']:.0f} s"
+            out.print(
+                f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False, soft_wrap=True
+            )

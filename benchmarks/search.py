@@ -1,0 +1,69 @@
+"""The whole default search, beside another checkout's, or with plain modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Figures, Row, alternate
+from expand.errors import RunFailed, UserError
+
+_HERE = Path(__file__).parents[1]
+_MAIN = "from expand.cli import main; main()"
+
+
+def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int) -> Figures:
+    """Seconds of `xpand search`, with what is given by --set, from the start of the process to its end.
+
+    The clips are drawn before, once, for both. Each way's trajectory is among the facts.
+
+    Args:
+        against: a checkout of xpand; None: this one with the fast kernels switched off.
+        settings: as in --set.
+        rounds: of each way, after none that does not count.
+    """
+    if against is not None and not (against / "expand" / "cli.py").is_file():
+        raise UserError(f"--against must be a checkout of xpand, but {against} holds no expand/cli.py.")
+    baseline = "plain" if against is None else str(against.name)
+    ways = {
+        "xpand": (_HERE, {}),
+        baseline: (against or _HERE, {"XPAND_KERNELS": "plain"} if against is None else {}),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found: dict[str, Any] = {}
+
+        def search(way: str) -> None:
+            checkout, variables = ways[way]
+            found[way] = _search(checkout.resolve(), variables, settings, folder)
+
+        timings = alternate({way: partial(search, way) for way in ways}, rounds=rounds, scale=1.0, warm_up=0)
+    facts = {"trajectories": found}
+    row = Row(name="the default search", timings=timings, baseline=baseline, facts=facts)
+    return Figures(
+        benchmark="search", unit="s a search", rows=[row], settings={"rounds": rounds, "set": list(settings)}
+    )
+
+
+def _search(checkout: Path, variables: dict[str, str], settings: Sequence[str], folder: Path) -> list[Any]:
+    """Run a search of a checkout by this Python; its trajectory: name and top-1 of each state."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        options = [option for setting in settings for option in ("--set", setting)]
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", _MAIN, "search", "--out", f"{name}/run", "--json", *options],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": str(checkout), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise RunFailed(f"the search of {checkout.name} ended with: {done.stderr.strip().splitlines()[-1]}")
+    return [[row["name"], row["top1"]] for row in json.loads(done.stdout)["trajectory"]]

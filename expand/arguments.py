@@ -1,0 +1,29 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="Folder of your labelled videos, or `synthetic`.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any setting as key=value, such as training.epochs=5; may be repeated."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Local processes that train; 1 trains in this one.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Compute target in multiply-adds, such as 80M; may be repeated."),
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]

@@ -1,0 +1,47 @@
+"""What every verb of the command prints with, and how it ends early."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+out, err = Console(), Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A line, or a few, on stderr, as they are: long ones are not broken, so that they can be copied."""
+    err.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(values: object) -> None:
+    """One object on stdout."""
+    sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")
+
+
+class Interrupted(BaseException):
+    """A signal that ends the command: Ctrl-C or SIGTERM."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn the signals that end a command into an exception, so that workers end with it."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
