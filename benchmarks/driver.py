@@ -17,6 +17,7 @@ from expand.options import build_config
 from expand.study import Run
 from expand.workers import open_workers
 
+_TARGET = "20M"
 _SPEED = Speed(fixed=1e-6, per_mac=1e-9)
 
 
@@ -31,7 +32,7 @@ def measure_driver(*, rounds: int) -> Figures:
         config = build_config(
             None,
             data=None,
-            targets=("20M",),
+            targets=(_TARGET,),
             settings=(
                 f"run.workers={workers}",
                 "run.threads=1",
@@ -54,7 +55,6 @@ def measure_driver(*, rounds: int) -> Figures:
                 name=f"{len(jobs)} trainings, {workers} workers",
                 timings=timings,
                 baseline="trainings",
-                facts={"trainings": len(jobs)},
             )
         )
     return Figures(benchmark="driver", unit="s a search", rows=rows, settings={"rounds": rounds})

@@ -70,10 +70,10 @@ class Figures:
     """What a benchmark found.
 
     Attributes:
-        benchmark: its name: `xpand bench NAME`.
+        benchmark: the verb of `xpand bench`, and what of it where it measures several things.
         unit: of every timing: `ms a training step`.
         rows: what was measured; the ratio of them all is the geometric mean.
-        settings: what it was measured with: batch, threads, rounds.
+        settings: what it was measured with, by option: batch, threads, rounds.
         limit: what a timing should stay under, in the unit; None where there is none.
     """
 
@@ -82,6 +82,15 @@ class Figures:
     rows: Sequence[Row]
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit: float | None = None
+
+    @property
+    def command(self) -> str:
+        """What a reader types to measure the same."""
+        words = ["xpand bench", self.benchmark.split()[0]]
+        for option, value in self.settings.items():
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{option} {one}" for one in values]
+        return " ".join(words)
 
     @property
     def ratio(self) -> float:
@@ -94,6 +103,7 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         return {
             "benchmark": self.benchmark,
+            "command": self.command,
             "unit": self.unit,
             "baseline": self.rows[0].baseline,
             "ratio": self.ratio,

@@ -16,22 +16,17 @@ from expand.workers import open_workers
 
 # The default search's basis, one of more pixels, and X2D itself.
 _SIZES = (32, 64, 112)
+_CLIPS = 256  # training budget of a candidate
 
 
-def measure_workers(*, rounds: int, clips: int = 256, sizes: tuple[int, ...] = _SIZES) -> Figures:
-    """Seconds of the first round of a search, for several sizes of the start network.
-
-    Args:
-        rounds: of each way.
-        clips: training budget of a candidate.
-        sizes: of the start network, in pixels.
-    """
+def measure_workers(*, rounds: int) -> Figures:
+    """Seconds of the first round of a search, for several sizes of the start network."""
     count = cores()
     if count < 2:
         raise UserError(f"bench workers must have 2 cores at least to share out, got {count}.")
     rows = []
-    for size in sizes:
-        ready = prepared(_config(size, clips))
+    for size in _SIZES:
+        ready = prepared(_config(size))
         jobs = first_round(ready.setup)
         with tempfile.TemporaryDirectory() as name, open_workers(count) as many, open_workers(1) as one:
             folder = Path(name)
@@ -41,18 +36,18 @@ def measure_workers(*, rounds: int, clips: int = 256, sizes: tuple[int, ...] = _
             }
             timings = alternate(calls, rounds=rounds, scale=1.0)
         rows.append(Row(name=f"{len(jobs)} candidates at {size}²", timings=timings, baseline=list(calls)[1]))
-    settings = {"rounds": rounds, "clips": clips, "cores": count}
+    settings = {"rounds": rounds}
     return Figures(benchmark="workers", unit="s a round", rows=rows, settings=settings)
 
 
-def _config(size: int, clips: int) -> Config:
+def _config(size: int) -> Config:
     return build_config(
         None,
         data=None,
         targets=("1G",),
         settings=(
             f"space.settings.size={size}",
-            f"training.clips={clips}",
+            f"training.clips={_CLIPS}",
             "training.epochs=null",
             "data.synthetic={train: 64, val: 32}",
         ),

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
+import pytest
 from torch.utils.cpp_extension import get_default_build_root
+
+from expand.cli import main
+from tests.expand.commands import ROOT, Done, Xpand
 
 # Tests have caches of their own, but the compiled kernels are built once for all of them.
 os.environ.setdefault("TORCH_EXTENSIONS_DIR", get_default_build_root())
+
+
+@pytest.fixture
+def xpand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Xpand:
+    """Runs the command in this process, which is several times faster than to start another."""
+
+    def run(*arguments: object, cwd: Path = ROOT, cache: Path | None = None) -> Done:
+        monkeypatch.setattr(sys, "argv", ["xpand", *map(str, arguments)])
+        monkeypatch.chdir(cwd)
+        if cache is not None:
+            monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
+
+    return run

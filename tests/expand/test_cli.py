@@ -5,52 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
 
-from expand.cli import main
 from expand.config import to_yaml
+from tests.expand.commands import ROOT, Xpand, refused
 from tests.expand.runs import run_search, toy_config
-
-ROOT = Path(__file__).parents[2]
-
-
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Xpand = Callable[..., Done]
-
-
-@pytest.fixture
-def xpand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Xpand:
-    """Runs the command in this process, which is several times faster than to start another."""
-
-    def run(*arguments: object, cwd: Path = ROOT, cache: Path | None = None) -> Done:
-        monkeypatch.setattr(sys, "argv", ["xpand", *map(str, arguments)])
-        monkeypatch.chdir(cwd)
-        if cache is not None:
-            monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Done(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
-
-    return run
-
-
-def refused(done: Done) -> str:
-    """The message of a user's mistake: one line on stderr, nothing on stdout, exit code 2."""
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    return done.stderr.strip().splitlines()[-1]
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -259,13 +221,6 @@ def test_doctor_on_synthetic_clips_prints_one_object(xpand: Xpand, tmp_path: Pat
     assert report["usable"] == {"train": 24, "val": 12}
     assert len(report["classes"]) == 12
     assert report["cache"]["raw_bytes"] > 0  # for two steps' clips, where no target says more
-
-
-def test_the_benchmarks_print_their_figures(xpand: Xpand) -> None:
-    plan = json.loads(xpand("bench", "plan", "--json").stdout)
-    assert 0 < plan["fastest"] <= plan["median"] <= plan["slowest"]
-    count = json.loads(xpand("bench", "count", "--json").stdout)
-    assert all(count[name] > 0 for name in ("x2d", "x3d-xs", "x3d-xl"))
 
 
 def test_a_run_of_another_config_is_not_resumed(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
