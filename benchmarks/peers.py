@@ -86,12 +86,12 @@ def open_pytorchvideo(path: Path) -> Peer:
 
 def open_slowfast(path: Path) -> Peer:
     """SlowFast's `X3D`, from its checkout; it uses layers of PyTorchVideo, whose checkout must be there."""
-    if importlib.util.find_spec("pytorchvideo") is None and "pytorchvideo" not in sys.modules:
-        raise UserError(
-            "SlowFast builds its networks with layers of PyTorchVideo, which is not there: "
-            "give --peer-pytorchvideo PATH too."
-        )
     with _importable(path, "slowfast/models/video_model_builder.py", "--peer-slowfast"):
+        if importlib.util.find_spec("pytorchvideo") is None:
+            raise UserError(
+                "--peer-slowfast needs layers of PyTorchVideo, which is not there: "
+                "give --peer-pytorchvideo PATH too."
+            )
         get_cfg = importlib.import_module("slowfast.config.defaults").get_cfg
         network_class = importlib.import_module("slowfast.models.video_model_builder").X3D
 
