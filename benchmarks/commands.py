@@ -37,7 +37,7 @@ def _report(figures: Figures, as_json: bool, file: Path | None) -> None:
 
     out.print(table(figures))
     for line in conclusion(figures):
-        out.print(line, highlight=False)
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @bench.command("step")
@@ -81,19 +81,25 @@ def bench_workers(rounds: Rounds = 2, as_json: AsJson = False, file: File = None
 
 @bench.command("data")
 def bench_data(
+    what: Annotated[
+        Literal["batches", "cache"],
+        typer.Option("--what", help="Loading a batch, or decoding videos into the cache."),
+    ] = "batches",
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of videos to decode; by default some rendered ones.")
     ] = None,
-    rounds: Rounds = 3,
+    rounds: Rounds = 5,
     as_json: AsJson = False,
     file: File = None,
 ) -> None:
     """Time loading a batch beside the step that it is for, and building a cache beside PyAV alone."""
+    from dataclasses import replace
+
     from benchmarks.data import measure_batches, measure_cache
 
     with interruptible():
-        for figures in (measure_batches(rounds=max(rounds, 5)), measure_cache(data, rounds=rounds)):
-            _report(figures, as_json, file)
+        figures = measure_batches(rounds=rounds) if what == "batches" else measure_cache(data, rounds=rounds)
+    _report(replace(figures, settings={"what": what, **figures.settings}), as_json, file)
 
 
 @bench.command("count")

@@ -75,6 +75,7 @@ class Figures:
         rows: what was measured; the ratio of them all is the geometric mean.
         settings: what it was measured with, by option: batch, threads, rounds.
         limit: what a timing should stay under, in the unit; None where there is none.
+        notes: what else was found, a clause each.
     """
 
     benchmark: str
@@ -82,6 +83,7 @@ class Figures:
     rows: Sequence[Row]
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit: float | None = None
+    notes: Sequence[str] = ()
 
     @property
     def command(self) -> str:
@@ -108,6 +110,7 @@ class Figures:
             "baseline": self.rows[0].baseline,
             "ratio": self.ratio,
             "limit": self.limit,
+            "notes": list(self.notes),
             "settings": dict(self.settings),
             "machine": describe_machine(),
             "rows": [row.to_json() for row in self.rows],

@@ -75,6 +75,7 @@ def read(values: Mapping[str, Any]) -> Figures:
         rows=rows,
         settings=values["settings"],
         limit=values["limit"],
+        notes=tuple(values["notes"]),
     )
 
 

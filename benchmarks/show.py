@@ -44,6 +44,7 @@ def conclusion(figures: Figures) -> Iterator[str]:
         longest = max(row.timings[own].fastest for row in figures.rows)
         kept = "kept" if longest <= figures.limit else "exceeded"
         yield f"limit {number(figures.limit)} {figures.unit}: {kept}"
+    yield from figures.notes
 
 
 def table(figures: Figures) -> Table:

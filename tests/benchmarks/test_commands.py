@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from benchmarks import commands, count, driver, peers, search, step, workers
+from benchmarks.harness import Figures, Row, Timing
 from benchmarks.step import check_gradients, measure_step, random_batch
 from expand.errors import UserError
 from search_spaces.x3d import X3DSpace
@@ -58,7 +60,12 @@ def test_step_as_a_table(xpand: Xpand) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["ms", "a", "training", "step", "xpand", "plain", "plain", "÷", "xpand"]
     assert lines[1].startswith("X2D at 32²")
-    assert lines[-1].startswith("xpand is ")
+    assert lines[-2].startswith("xpand is ")
+    assert re.fullmatch(
+        r"gradients agree to \de-\d\d in float64; "
+        r"float32 is off from there by \de-\d\d at most, in plain modules by \de-\d\d",
+        lines[-1],
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -171,4 +178,29 @@ def test_search_is_measured_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(search, "_search", fake)
     search.measure_search(None, [], rounds=2)
     here = Path(search.__file__).parents[1]
-    assert found == [(here, {}), (here, {"XPAND_KERNELS": "plain"})] * 2
+    turn = [(here, {}), (here, {"XPAND_KERNELS": "plain"})]
+    assert found == turn * 3  # one before, for the cache
+
+
+def test_both_trajectories_of_a_search_are_shown(xpand: Xpand, monkeypatch: pytest.MonkeyPatch) -> None:
+    trajectory = [["step-0", 0.22], ["target-6M", None]]
+    monkeypatch.setattr(search, "_search", lambda *_: trajectory)
+    assert search.measure_search(None, [], rounds=1).notes == [
+        "xpand found step-0 22.0 %, target-6M failed",
+        "plain found step-0 22.0 %, target-6M failed",
+    ]
+
+
+@pytest.mark.parametrize("what", ["batches", "cache"])
+def test_data_is_one_object(xpand: Xpand, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    timings = {"batch": Timing.of([1.0]), "step": Timing.of([9.0])}
+    found = Figures(
+        benchmark=f"data {what}",
+        unit="ms",
+        rows=[Row(name="X2D", timings=timings, baseline="step")],
+        settings={"rounds": 1},
+    )
+    monkeypatch.setattr(f"benchmarks.data.measure_{what}", lambda *_, **__: found)
+    values = figures(xpand, "data", "--what", what)
+    assert (values["benchmark"], values["ratio"]) == (f"data {what}", pytest.approx(9.0))
+    assert values["command"] == f"xpand bench data --what {what} --rounds 1"

@@ -30,6 +30,7 @@ def test_figures_survive_their_file() -> None:
         rows=[Row(name="X2D", timings=timings, baseline="plain", facts={"macs": 5})],
         settings={"rounds": 2},
         limit=10.0,
+        notes=("gradients agree",),
     )
     assert read(json.loads(json.dumps(figures.to_json()))) == figures
 
@@ -50,9 +51,10 @@ def test_a_spread_that_cannot_be_told_is_one_number() -> None:
 def test_the_conclusion_names_each_other_way_and_the_limit() -> None:
     timings = {"xpand": Timing.of([2.0]), "plain": Timing.of([6.0]), "peer": Timing.of([8.0])}
     row = Row(name="X2D", timings=timings, baseline="plain")
-    figures = Figures(benchmark="step", unit="ms a step", rows=[row, row], limit=1.0)
+    figures = Figures(benchmark="step", unit="ms a step", rows=[row, row], limit=1.0, notes=["and more"])
     assert list(conclusion(figures)) == [
         "xpand is 3.00 times as fast as plain, geometric mean",
         "xpand is 4.00 times as fast as peer, geometric mean",
         "limit 1.00 ms a step: exceeded",
+        "and more",
     ]

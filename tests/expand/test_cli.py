@@ -27,7 +27,14 @@ def imported_by(*arguments: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("search", "--help"), ("count", "x3d-s"), ("count", "x2d", "--json")]
+    "arguments",
+    [
+        ("--help",),
+        ("search", "--help"),
+        ("bench", "step", "--help"),
+        ("count", "x3d-s"),
+        ("count", "x2d", "--json"),
+    ],
 )
 def test_help_and_counts_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert not {"torch", "optuna", "pandas", "numpy", "av", "pyarrow"} & imported_by(*arguments)
