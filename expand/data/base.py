@@ -8,6 +8,7 @@ Shapes: N frames kept of a video, T frames in a clip, H × W pixels, 3 channels 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -106,17 +107,39 @@ class Source(Protocol):
 
 
 class Split(Protocol):
-    """One split, decoded; what training and validation read. Bad videos are no longer in it."""
+    """One split, decoded; what training and validation read. Bad videos are no longer in it.
+
+        split.labels[7], split.seconds[7], split.sizes[7]         # 3, 2.5, (80, 106)
+        windows = np.array([[0, 64, 20, 84]])                     # top, bottom, left, right
+        (clip,) = split.take(np.array([7]), np.array([[0.0, 0.4]]), windows)
+        clip.shape                                                # (2, 64, 64, 3)
+
+    V videos in the split, B clips that are asked for.
+    """
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """(V,) the class of each video."""
         ...
 
-    def seconds(self, video: int) -> float:
-        """Duration of a video."""
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(V,) how long each video is."""
         ...
 
-    def take(self, video: int, times: NDArray[np.float64]) -> Frames:
-        """(T, H, W, 3): the frames at or before `times` (T,), in seconds; beyond the end times wrap round."""
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(V, 2) height and width of each video's frames, in pixels."""
+        ...
+
+    def take(
+        self, videos: NDArray[np.int64], times: NDArray[np.float64], windows: NDArray[np.int64]
+    ) -> Iterator[Frames]:
+        """B clips, each (T, bottom - top, right - left, 3), one after the other.
+
+        Args:
+            videos: (B,) of which video each clip is.
+            times: (B, T) in seconds: a frame is the one shown then; beyond a video's end, times wrap round.
+            windows: (B, 4) what is cut out of the frames: top, bottom, left, right, in pixels.
+        """
         ...

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from expand.errors import RunFailed
 
 INDEX = "index.json"
 _EPSILON = 1e-6
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +51,11 @@ class CachedSplit:
         self._fps = fps
         self._storage = storage
         self._entries = entries
-        self._labels = np.array([entry.kept.label for entry in entries], dtype=np.int64)
-        self._labels.setflags(write=False)
+        kept = [entry.kept for entry in entries]
+        self._labels = _frozen(np.array([one.label for one in kept], np.int64))
+        self._seconds = _frozen(np.array([one.seconds for one in kept], np.float64))
+        self._sizes = _frozen(np.array([(one.height, one.width) for one in kept], np.int64).reshape(-1, 2))
+        self._lengths = np.array([one.frames for one in kept], np.int64)
         self._maps: dict[str, NDArray[np.uint8]] = {}
         self._local = threading.local()
 
@@ -59,24 +64,34 @@ class CachedSplit:
         return self._labels
 
     @property
+    def seconds(self) -> NDArray[np.float64]:
+        return self._seconds
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return self._sizes
+
+    @property
     def keys(self) -> tuple[str, ...]:
         return tuple(entry.kept.key for entry in self._entries)
 
-    def seconds(self, video: int) -> float:
-        return self._entries[video].kept.seconds
-
-    def take(self, video: int, times: NDArray[np.float64]) -> Frames:
-        """(T, H, W, 3): the frames nearest below `times` (T,), in seconds; beyond the end, they wrap."""
-        file, kept = self._entries[video].file, self._entries[video].kept
-        numbers = np.floor(np.mod(times, kept.seconds) * self._fps + _EPSILON).astype(np.int64)
-        np.minimum(numbers, kept.frames - 1, out=numbers)
-        shard = self._map(file)
-        if self._storage == "jpeg":
-            return self._jpeg().read(shard, kept, numbers)
-        shape = (kept.frames, kept.height, kept.width, 3)
-        end = kept.offset + kept.frames * kept.height * kept.width * 3
-        taken: Frames = shard[kept.offset : end].reshape(shape)[numbers]
-        return taken
+    def take(
+        self, videos: NDArray[np.int64], times: NDArray[np.float64], windows: NDArray[np.int64]
+    ) -> Iterator[Frames]:
+        """See `Split.take`: the frames kept for the moments nearest below `times`."""
+        within = np.mod(times, self._seconds[videos, None])
+        numbers = np.floor(within * self._fps + _EPSILON).astype(np.int64)
+        np.minimum(numbers, self._lengths[videos, None] - 1, out=numbers)  # (B, T)
+        for video, frames, window in zip(videos.tolist(), numbers, windows.tolist(), strict=True):
+            top, bottom, left, right = window
+            entry = self._entries[video]
+            shard, kept = self._map(entry.file), entry.kept
+            if self._storage == "jpeg":
+                yield self._jpeg().read(shard, kept, frames)[:, top:bottom, left:right]
+            else:
+                shape = (kept.frames, kept.height, kept.width, 3)
+                whole: Frames = np.ndarray(shape, np.uint8, shard, kept.offset)
+                yield whole[frames, top:bottom, left:right]
 
     def _map(self, file: str) -> NDArray[np.uint8]:
         if file not in self._maps:
@@ -162,6 +177,11 @@ def open_built(folder: Path) -> Cached:
 class _Entry:
     file: str
     kept: Kept
+
+
+def _frozen(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    values.setflags(write=False)
+    return values
 
 
 def _reopen(folder: Path, name: SplitName) -> CachedSplit:

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -27,7 +27,8 @@ from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, VideoInfo
 from expand.data.built import INDEX, Cached, CachedSplit, CacheNeeds, open_built, read_index
 from expand.data.shards import Bad, Entry, Kept, Plan, Shard, Storage
-from expand.data.video import frame_count, scaled
+from expand.data.shrinking import scaled
+from expand.data.timeline import frame_count
 from expand.errors import UserError
 
 __all__ = [
@@ -50,6 +51,7 @@ _VERIFY_BYTES = 8 * GB  # beyond that, only the sizes of shards are compared on 
 _SHARDS = 64
 _SHARD_BYTES = (16 << 20, 512 << 20)
 _FREE_MARGIN = 1.05
+_HEADERS = 512  # at most so many are read to work out the size, evenly spread over the videos
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,10 +120,10 @@ def open_cache(
         "jpeg": root / _name(checksum, needs, "jpeg"),
     }
     limit = config.cache.limit_gb * GB
-    storage, estimate, weights = _built(folders, limit), 0, [0]
+    storage, estimate = _built(folders, limit), _Estimate(weights=(), sampled=False)
     if storage is None:
-        estimate, weights = _estimate(source, needs, config, on_progress)
-        storage = "jpeg" if estimate > limit else "raw"
+        estimate = _estimate(source, needs, config, on_progress)
+        storage = "jpeg" if estimate.bytes > limit else "raw"
     folder = folders[storage]
     _make_folder(folder)
     with _locked(root / f"{folder.name}.lock", on_progress):
@@ -132,12 +134,12 @@ def open_cache(
             (folder / INDEX).unlink()
             for file in damaged:
                 shards.discard_shard(folder, file)
-            estimate, weights = _estimate(source, needs, config, on_progress)
+            estimate = _estimate(source, needs, config, on_progress)
         if not (folder / INDEX).exists():
             plan = Plan(
                 source=source, folder=folder, fps=needs.fps, short_side=needs.short_side, storage=storage
             )
-            _build(plan, needs, checksum, estimate, weights, processes, on_progress)
+            _build(plan, needs, checksum, estimate, processes, on_progress)
     cached = open_built(folder)
     _check_bad(cached, config)
     if cached.bad:
@@ -165,47 +167,66 @@ def _entries(source: Source) -> list[Entry]:
     return [Entry(split, item) for split in SPLITS for item in source.splits[split]]
 
 
-def _estimate(
-    source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress
-) -> tuple[int, list[int]]:
-    """Raw bytes of all videos and of each, from headers; stops early where too many are bad already."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Estimate:
+    """What the cache will hold, by headers.
+
+    Attributes:
+        weights: raw bytes of each video, in the order of `_entries`.
+        sampled: whether most of them are the mean of those that were looked at.
+    """
+
+    weights: tuple[int, ...]
+    sampled: bool
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.weights)
+
+
+def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress) -> _Estimate:
+    """Looks at headers; stops early where too many videos are bad already."""
     entries = _entries(source)
+    step = -(-len(entries) // _HEADERS)
+    looked = entries[::step]
     look = source.probe if isinstance(source, Probing) else source.inspect
     weights, bad = [], []
-    for done, (split, item) in enumerate(entries):
-        on_progress(Progress(what="reading headers", done=done, total=len(entries)))
+    for done, (split, item) in enumerate(looked):
+        on_progress(Progress(what="reading headers", done=done, total=len(looked)))
         try:
             weights.append(estimate_bytes([look(item)], needs))
         except BadVideo as error:
             weights.append(0)
             bad.append(Bad(item.key, split, str(error)))
-    on_progress(Progress(what="reading headers", done=len(entries), total=len(entries)))
+    on_progress(Progress(what="reading headers", done=len(looked), total=len(looked)))
     _check_share(bad, len(entries), config)
-    return sum(weights), weights
+    if step > 1:
+        weights = [round(sum(weights) / len(weights))] * len(entries)
+    return _Estimate(weights=tuple(weights), sampled=step > 1)
 
 
 def _build(
     plan: Plan,
     needs: CacheNeeds,
     checksum: str,
-    estimate: int,
-    weights: list[int],
+    estimate: _Estimate,
     processes: int,
     on_progress: OnProgress,
 ) -> None:
     for leftover in plan.folder.glob("*.tmp"):
         leftover.unlink()
-    jobs = _jobs(_entries(plan.source), weights)
+    jobs = _jobs(_entries(plan.source), estimate.weights)
     done: dict[str, Shard] = {}
     for file, entries in jobs:
         shard = shards.finished_shard(plan.folder, file, entries)
         if shard is not None:
             done[file] = shard
     left = [job for job in jobs if job[0] not in done]
-    expected = round(estimate * (JPEG_SHARE if plan.storage == "jpeg" else 1))
+    expected = round(estimate.bytes * (JPEG_SHARE if plan.storage == "jpeg" else 1))
     needed = max(0, expected - sum(shard.bytes for shard in done.values()))
-    kept_as = _kept_as(plan.storage, estimate)
-    note = f"the cache takes {_size(expected, plan.storage)} ({kept_as}) in {plan.folder}"
+    about = "about " if estimate.sampled or plan.storage == "jpeg" else ""
+    kept_as = _kept_as(plan.storage, estimate.bytes)
+    note = f"the cache takes {about}{expected / GB:.2f} GB ({kept_as}) in {plan.folder}"
     on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs), note=note))
     _check_free(plan, needed)
     for shard in pool.work(shards.build_shard, plan, left, processes=processes):
@@ -219,7 +240,7 @@ def _build(
         "short_side": needs.short_side,
         "fps": needs.fps,
         "storage": plan.storage,
-        "estimate": estimate,
+        "estimate": estimate.bytes,
         "columns": Kept.__slots__,
         "shards": [_row(done[file]) for file, _ in jobs],
     }
@@ -230,7 +251,7 @@ def _row(shard: Shard) -> dict[str, Any]:
     return {**asdict(shard), "kept": [tuple(asdict(kept).values()) for kept in shard.kept]}
 
 
-def _jobs(entries: list[Entry], weights: list[int]) -> list[tuple[str, tuple[Entry, ...]]]:
+def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, tuple[Entry, ...]]]:
     """Which videos go into which shard: depends on the videos only, so any later build goes on from here."""
     low, high = _SHARD_BYTES
     most = min(max(sum(weights) // _SHARDS, low), high)
@@ -325,10 +346,6 @@ def _named(bad: Iterable[Bad], most: int = 3) -> str:
     bad = list(bad)
     named = ", ".join(f"{key} ({reason})" for key, _, reason in bad[:most])
     return named + (f" and {len(bad) - most:,} more" if len(bad) > most else "")
-
-
-def _size(count: int, storage: Storage) -> str:
-    return f"{'about ' if storage == 'jpeg' else ''}{count / GB:.2f} GB"
 
 
 def _kept_as(storage: Storage, estimate: int) -> str:

@@ -1,9 +1,12 @@
 """When the frames of a clip are taken: pure arithmetic on seconds.
 
-T frames in a clip. A video that is shorter than a clip is looped: times beyond its end wrap round.
+B clips, T frames in a clip, V videos. A video that is shorter than a clip is looped: times beyond its end
+wrap round.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,30 +14,35 @@ from numpy.typing import NDArray
 from expand.data.base import Split
 from search_spaces.base import ClipSampling
 
+Seconds = TypeVar("Seconds", float, NDArray[np.float64])
 
-def room(seconds: float, sampling: ClipSampling) -> float:
+
+def room(seconds: Seconds, sampling: ClipSampling) -> Seconds:
     """How far a clip can be moved within a video; 0 or less where the video has to be looped."""
     return seconds - sampling.span_seconds
 
 
-def train_start(seconds: float, sampling: ClipSampling, draw: float) -> float:
-    """Where a training clip starts, in seconds; `draw` is uniform in [0, 1).
+def train_starts(
+    seconds: NDArray[np.float64], sampling: ClipSampling, draws: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(B,) where training clips start, in seconds; `draws` are uniform in [0, 1).
 
     Anywhere that keeps the clip within the video; anywhere at all in a video that has to be looped.
     """
     left = room(seconds, sampling)
-    return draw * (left if left > 0 else seconds)
+    return draws * np.where(left > 0, left, seconds)
 
 
-def val_starts(seconds: float, sampling: ClipSampling, clips: int) -> NDArray[np.float64]:
-    """Where `clips` validation clips start: the middles of equal parts, so one clip is the centre."""
-    left = max(0.0, room(seconds, sampling))
-    return left * (np.arange(clips) + 0.5) / clips
+def val_starts(seconds: NDArray[np.float64], sampling: ClipSampling, clips: int) -> NDArray[np.float64]:
+    """(V, clips) where each video's validation clips start: the middles of equal parts; one is the centre."""
+    left = np.maximum(0.0, room(seconds, sampling))
+    starts: NDArray[np.float64] = left[:, None] * (np.arange(clips) + 0.5) / clips
+    return starts
 
 
-def clip_times(start: float, sampling: ClipSampling) -> NDArray[np.float64]:
-    """(T,) when the frames of a clip are, in seconds; may lie beyond the end of a video that is looped."""
-    return np.asarray(start + np.arange(sampling.frames) * sampling.step_seconds, dtype=np.float64)
+def clip_times(starts: NDArray[np.float64], sampling: ClipSampling) -> NDArray[np.float64]:
+    """(B, T) when the frames of clips are, in seconds; may lie beyond the end of a video that is looped."""
+    return starts[:, None] + np.arange(sampling.frames) * sampling.step_seconds
 
 
 def is_looped(seconds: float, sampling: ClipSampling) -> bool:
@@ -44,4 +52,4 @@ def is_looped(seconds: float, sampling: ClipSampling) -> bool:
 
 def looped(split: Split, sampling: ClipSampling) -> int:
     """How many videos of a split are too short for a clip."""
-    return sum(is_looped(split.seconds(video), sampling) for video in range(len(split.labels)))
+    return int((room(split.seconds, sampling) <= 0).sum())

@@ -23,7 +23,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from expand.data.base import BadVideo, Frames, Item, Source, SplitName, VideoInfo
-from expand.data.video import EXACT
+from expand.data.shrinking import EXACT
 
 Storage = Literal["raw", "jpeg"]
 _QUALITY = 2  # mjpeg's quantiser, 1 to 31: about JPEG quality 95

@@ -18,6 +18,7 @@ from expand.errors import UserError
 
 _VALIDATION = ("val", "validation", "test")
 _HASH_BLOCK = 1 << 20
+_HASH_CHUNK = 32  # files that a thread takes at once: small ones take less than being handed over
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +43,9 @@ class FileSource:
     def digests(self) -> list[bytes]:
         """SHA-256 of each video's bytes, training first; of a missing file, of nothing but that."""
         paths = [self.path(item) for split in SPLITS for item in self.splits[split]]
+        chunks = [paths[at : at + _HASH_CHUNK] for at in range(0, len(paths), _HASH_CHUNK)]
         with ThreadPoolExecutor(max_workers=8) as threads:
-            return list(threads.map(_digest, paths))
+            return [digest for digests in threads.map(_digests, chunks) for digest in digests]
 
     def probe(self, item: Item) -> VideoInfo:
         """What the header says, without decoding; may raise BadVideo."""
@@ -327,6 +329,10 @@ def _name(root: Path) -> str:
 
 def _some(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _digests(paths: Sequence[Path]) -> list[bytes]:
+    return [_digest(path) for path in paths]
 
 
 def _digest(path: Path) -> bytes:

@@ -19,6 +19,7 @@ from expand.data.cache import (
 )
 from expand.data.sources import open_source
 from tests.expand.data.slow_build import NEEDS, configured
+from tests.expand.data.splits import whole
 
 
 def opened(
@@ -35,7 +36,7 @@ def opened(
 
 
 def everything(split: CachedSplit) -> list[Frames]:
-    return [split.take(video, np.arange(0, split.seconds(video), 0.1)) for video in range(len(split))]
+    return [whole(split, video, np.arange(0, split.seconds[video], 0.1)) for video in range(len(split))]
 
 
 def same(one: Cached, other: Cached) -> bool:

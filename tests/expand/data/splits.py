@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expand.data.base import Frames
+from expand.data.base import Frames, Split
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,9 +32,25 @@ class ArraySplit:
             labels=np.zeros(len(seconds), np.int64),
         )
 
-    def seconds(self, video: int) -> float:
-        return len(self.videos[video]) / 100
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        return np.array([len(video) / 100 for video in self.videos])
 
-    def take(self, video: int, times: NDArray[np.float64]) -> Frames:
-        frames = self.videos[video]
-        return frames[np.floor(times * 100 + 1e-6).astype(np.int64) % len(frames)]
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.array([video.shape[1:3] for video in self.videos], np.int64)
+
+    def take(
+        self, videos: NDArray[np.int64], times: NDArray[np.float64], windows: NDArray[np.int64]
+    ) -> Iterator[Frames]:
+        for video, moments, (top, bottom, left, right) in zip(videos, times, windows, strict=True):
+            frames = self.videos[video]
+            numbers = np.floor(moments * 100 + 1e-6).astype(np.int64) % len(frames)
+            yield frames[numbers, top:bottom, left:right]
+
+
+def whole(split: Split, video: int, times: NDArray[np.float64]) -> Frames:
+    """(T, H, W, 3): whole frames of one video."""
+    height, width = split.sizes[video]
+    (frames,) = split.take(np.array([video]), times[None], np.array([[0, height, 0, width]]))
+    return frames

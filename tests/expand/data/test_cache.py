@@ -24,6 +24,7 @@ from expand.data.sources import open_source
 from expand.errors import UserError
 from tests.expand.data.caches import Watcher, everything, opened, same
 from tests.expand.data.slow_build import NEEDS, configured
+from tests.expand.data.splits import whole
 from tests.expand.data.videos import seconds_of, write_classes, write_clip
 
 
@@ -36,9 +37,9 @@ def test_the_cache_holds_what_the_source_decodes(motions: Path, tmp_path: Path) 
         assert split.keys == tuple(item.key for item in items)
         assert split.labels.tolist() == [item.label for item in items]
         for video, item in enumerate(items):
-            assert split.seconds(video) == pytest.approx(1.0, abs=1e-3)
+            assert split.seconds[video] == pytest.approx(1.0, abs=1e-3)
             assert np.array_equal(
-                split.take(video, np.arange(10) / 10), source.decode(item, fps=10, short_side=24)
+                whole(split, video, np.arange(10) / 10), source.decode(item, fps=10, short_side=24)
             )
 
 
@@ -51,11 +52,23 @@ def test_times_find_the_frame_before_and_wrap_round(tmp_path: Path) -> None:
         (split, video)
         for split in (cached.train, cached.val)
         for video in range(len(split))
-        if split.seconds(video) > 1.5
+        if split.seconds[video] > 1.5
     )
     times = np.array([0.0, 0.1, 0.19, 0.3, 0.35, 1.9, 1.99, 2.0, 2.1, 5.5])
     wanted = np.array([0.0, 0.1, 0.1, 0.3, 0.3, 1.9, 1.9, 0.0, 0.1, 1.5])
-    assert np.abs(seconds_of(split.take(video, times)) - wanted).max() < 0.035
+    assert np.abs(seconds_of(whole(split, video, times)) - wanted).max() < 0.035
+
+
+@pytest.mark.parametrize("limit_gb", [1.0, 1e-4])
+def test_windows_are_cut_out_of_whole_frames(motions: Path, tmp_path: Path, limit_gb: float) -> None:
+    split = opened(motions, tmp_path, cache=CacheConfig(folder=tmp_path, limit_gb=limit_gb)).train
+    videos, times = np.array([2, 0, 2]), np.array([[0.0, 0.35], [0.9, 1.2], [0.5, 0.5]])
+    windows = np.array([[0, 24, 0, 32], [3, 10, 5, 12], [23, 24, 0, 1]])
+    for clip, video, moments, window in zip(
+        split.take(videos, times, windows), videos, times, windows, strict=True
+    ):
+        top, bottom, left, right = window
+        assert np.array_equal(clip, whole(split, video, moments)[:, top:bottom, left:right])
 
 
 def test_an_equal_need_finds_the_cache_untouched(motions: Path, tmp_path: Path) -> None:
@@ -135,6 +148,19 @@ def test_the_size_is_said_before_anything_is_written(motions: Path, tmp_path: Pa
     assert watcher.notes == [f"the cache takes 0.00 GB (raw frames) in {cached.folder}"]
 
 
+def test_the_size_of_many_videos_is_worked_out_from_some(
+    motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = opened(motions, tmp_path / "exact")
+    monkeypatch.setattr(cache_module, "_HEADERS", 5)
+    watcher = Watcher()
+    cached = opened(motions, tmp_path / "about", on_progress=watcher)
+    assert {progress.total for progress in watcher.seen if progress.what == "reading headers"} == {5}
+    assert watcher.notes == [f"the cache takes about 0.00 GB (raw frames) in {cached.folder}"]
+    assert cached.bytes == exact.bytes
+    assert same(cached, exact)
+
+
 def test_the_raw_size_is_exact(motions: Path, tmp_path: Path) -> None:
     source = open_source(configured(motions, tmp_path))
     items = [*source.splits["train"], *source.splits["val"]]
@@ -144,7 +170,7 @@ def test_the_raw_size_is_exact(motions: Path, tmp_path: Path) -> None:
 
 def test_a_split_pickles_as_its_place(motions: Path, tmp_path: Path) -> None:
     split = opened(motions, tmp_path).val
-    split.take(0, np.zeros(1))
+    whole(split, 0, np.zeros(1))
     packed = pickle.dumps(split)
     assert len(packed) < 500
     assert all(map(np.array_equal, everything(pickle.loads(packed)), everything(split)))

@@ -8,9 +8,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from expand.config import DataConfig
-from expand.data.clips import MEAN, STD, Augment, batch_sizes, clip_order, train_batches, val_batches
+from expand.data.clips import (
+    MEAN,
+    STD,
+    Augment,
+    batch_sizes,
+    clip_draws,
+    clip_order,
+    train_batches,
+    val_batches,
+)
 from expand.data.sources import flip_swaps
 from search_spaces.base import ClipSampling
 from tests.expand.data.splits import ArraySplit
@@ -36,13 +46,22 @@ def gradient_split(count: int = 6, classes: int = 3, height: int = 24, width: in
     return ArraySplit(videos=tuple(videos), labels=np.arange(count, dtype=np.int64) % classes)
 
 
-def test_batches_have_their_shapes_and_are_contiguous() -> None:
+def test_batches_have_their_shapes_and_are_channels_last() -> None:
     batches = list(train_batches(gradient_split(), SMALL, augment=PLAIN, batch_size=4, clips=10, seed=0))
     assert [tuple(clips.shape) for clips, _ in batches] == [(4, 3, 3, 8, 8), (4, 3, 3, 8, 8), (2, 3, 3, 8, 8)]
     for clips, labels in batches:
         assert clips.dtype == torch.float32
         assert labels.dtype == torch.int64
-        assert clips.is_contiguous()
+        assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_another_device_gets_the_same_batches_read_ahead() -> None:
+    settings = {"augment": PLAIN, "batch_size": 4, "clips": 10, "seed": 0}
+    here = train_batches(gradient_split(), SMALL, **settings)  # type: ignore[arg-type]
+    there = train_batches(gradient_split(), SMALL, device="meta", **settings)  # type: ignore[arg-type]
+    for (clips, labels), (placed, same_labels) in zip(here, there, strict=True):
+        assert (placed.device.type, placed.shape, placed.dtype) == ("meta", clips.shape, torch.float32)
+        assert torch.equal(labels, same_labels)
 
 
 @given(clips=st.integers(1, 500), batch_size=st.integers(2, 40))
@@ -197,3 +216,95 @@ def test_a_video_shorter_than_a_clip_goes_round() -> None:
     sampling = ClipSampling(frames=6, stride=6, size=8)  # every 0.2 s
     ((clips, _, _),) = val_batches(split, sampling)
     assert pixels(clips)[0, 0, :, 0, 0].tolist() == pytest.approx([0, 20, 40, 10, 30, 0], abs=0.01)
+
+
+# Against the obvious way, one clip at a time
+
+
+def noise_split(sizes: list[tuple[int, int]], frames: int = 50) -> ArraySplit:
+    """Random videos of these heights and widths; other pixels in every frame."""
+    generator = np.random.default_rng(0)
+    videos = tuple(
+        generator.integers(0, 256, (frames, height, width, 3), dtype=np.uint8) for height, width in sizes
+    )
+    return ArraySplit(videos=videos, labels=np.arange(len(sizes), dtype=np.int64))
+
+
+def triangle(side: int, size: int) -> NDArray[np.float64]:
+    """(size, side): the weights of an antialiased bilinear resize."""
+    scale = side / size
+    centres = (np.arange(size) + 0.5) * scale
+    away = np.abs(np.arange(side) + 0.5 - centres[:, None]) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1 - away)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def obvious_clip(
+    split: ArraySplit, video: int, draws: NDArray[np.float64], sampling: ClipSampling, augment: Augment
+) -> NDArray[np.float64]:
+    """(3, T, S, S) of 0 … 255."""
+    when, scale, down, across, mirror = draws.tolist()
+    frames = split.videos[video]
+    seconds = len(frames) / 100
+    room = seconds - sampling.span_seconds
+    start = when * (room if room > 0 else seconds)
+    times = [start + step * sampling.step_seconds for step in range(sampling.frames)]
+    _, height, width, _ = frames.shape
+    low, high = augment.jitter
+    side = round(min(height, width) / (low + scale * (high - low)))
+    top, left = int(down * (height - side + 1)), int(across * (width - side + 1))
+    clip = []
+    for time in times:
+        window = frames[int(time * 100 + 1e-6) % len(frames)][top : top + side, left : left + side]
+        weights = triangle(side, sampling.size)
+        small = np.einsum("iy,yxc,jx->cij", weights, window.astype(np.float64), weights)
+        clip.append(small[:, :, ::-1] if augment.swaps is not None and mirror < 0.5 else small)
+    return np.stack(clip, axis=1)
+
+
+@pytest.mark.parametrize("size", [8, 13, 24, 32])
+def test_clips_are_those_of_the_obvious_way(size: int) -> None:
+    split = noise_split([(24, 32), (33, 24), (25, 25), (24, 61)])
+    sampling = ClipSampling(frames=3, stride=4, size=size)
+    augment = Augment(swaps=(1, 0, 2, 3), jitter=(1.0, 1.6))
+    (batch,) = train_batches(split, sampling, augment=augment, batch_size=24, clips=24, seed=5)
+    order = list(islice(clip_order(split.labels, seed=5, balanced=False), 24))
+    draws = clip_draws(5, 0, 24)
+    for number, (clip, label) in enumerate(zip(*batch, strict=True)):
+        wanted = obvious_clip(split, order[number], draws[number], sampling, augment)
+        assert np.abs(pixels(clip).numpy() - wanted).max() < 1.6  # two roundings to whole values
+        own = int(split.labels[order[number]])
+        assert label == ((1, 0, 2, 3)[own] if draws[number, 4] < 0.5 else own)
+
+
+def test_validation_clips_are_those_of_the_obvious_way() -> None:
+    split = noise_split([(24, 31), (33, 24)])
+    sampling = ClipSampling(frames=2, stride=3, size=12)
+    middle = Augment(swaps=None, jitter=(1.0, 1.0))
+    ((clips, _, _),) = val_batches(split, sampling, val_clips=3)
+    for place, clip in enumerate(clips):
+        video, part = divmod(place, 3)
+        draws = np.array([(part + 0.5) / 3, 0, 0.5, 0.5, 1])
+        wanted = obvious_clip(split, video, draws, sampling, middle)
+        assert np.abs(pixels(clip).numpy() - wanted).max() < 1.6
+
+
+@given(
+    seed=st.integers(0, 2**40), first=st.integers(0, 10**9), counts=st.lists(st.integers(1, 9), min_size=1)
+)
+def test_a_clip_s_draws_depend_on_seed_and_number_alone(seed: int, first: int, counts: list[int]) -> None:
+    whole = clip_draws(seed, first, sum(counts))
+    begins = first + np.cumsum([0, *counts[:-1]])
+    parts = [clip_draws(seed, int(begin), count) for begin, count in zip(begins, counts, strict=True)]
+    assert np.array_equal(whole, np.concatenate(parts))
+    assert not np.array_equal(whole, clip_draws(seed + 1, first, sum(counts)))
+
+
+def test_draws_are_uniform_and_unlike_each_other() -> None:
+    draws = clip_draws(0, 0, 20_000)
+    assert draws.shape == (20_000, 5)
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    assert draws.mean(axis=0) == pytest.approx([0.5] * 5, abs=0.01)
+    assert np.abs(np.corrcoef(draws.T) - np.eye(5)).max() < 0.03
+    assert np.abs(np.corrcoef(draws[:-1].T, draws[1:].T)[:5, 5:]).max() < 0.03

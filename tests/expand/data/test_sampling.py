@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.data.sampling import clip_times, is_looped, looped, train_start, val_starts
+from expand.data.sampling import clip_times, is_looped, looped, train_starts, val_starts
 from search_spaces.base import ClipSampling
 from tests.expand.data.splits import ArraySplit
 
@@ -24,7 +24,7 @@ def clip(frames: int, stride: int) -> ClipSampling:
 def test_a_training_clip_lies_within_its_video_unless_looped(
     seconds: float, sampling: ClipSampling, draw: float
 ) -> None:
-    times = clip_times(train_start(seconds, sampling, draw), sampling)
+    (times,) = clip_times(train_starts(np.array([seconds]), sampling, np.array([draw])), sampling)
     assert len(times) == sampling.frames
     assert 0 <= times[0] < seconds
     assert is_looped(seconds, sampling) or times[-1] <= seconds + 1e-9
@@ -32,7 +32,7 @@ def test_a_training_clip_lies_within_its_video_unless_looped(
 
 @given(seconds=Seconds, sampling=Samplings, clips=st.integers(1, 10))
 def test_validation_clips_are_spread_evenly(seconds: float, sampling: ClipSampling, clips: int) -> None:
-    starts = val_starts(seconds, sampling, clips)
+    (starts,) = val_starts(np.array([seconds]), sampling, clips)
     assert len(starts) == clips
     assert (starts >= 0).all()
     assert is_looped(seconds, sampling) or (starts + sampling.span_seconds < seconds).all()
@@ -40,17 +40,19 @@ def test_validation_clips_are_spread_evenly(seconds: float, sampling: ClipSampli
 
 
 def test_one_validation_clip_is_the_centre() -> None:
-    assert val_starts(5.0, clip(4, 12), 1) == pytest.approx([(5 - 1.2) / 2])
-    assert val_starts(5.0, clip(1, 48), 1) == pytest.approx([2.5])
+    seconds = np.array([5.0, 3.0])
+    assert val_starts(seconds, clip(4, 12), 1)[:, 0] == pytest.approx([(5 - 1.2) / 2, (3 - 1.2) / 2])
+    assert val_starts(seconds, clip(1, 48), 1)[:, 0] == pytest.approx([2.5, 1.5])
 
 
 def test_times_are_strides_apart() -> None:
-    assert clip_times(0.5, clip(4, 12)) == pytest.approx([0.5, 0.9, 1.3, 1.7])
+    times = clip_times(np.array([0.5, 2.0]), clip(4, 12))
+    assert times == pytest.approx(np.array([[0.5, 0.9, 1.3, 1.7], [2.0, 2.4, 2.8, 3.2]]))
 
 
 @given(draw=Draws)
 def test_a_clip_of_one_frame_is_drawn_from_the_whole_video(draw: float) -> None:
-    assert train_start(8.0, clip(1, 48), draw) == 8.0 * draw
+    assert train_starts(np.array([8.0]), clip(1, 48), np.array([draw])) == 8.0 * draw
 
 
 def test_videos_as_short_as_a_clip_are_counted() -> None:

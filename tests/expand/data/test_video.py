@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from expand.data.base import BadVideo
-from expand.data.video import decode, inspect, probe, read, scaled
+from expand.data.shrinking import scaled
+from expand.data.video import decode, inspect, probe, read
 from tests.expand.data.videos import (
     Pixels,
     at_rate,

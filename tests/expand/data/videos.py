@@ -39,6 +39,7 @@ def write_video(
     start: float = 0.0,
     options: dict[str, str] | None = None,
     codec: str = "libx264",
+    encoding: dict[str, str] | None = None,
 ) -> Path:
     """A video whose frames start at `times`; `last` is how long the last one is shown."""
     times = list(times)
@@ -51,7 +52,7 @@ def write_video(
         stream.pix_fmt = "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
         if codec == "libx264":
-            stream.options = {"preset": "ultrafast", "crf": "8", "threads": "1"}
+            stream.options = {**(encoding or {"preset": "ultrafast", "crf": "8", "threads": "1"})}
         elif codec == "mpeg4":
             stream.bit_rate, stream.options = 4_000_000, {"qmax": "2"}
         packets: list[Packet[VideoStream]] = []
