@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from benchmarks.peers import Peer
 from benchmarks.trajectory import TRAJECTORY
 from expand.config import TrainingConfig
 from expand.errors import UserError
-from expand.training.trainer import has_device, make_optimizer, place_network, prepare, training_step
+from expand.training.graphs import WARM_UP
+from expand.training.trainer import has_device, make_optimizer, make_step, place_clips, place_network, prepare
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import Factors
@@ -105,7 +105,12 @@ def _row(name: str, point: Factors, device: str, batch: int, rounds: int, peers:
     }
     for peer in peers:
         calls[peer.name] = eager_step(peer.build(architecture, CLASSES), data, device)
-    return Row(name=name, timings=alternate(calls, rounds=rounds), baseline="plain", facts=facts)
+    return Row(
+        name=name,
+        timings=alternate(calls, rounds=rounds, warm_up=1 if device == "cpu" else 2 + WARM_UP),
+        baseline="plain",
+        facts=facts,
+    )
 
 
 def random_batch(architecture: Architecture, batch: int) -> Batch:
@@ -119,9 +124,9 @@ def fast_step(network: nn.Module, data: Batch, device: str) -> Callable[[], obje
     """A step as a candidate's training makes it."""
     network = place_network(network, device).train()
     optimizer = make_optimizer(network, TrainingConfig())
-    loss = nn.CrossEntropyLoss()
-    step = partial(training_step, device=device, micro_batch=len(data.labels))
-    return _finished(lambda: step(network, optimizer, loss, data.clips, data.labels), device)
+    step = make_step(network, optimizer, nn.CrossEntropyLoss(), device=device, micro_batch=len(data.labels))
+    clips, labels = place_clips(data.clips, device), data.labels.to(device)
+    return _finished(lambda: step(clips, labels), device)
 
 
 def plain_step(network: nn.Module, data: Batch, device: str) -> Callable[[], object]:

@@ -164,7 +164,10 @@ class RunConfig(_Section):
     """Where and how fast: decides nothing, so it may change when a run is resumed."""
 
     workers: int | None = Field(
-        None, ge=1, description="local worker processes; 1: in this process; null: one a core, at most 6"
+        None,
+        ge=1,
+        description="local worker processes; 1: in this process; null: one a core, at most 6; "
+        "on a GPU at most 4, and one for each 10 GB of its memory",
     )
     threads: int | None = Field(None, ge=1, description="threads a candidate; null: the cores shared out")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where candidates are trained")

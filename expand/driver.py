@@ -31,6 +31,11 @@ from search_spaces.base import Axis, ClipSampling
 log = logging.getLogger(__name__)
 
 _MOST_WORKERS = 6  # a round has about six candidates
+_MOST_ON_GPU = 4  # enough that one computes while others read their clips
+# What a worker on a GPU should have. X3D-M with 16 clips takes about 8.4 GB, by the count of what is kept for
+# the gradients: three bfloat16 numbers for each of its activations (convolution, norm, activation).
+_GPU_BYTES = 10e9
+_ALLOCATED = 0.9  # share of a GPU's memory for the workers' tensors; CUDA itself takes some for each worker
 
 
 class View(Protocol):
@@ -61,9 +66,17 @@ class Machine:
     threads: int
     device: str
 
+    @property
+    def memory_share(self) -> float:
+        """How much of a CUDA device's memory each worker may take."""
+        return 1.0 if self.workers == 1 else _ALLOCATED / self.workers
+
     @classmethod
     def of(cls, config: Config) -> Machine:
-        """Where nothing is said: a worker a core, at most six, the cores shared out; one worker on a GPU."""
+        """Where nothing is said: a worker a core, at most six, and the cores shared out.
+
+        On a CUDA device at most four, and each has 10 GB; one on MPS.
+        """
         from expand.training.trainer import best_device, has_device
 
         options = config.run
@@ -73,8 +86,16 @@ class Machine:
                 f"run.device must be one that torch finds on this machine, got {device}: "
                 "install a torch that supports it, or choose cpu or auto."
             )
-        workers = options.workers or (min(cores(), _MOST_WORKERS) if device == "cpu" else 1)
+        workers = options.workers or _usual_workers(device)
         return cls(workers=workers, threads=options.threads or max(1, cores() // workers), device=device)
+
+
+def _usual_workers(device: str) -> int:
+    from expand.training.memory import device_bytes
+
+    if device == "cuda":
+        return max(1, min(cores(), _MOST_ON_GPU, int(device_bytes() / _GPU_BYTES)))
+    return min(cores(), _MOST_WORKERS) if device == "cpu" else 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,6 +265,7 @@ def _train(
         device=prepared.machine.device,
         threads=prepared.machine.threads,
         keep_weights=config.run.keep_weights or config.training.init == "parent",
+        memory_share=prepared.machine.memory_share,
     )
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)

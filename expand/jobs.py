@@ -61,12 +61,15 @@ class Place:
         device: cpu, cuda or mps.
         threads: of the training process.
         keep_weights: whether to leave weights.safetensors in the job's folder.
+        memory_share: how much of a CUDA device's memory the training may take. A batch that needs more is
+            made in parts, which Measurement.micro_batch tells.
     """
 
     cache: str
     device: str
     threads: int
     keep_weights: bool
+    memory_share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,14 +10,16 @@ from pathlib import Path
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Everything that this package logs meanwhile is added to a file, with the time."""
+    """Everything that these packages log meanwhile is added to a file, with the time."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    package = logging.getLogger("expand")
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
+    packages = [logging.getLogger(name) for name in ("expand", "search_spaces")]
+    for package in packages:
+        package.addHandler(handler)
+        package.setLevel(logging.INFO)
     try:
         yield
     finally:
-        package.removeHandler(handler)
+        for package in packages:
+            package.removeHandler(handler)
         handler.close()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from torch.utils.cpp_extension import get_default_build_root
 
 from expand.cli import main
@@ -14,6 +15,10 @@ from tests.expand.commands import ROOT, Done, Xpand
 
 # Tests have caches of their own, but the compiled kernels are built once for all of them.
 os.environ.setdefault("TORCH_EXTENSIONS_DIR", get_default_build_root())
+
+# Triton's kernels run on the CPU where there is no GPU. It must know before anything imports it.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import time
 import torch
 from torch import nn
 
-from expand.config import TrainingConfig
 from expand.forecast import TRAIN_FACTOR, Speed, ends
 from expand.search import Candidate
 from expand.setup import Setup
-from expand.training.trainer import make_optimizer, place_network, prepare, training_step
+from expand.training.graphs import WARM_UP
+from expand.training.memory import release_memory
+from expand.training.trainer import Step, make_optimizer, make_step, place_network, prepare
 
 _STEPS = 3
 _USUAL = 1e-10  # seconds a MAC where nothing can be timed: a core's worth
@@ -27,6 +28,7 @@ def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
     for candidate in ends(setup):
         with contextlib.suppress(Exception):
             timed.append((candidate.macs, _pass_seconds(setup, candidate, device, threads)))
+    release_memory(device)  # workers in processes of their own need it
     if not timed:
         return Speed(fixed=0.0, per_mac=_USUAL)
     return Speed.through(timed[0], timed[-1])
@@ -41,21 +43,20 @@ def _pass_seconds(setup: Setup, candidate: Candidate, device: str, threads: int)
     network.train()
     clips = torch.rand(recipe.batch_size, 3, sampling.frames, sampling.size, sampling.size)
     labels = torch.zeros(recipe.batch_size, dtype=torch.int64)
-    optimizer = make_optimizer(network, recipe)
-    best = min(_timed_step(network, optimizer, clips, labels, recipe, device) for _ in range(1 + _STEPS))
+    step = make_step(
+        network,
+        make_optimizer(network, recipe),
+        nn.CrossEntropyLoss(),
+        device=device,
+        micro_batch=recipe.batch_size,
+        gradient_clip=recipe.gradient_clip,
+    )
+    first = 1 + WARM_UP if device == "cuda" else 1  # slower than those after them
+    best = min(_timed(step, clips, labels) for _ in range(first + _STEPS))
     return best / recipe.batch_size / TRAIN_FACTOR
 
 
-def _timed_step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    clips: torch.Tensor,
-    labels: torch.Tensor,
-    recipe: TrainingConfig,
-    device: str,
-) -> float:
+def _timed(step: Step, clips: torch.Tensor, labels: torch.Tensor) -> float:
     started = time.perf_counter()
-    training_step(
-        network, optimizer, nn.CrossEntropyLoss(), clips, labels, device=device, micro_batch=recipe.batch_size
-    )
+    step(clips, labels)()
     return time.perf_counter() - started

@@ -33,9 +33,9 @@ from expand.jobs import (
 )
 from expand.logs import log_to
 from expand.spaces import load_space
-from expand.training.memory import peak_bytes, reset_peak
+from expand.training.losses import Diverged
+from expand.training.memory import limit_memory, peak_bytes, release_memory, reset_peak
 from expand.training.trainer import (
-    Diverged,
     budget_clips,
     each_micro_batch,
     place_network,
@@ -86,16 +86,16 @@ def measure(job: Job, place: Place, folder: Path) -> Measurement:
     data = open_built(Path(place.cache))
     recipe = TrainingConfig.model_validate(job.recipe)
     started = time.monotonic()
-    reset_peak(place.device)
+    limit_memory(place.device, place.memory_share)
     for micro_batch in each_micro_batch(recipe.batch_size):
+        release_memory(place.device)
+        reset_peak(place.device)
         try:
             return _measure(job, place, folder, data, recipe, micro_batch, started)
         except torch.OutOfMemoryError:
             if micro_batch == 1:
                 raise
             log.warning("out of memory with %d clips in a pass, trying %d", micro_batch, micro_batch // 2)
-            if place.device == "cuda":
-                torch.cuda.empty_cache()
     raise AssertionError("the last micro-batch either returns or raises")
 
 

@@ -1,8 +1,9 @@
-"""The peak memory of one training."""
+"""The memory of one training: its share of a device, and its peak."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -10,6 +11,27 @@ from pathlib import Path
 import torch
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def device_bytes() -> int:
+    """The memory of the CUDA device."""
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+
+
+def limit_memory(device: str, share: float) -> None:
+    """Hold this process to a share of the device's memory.
+
+    So it depends on the candidate alone whether memory runs out, not on those trained beside it.
+    """
+    if device == "cuda":
+        torch.cuda.set_per_process_memory_fraction(share)
+
+
+def release_memory(device: str) -> None:
+    """Give back what nobody holds any more; CUDA graphs hold theirs until they are collected."""
+    if device == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def reset_peak(device: str) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,16 +19,17 @@ from torch import Tensor, nn
 from expand.config import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, train_batches, val_batches
-from expand.jobs import Progress
+from expand.training.graphs import Function, Graphed, read_later
+from expand.training.losses import Diverged, Losses, Read, Report
 from expand.training.metrics import Scores, score
 from expand.training.schedule import learning_rate_factor
 from search_spaces.base import ClipSampling
 
-Report = Callable[[Progress], None]
 
+class Step(Protocol):
+    """One optimizer step after another; each call gives the mean loss before its step, once it is read."""
 
-class Diverged(Exception):
-    """The loss stopped being a number."""
+    def __call__(self, clips: Tensor, labels: Tensor) -> Read: ...
 
 
 def has_device(device: str) -> bool:
@@ -47,6 +49,8 @@ def prepare(device: str, threads: int, seed: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    # Else every new tensor is first filled with NaN, for programs that read what they never wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(seed)
 
@@ -70,17 +74,71 @@ def autocast(device: str) -> AbstractContextManager[object]:
 
 
 def make_optimizer(network: nn.Module, recipe: TrainingConfig) -> torch.optim.SGD:
-    """SGD whose weight decay leaves out BatchNorm and biases: all parameters with one dimension."""
+    """SGD whose weight decay leaves out BatchNorm and biases: all parameters with one dimension.
+
+    On the CPU and on CUDA it is a single kernel for many parameters. On CUDA the learning rate is on the
+    device too, where a recorded step (graphs.py) finds the new one: it is changed by `set_learning_rate`.
+    """
     parameters = [p for p in network.parameters() if p.requires_grad]
+    cuda = all(p.is_cuda for p in parameters)
+    cpu = all(p.is_cpu for p in parameters)
     return torch.optim.SGD(
         [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
-        lr=recipe.learning_rate,
+        lr=torch.tensor(recipe.learning_rate, device="cuda") if cuda else recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
+        fused=cuda or cpu or None,
     )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def make_step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_function: nn.Module,
+    *,
+    device: str,
+    micro_batch: int,
+    gradient_clip: float | None = None,
+) -> Step:
+    """The fastest way on this device to make one step after another of `training_step`'s maths.
+
+    On CUDA a call does not wait for its step, which is part of a CUDA graph where that can be; and a loss
+    that is no number spoils the weights.
+    """
+
+    def step(clips: Tensor, labels: Tensor) -> Read:
+        loss = training_step(
+            network,
+            optimizer,
+            loss_function,
+            clips,
+            labels,
+            device=device,
+            micro_batch=micro_batch,
+            gradient_clip=gradient_clip,
+        )
+        return lambda: loss
+
+    def queue(clips: Tensor, labels: Tensor) -> Tensor:
+        losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch)
+        _update(network, optimizer, gradient_clip)
+        return torch.stack(losses).sum()
+
+    if device != "cuda":
+        return step
+    graphed = Graphed(queue)
+    return lambda clips, labels: read_later(graphed(_pinned(clips), _pinned(labels)))
 
 
 def training_step(
@@ -94,21 +152,49 @@ def training_step(
     micro_batch: int,
     gradient_clip: float | None = None,
 ) -> float:
-    """One optimizer step on (B, 3, T, S, S) clips in parts of `micro_batch`; the mean loss before it."""
+    """One optimizer step on (B, 3, T, S, S) clips in parts of `micro_batch`; the mean loss before it.
+
+    A loss that is no number changes no weight.
+    """
+    losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch)
+    total = sum(float(loss) for loss in losses)
+    if math.isfinite(total):
+        _update(network, optimizer, gradient_clip)
+    return total
+
+
+def _gradients(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_function: nn.Module,
+    clips: Tensor,
+    labels: Tensor,
+    device: str,
+    micro_batch: int,
+) -> list[Tensor]:
+    """Leave the gradient of the mean loss in the parameters; the share of each part in that loss."""
     optimizer.zero_grad(set_to_none=True)
-    total = 0.0
+    losses = []
     parts = max(1, len(clips) // micro_batch)  # a clip left over joins a part: BatchNorm needs two
     for part, part_labels in zip(clips.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with autocast(device):
             logits = network(place_clips(part, device))  # (B, C)
-            loss = loss_function(logits.float(), part_labels.to(device)) * (len(part) / len(clips))
+            targets = part_labels.to(device, non_blocking=True)
+            loss = loss_function(logits.float(), targets) * (len(part) / len(clips))
         loss.backward()
-        total += float(loss.detach())
-    if math.isfinite(total):
-        if gradient_clip is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
-        optimizer.step()
-    return total
+        losses.append(loss.detach())
+    return losses
+
+
+def _update(network: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float | None) -> None:
+    if gradient_clip is not None:
+        nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
+    optimizer.step()
+
+
+def _pinned(x: Tensor) -> Tensor:
+    """Where a GPU can fetch it while the processor goes on."""
+    return x.pin_memory() if x.is_cpu else x
 
 
 def train(
@@ -130,7 +216,15 @@ def train(
     """
     total = budget_clips(recipe, len(split.labels))
     optimizer = make_optimizer(network, recipe)
-    loss_function = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    step = make_step(
+        network,
+        optimizer,
+        nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+        device=device,
+        micro_batch=micro_batch,
+        gradient_clip=recipe.gradient_clip,
+    )
+    losses = Losses(total=total, report=report, behind=1 if device == "cuda" else 0)
     network.train()
     batches = train_batches(
         split,
@@ -140,29 +234,15 @@ def train(
         clips=total,
         seed=seed,
         balanced=recipe.sampling == "balanced",
+        device=device,
     )
-    clips_seen, last = 0, []
-    for step, (clips, labels) in enumerate(batches):
-        factor = learning_rate_factor((clips_seen + len(clips)) / total, recipe.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * factor
-        loss = training_step(
-            network,
-            optimizer,
-            loss_function,
-            clips,
-            labels,
-            device=device,
-            micro_batch=micro_batch,
-            gradient_clip=recipe.gradient_clip,
-        )
-        if not math.isfinite(loss):
-            raise Diverged(f"the training loss is {loss} at step {step}, {clips_seen:,} clips in")
+    clips_seen = 0
+    for clips, labels in batches:
         clips_seen += len(clips)
-        if clips_seen > 0.9 * total:
-            last.append(loss)
-        report(Progress(clips=clips_seen, total=total, loss=loss))
-    return float(np.mean(last))
+        factor = learning_rate_factor(clips_seen / total, recipe.warmup)
+        set_learning_rate(optimizer, recipe.learning_rate * factor)
+        losses.add(len(clips), step(clips, labels))
+    return losses.finish()
 
 
 def budget_clips(recipe: TrainingConfig, videos: int) -> int:
@@ -179,18 +259,23 @@ def validate(
     Raises:
         Diverged: a probability is not finite.
     """
-    network.eval()
-    probabilities: NDArray[np.float64] | None = None
-    for clips, videos, _ in val_batches(
-        split, sampling, val_clips=recipe.val_clips, batch_size=2 * recipe.batch_size
-    ):
+
+    def shares_of(clips: Tensor) -> Tensor:  # (B, 3, T, S, S) to (B, C)
         with autocast(device):
-            logits = network(place_clips(clips, device))  # (B, C)
-        shares = logits.float().softmax(dim=1).cpu().double().numpy()
-        if probabilities is None:
-            probabilities = np.zeros((len(split.labels), shares.shape[1]))
-        np.add.at(probabilities, videos.numpy(), shares / recipe.val_clips)
-    assert probabilities is not None, "a cache never holds an empty split"
+            logits = network(place_clips(clips, device))
+        shares: Tensor = logits.float().softmax(dim=1)
+        return shares
+
+    network.eval()
+    forward: Function = Graphed(shares_of) if device == "cuda" else shares_of
+    batches = val_batches(
+        split, sampling, val_clips=recipe.val_clips, batch_size=2 * recipe.batch_size, device=device
+    )
+    found = [(videos.numpy(), forward(clips)) for clips, videos, _ in batches]
+    assert found, "a cache never holds an empty split"
+    probabilities: NDArray[np.float64] = np.zeros((len(split.labels), found[0][1].shape[1]))
+    for videos, shares in found:
+        np.add.at(probabilities, videos, shares.cpu().double().numpy() / recipe.val_clips)
     if not np.isfinite(probabilities).all():
         raise Diverged("the validation scores are not finite")
     return score(probabilities, split.labels)

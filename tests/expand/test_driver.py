@@ -166,3 +166,19 @@ def test_cores_are_shared_out_between_the_workers(monkeypatch: pytest.MonkeyPatc
     assert Machine.of(toy_config(run=options)) == Machine(workers=6, threads=1, device="cpu")
     assert Machine.of(toy_config(run=options | {"workers": 2})).threads == 4
     assert Machine.of(toy_config(run=options | {"workers": 2, "threads": 1})).threads == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "workers", "share"), [(16, 80, 4, 0.225), (16, 24, 2, 0.45), (2, 8, 1, 1.0)]
+)
+def test_workers_share_a_gpu_that_has_memory_for_them(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, workers: int, share: float
+) -> None:
+    monkeypatch.setattr("expand.driver.cores", lambda: cores)
+    monkeypatch.setattr("expand.training.trainer.has_device", lambda _: True)
+    monkeypatch.setattr("expand.training.memory.device_bytes", lambda: gigabytes * 10**9)
+    options = {"workers": None, "threads": None, "device": "cuda"}
+    machine = Machine.of(toy_config(run=options))
+    assert machine == Machine(workers=workers, threads=cores // workers, device="cuda")
+    assert machine.memory_share == share
+    assert Machine.of(toy_config(run=options | {"workers": 1})).memory_share == 1.0

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from search_spaces.x3d.kernels.build import load_kernels
 from search_spaces.x3d.kernels.choice import plain_chosen
+from search_spaces.x3d.kernels.watching import watched
 
 Maybe = Tensor | None
 
@@ -37,7 +37,7 @@ def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths
         not plain_chosen()
         and x.is_cpu
         and type(x) is Tensor
-        and not _watched()
+        and not watched()
         and not torch.is_autocast_enabled("cpu")
         and not (torch.is_grad_enabled() and not module.training)
         and all(_is_usual(norm, module.training, norms[0], x.dtype) for norm in norms)
@@ -45,16 +45,6 @@ def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths
         and x.numel() > 0
         and load_kernels() is None
         and min(widths) >= _lanes(x.dtype)
-    )
-
-
-def _watched() -> bool:
-    """Whether what is done to tensors is recorded, counted or transformed."""
-    return (
-        torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or is_in_torch_dispatch_mode()
     )
 
 

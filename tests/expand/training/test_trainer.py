@@ -12,7 +12,9 @@ from expand.training.trainer import (
     budget_clips,
     each_micro_batch,
     make_optimizer,
+    make_step,
     place_network,
+    set_learning_rate,
     training_step,
 )
 from search_spaces.x3d import X3DSpace
@@ -41,6 +43,25 @@ def test_decay_leaves_out_batch_norm_and_biases() -> None:
     assert all(p.ndim > 1 for p in decayed["params"])
     count = sum(len(group["params"]) for group in (decayed, free))
     assert count == len(list(network().parameters()))
+
+
+def test_the_learning_rate_changes_where_it_is() -> None:
+    optimizer = make_optimizer(network(), TrainingConfig())
+    set_learning_rate(optimizer, 0.125)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.125, 0.125]
+    rate = torch.tensor(1.0)
+    on_device = torch.optim.SGD(network().parameters(), lr=rate)
+    set_learning_rate(on_device, 0.125)
+    assert on_device.param_groups[0]["lr"] is rate
+    assert float(rate) == 0.125
+
+
+def test_the_fastest_step_is_a_step() -> None:
+    one, other = place_network(network(), "cpu").train(), place_network(network(), "cpu").train()
+    optimizer = make_optimizer(one, TrainingConfig(learning_rate=0.05))
+    fast = make_step(one, optimizer, nn.CrossEntropyLoss(), device="cpu", micro_batch=8)
+    assert fast(CLIPS, LABELS)() == step(other)
+    assert all(map(torch.equal, one.parameters(), other.parameters()))
 
 
 def test_steps_on_the_same_clips_lower_the_loss() -> None:
