@@ -17,6 +17,8 @@ from expand.terminal import err, interruptible, out, print_json
 if TYPE_CHECKING:
     from benchmarks.harness import Figures
 
+_WIDTH = 160  # of a table at most: with two peers it is wider than a usual terminal
+
 bench = typer.Typer(help="Measure xpand's own speed.", no_args_is_help=True)
 
 File = Annotated[
@@ -35,7 +37,7 @@ def _report(figures: Figures, as_json: bool, file: Path | None) -> None:
         return
     from benchmarks.show import conclusion, table
 
-    out.print(table(figures))
+    out.print(table(figures), width=_WIDTH, crop=False)
     for line in conclusion(figures):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -99,7 +101,8 @@ def bench_data(
 
     with interruptible():
         figures = measure_batches(rounds=rounds) if what == "batches" else measure_cache(data, rounds=rounds)
-    _report(replace(figures, settings={"what": what, **figures.settings}), as_json, file)
+    options = {"what": what, **({"data": "DATA"} if data is not None and what == "cache" else {})}
+    _report(replace(figures, settings={**options, **figures.settings}), as_json, file)
 
 
 @bench.command("count")

@@ -151,7 +151,10 @@ def _importable(path: Path, wanted: str, option: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise UserError(f"{option} could not be imported: {error}. Install what it misses.") from error
+        missing = (error.name or "").split(".")[0]
+        raise UserError(
+            f"{option} needs a package that is not installed, {missing}: pip install {missing}."
+        ) from error
     finally:
         sys.meta_path.remove(stand_ins)
         for name in [name for name, module in sys.modules.items() if isinstance(module, _StandIn)]:

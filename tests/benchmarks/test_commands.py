@@ -131,6 +131,16 @@ def test_a_checkout_with_a_network_of_the_same_name(tmp_path: Path) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 834_450
 
 
+def test_a_peer_that_misses_a_package(xpand: Xpand, tmp_path: Path) -> None:
+    folder = tmp_path / "pytorchvideo" / "models"
+    folder.mkdir(parents=True)
+    (folder / "x3d.py").write_text("import no_such_package.part\n")
+    assert refused(xpand("bench", "step", "--peer-pytorchvideo", tmp_path)) == (
+        "error: --peer-pytorchvideo needs a package that is not installed, no_such_package: "
+        "pip install no_such_package."
+    )
+
+
 @pytest.mark.parametrize("verb", ["count", "plan", "start", "workers", "driver"])
 def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
     values = figures(xpand, verb)
