@@ -52,7 +52,7 @@ def measure_driver(*, rounds: int) -> Figures:
             timings = alternate(calls, rounds=rounds, scale=1.0)
         rows.append(
             Row(
-                name=f"{len(jobs)} trainings, {workers} workers",
+                name=f"{len(jobs)} trainings, {workers} at a time",
                 timings=timings,
                 baseline="trainings",
             )

@@ -58,7 +58,7 @@ def _section(values: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- |" + " ---: |" * (len(columns(figures)) - 1)
     yield from ("| " + " | ".join(cells(row)) + " |" for row in figures.rows)
     yield ""
-    yield "; ".join(conclusion(figures)) + "."
+    yield from (f"- {line}" for line in conclusion(figures))
     yield ""
 
 

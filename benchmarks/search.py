@@ -55,7 +55,11 @@ def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int
         benchmark="search",
         unit="s a search",
         rows=[row],
-        settings={"rounds": rounds, "set": list(settings)},
+        settings={
+            **({} if against is None else {"against": baseline}),
+            "rounds": rounds,
+            "set": list(settings),
+        },
         notes=[_path(way, trajectory) for way, trajectory in found.items()],
     )
 

@@ -68,6 +68,7 @@ def measure_step(
     prepare(device, threads, seed=0)
     rows = [_row(name, point, device, batch, rounds, peers) for name, point in points.items()]
     settings = {"device": device, "threads": threads, "batch": batch, "rounds": rounds}
+    settings |= {f"peer-{peer.name}": "CHECKOUT" for peer in peers}
     return Figures(
         benchmark="step",
         unit="ms a training step",
