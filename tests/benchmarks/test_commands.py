@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 import re
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,15 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(driver, "_TARGET", "3M")
     monkeypatch.setattr(driver, "cores", lambda: 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test imports its own."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in ("pytorchvideo", "slowfast")]:
+        del sys.modules[name]
 
 
 def figures(xpand: Xpand, *arguments: object) -> dict[str, Any]:
