@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
-import re
 from pathlib import Path
 from typing import Any
 
