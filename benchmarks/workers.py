@@ -23,7 +23,10 @@ def measure_workers(*, rounds: int) -> Figures:
     """Seconds of the first round of a search, for several sizes of the start network."""
     count = cores()
     if count < 2:
-        raise UserError(f"bench workers must have 2 cores at least to share out, got {count}.")
+        raise UserError(
+            f"bench workers must have 2 cores at least to share out, got {count}: "
+            "run it where there are more."
+        )
     rows = []
     for size in _SIZES:
         ready = prepared(_config(size))

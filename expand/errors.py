@@ -9,3 +9,8 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """The run cannot go on, through no mistake of the user: one line with the reasons. Exit code 1."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in a line; its kind where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

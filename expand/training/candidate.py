@@ -19,7 +19,7 @@ from expand.config import TrainingConfig
 from expand.data.cache import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
-from expand.errors import UserError
+from expand.errors import UserError, first_line
 from expand.jobs import (
     Failure,
     Job,
@@ -71,10 +71,10 @@ def attempt(measure: Callable[[], Measurement]) -> Result:
     except Diverged as error:
         return Failure(reason=str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return Failure(reason=f"out of memory: {_first_line(error)}", traceback=traceback.format_exc())
+        return Failure(reason=f"out of memory: {first_line(error)}", traceback=traceback.format_exc())
     except Exception as error:  # whatever a candidate does wrong fails that candidate, not the search
         kind = "out of memory" if "can't allocate memory" in str(error) else type(error).__name__
-        return Failure(reason=f"{kind}: {_first_line(error)}", traceback=traceback.format_exc())
+        return Failure(reason=f"{kind}: {first_line(error)}", traceback=traceback.format_exc())
 
 
 def measure(job: Job, place: Place, folder: Path) -> Measurement:
@@ -190,7 +190,3 @@ def _reporter(folder: Path) -> Callable[[Progress], None]:
             partial.replace(folder / "progress.json")
 
     return report
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from expand.errors import first_line
+
 log = logging.getLogger(__name__)
 
 WARM_UP = 3  # calls before the recording: libraries set themselves up, an optimizer makes its state
@@ -80,7 +82,7 @@ class Graphed:
             return self._record(self._function, inputs)
         except Exception as error:  # torch's and CUDA's have no common kind
             self._recordable = False
-            log.warning("no CUDA graph, so small networks train slower: %s", _first_line(error))
+            log.warning("no CUDA graph, so small networks train slower: %s", first_line(error))
             return None
 
 
@@ -115,7 +117,3 @@ def read_later(value: Tensor) -> Callable[[], float]:
         return float(host)
 
     return read
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -142,6 +142,23 @@ def test_a_checkout_with_a_network_of_the_same_name(tmp_path: Path) -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 834_450
 
 
+def test_slowfast_without_pytorchvideo(xpand: Xpand, tmp_path: Path) -> None:
+    folder = tmp_path / "slowfast" / "models"
+    folder.mkdir(parents=True)
+    (folder / "video_model_builder.py").touch()
+    assert refused(xpand("bench", "step", "--peer-slowfast", tmp_path)) == (
+        "error: --peer-slowfast needs layers of PyTorchVideo, which is not there: "
+        "give --peer-pytorchvideo PATH too."
+    )
+
+
+def test_workers_on_a_single_core(xpand: Xpand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 1)
+    assert refused(xpand("bench", "workers")) == (
+        "error: bench workers must have 2 cores at least to share out, got 1: run it where there are more."
+    )
+
+
 def test_a_peer_that_misses_a_package(xpand: Xpand, tmp_path: Path) -> None:
     folder = tmp_path / "pytorchvideo" / "models"
     folder.mkdir(parents=True)

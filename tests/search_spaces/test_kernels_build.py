@@ -57,14 +57,14 @@ def test_a_build_that_fails_leaves_nothing_and_says_so(
 def test_the_name_of_the_library_changes_with_all_that_decides_it(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = {build.library_path().name}
-    assert names == {build.library_path().name}
+    names = {build.kernels_file().name}
+    assert names == {build.kernels_file().name}
     with monkeypatch.context() as changed:
         changed.setattr(build, "_processor", lambda: "another")
-        names.add(build.library_path().name)
+        names.add(build.kernels_file().name)
     with monkeypatch.context() as changed:
         changed.setattr(torch, "__version__", "0.0")
-        names.add(build.library_path().name)
+        names.add(build.kernels_file().name)
     assert len(names) == 3
 
 

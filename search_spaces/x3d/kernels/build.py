@@ -38,7 +38,7 @@ class NotBuilt(Exception):
 def load_kernels() -> str | None:
     """Have torch.ops.xpand at hand, building it if need be; None, or why it can't be had."""
     try:
-        library = library_path()
+        library = kernels_file()
         if not library.exists():
             _build(library)
         torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
@@ -48,7 +48,7 @@ def load_kernels() -> str | None:
     return None
 
 
-def library_path() -> Path:
+def kernels_file() -> Path:
     """Where the library for this machine is, or will be.
 
     Raises:

@@ -122,7 +122,7 @@ def stem(
         buffers: running mean and variance.
         norms: training, momentum, eps.
     """
-    out: Tensor = _Stem.apply(x, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
+    out: Tensor = _Part.apply(x, "stem", buffers, norms, *parameters)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -142,7 +142,8 @@ def pooled(
         per_frame: mean over space only.
         norms: training, momentum, eps.
     """
-    out: Tensor = _Pooled.apply(x, per_frame, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
+    options = (per_frame, *norms)
+    out: Tensor = _Part.apply(x, "head", buffers, options, *parameters)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -171,35 +172,21 @@ class _Block(torch.autograd.Function):
         return (of_x, None, None, None, *of_parameters)
 
 
-class _Stem(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, buffers: list[Tensor], norms: tuple[bool, float, float], *parameters: Tensor
-    ) -> Tensor:
-        results = torch.ops.xpand.stem_forward(x, *parameters, *buffers, *norms)
-        ctx.save_for_backward(x, *parameters, *results)
-        out: Tensor = results[0]
-        return out
+class _Part(torch.autograd.Function):
+    """The stem or the head, whose kernels have no gradient of x, or one before those of the parameters."""
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Maybe, ...]:
-        x, *rest = ctx.saved_tensors
-        parameters, results = rest[:4], rest[4:]
-        return (None, None, None, *torch.ops.xpand.stem_backward(grad, x, *parameters, results))
-
-
-class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
-        per_frame: bool,
-        buffers: list[Tensor],
-        norms: tuple[bool, float, float],
+        name: str,
+        buffers: Sequence[Maybe],
+        options: tuple[Any, ...],
         *parameters: Tensor,
     ) -> Tensor:
-        results = torch.ops.xpand.head_forward(x, *parameters, *buffers, per_frame, *norms)
+        kernel = getattr(torch.ops.xpand, f"{name}_forward")
+        results = kernel(x, *parameters, *buffers, *options)
+        ctx.name, ctx.parameters = name, len(parameters)
         ctx.save_for_backward(x, *parameters, *results)
         out: Tensor = results[0]
         return out
@@ -208,6 +195,8 @@ class _Pooled(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Maybe, ...]:
         x, *rest = ctx.saved_tensors
-        parameters, results = rest[:3], rest[3:]
-        of_x, *of_parameters = torch.ops.xpand.head_backward(grad, x, *parameters, results)
-        return (of_x, None, None, None, *of_parameters)
+        parameters, results = rest[: ctx.parameters], rest[ctx.parameters :]
+        kernel = getattr(torch.ops.xpand, f"{ctx.name}_backward")
+        found = kernel(grad, x, *parameters, results)
+        of_x = found[: len(found) - ctx.parameters] or [None]
+        return (*of_x, None, None, None, *found[-ctx.parameters :])

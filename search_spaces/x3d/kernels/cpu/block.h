@@ -29,7 +29,7 @@ enum Parameter {
   kParameters
 };
 // Running mean and variance of each norm.
-enum Buffer { kNorm1, kNorm2 = 2, kNorm3 = 4, kShortcutNorm = 6, kBuffers = 8 };
+enum Buffer { kNorm1, kNorm2 = 2, kNorm3 = 4, kShortcutNorm = 6 };
 // What a forward pass gives: the output, and what the backward pass wants. kMeans are those of d, a sample.
 enum Saved {
   kOut, kE, kD, kP, kS, kSaved1, kSaved2, kSaved3, kSavedShortcut, kMeans, kHidden, kGate, kResults
