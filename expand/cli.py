@@ -50,6 +50,9 @@ def search(
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
     ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write every training's curves for TensorBoard.")
+    ] = False,
     settings: Settings = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the search will cost, and stop.")
@@ -64,6 +67,7 @@ def search(
     chosen += [f"search.seeds={seeds}"] if seeds is not None else []
     chosen += [f"training.epochs={epochs}"] if epochs is not None else []
     chosen += ["data.flip=false"] if no_flip else []
+    chosen += ["run.tensorboard=true"] if tensorboard else []
     _search(build_config(config, data=data, targets=target or (), settings=chosen), folder, dry_run, as_json)
 
 
@@ -146,15 +150,12 @@ def _show_end(run: Run, as_json: bool) -> None:
 @app.command()
 def status(folder: RunFolder, as_json: AsJson = False) -> None:
     """Say how far a run is; also while it runs."""
-    from dataclasses import asdict
-
     from expand.runs import read_run
     from expand.show import rounds_table, status_lines
 
     record = read_run(folder)
     if as_json:
-        values = asdict(record)
-        print_json({key: values[key] for key in ("finished", "problem", "rounds", "trajectory")})
+        print_json({key: getattr(record, key) for key in ("finished", "problem", "rounds", "trajectory")})
         return
     out.print(status_lines(record), highlight=False)
     out.print(rounds_table(record.rounds))

@@ -172,6 +172,9 @@ class RunConfig(_Section):
     threads: int | None = Field(None, ge=1, description="threads a candidate; null: the cores shared out")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where candidates are trained")
     keep_weights: bool = Field(True, description="keep the weights of accepted states beside the models")
+    tensorboard: bool = Field(
+        False, description="write every training's curves as event files, into tensorboard/ of the run"
+    )
 
 
 class Config(_Section):

@@ -18,13 +18,14 @@ from expand.data.doctor import Report, examine
 from expand.data.sources import open_source
 from expand.errors import RunFailed, UserError
 from expand.forecast import Clock, Speed, furthest_clips
-from expand.jobs import Job, Measurement, Place, Result, read_result, write_job
+from expand.jobs import Job, Measurement, Place, Result, close_attempts, read_result, write_job
 from expand.logs import log_to
 from expand.models import write_model
 from expand.search import Candidate, Space, State, Trajectory, check_targets, macs_of
 from expand.setup import DataCard, Replay, RoundJobs, Setup, scored
 from expand.spaces import choose_axes, load_space
 from expand.study import Run
+from expand.training.events import check_tensorboard
 from expand.workers import Workers, open_workers
 from search_spaces.base import Axis, ClipSampling
 
@@ -127,13 +128,16 @@ def plan(config: Config) -> Plan:
     Raises:
         UserError: the configuration or the data does not allow a search.
     """
+    if config.run.tensorboard:
+        check_tensorboard()
     space = load_space(config.space.name, config.space.settings)
     axes = choose_axes(space, config.search.axes)
     check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
     source = open_source(config.data)
     check_targets(space, config.search.targets, len(source.classes))
     needs = cache_needs(config, possible_clips(config, space, axes, config.search.targets))
-    card = _card(source, needs, *(len(source.splits[split]) for split in SPLITS), checksum="")
+    labels = ([item.label for item in source.splits[split]] for split in SPLITS)
+    card = _card(source, needs, *labels, checksum="")
     return Plan(
         setup=Setup(config=config, space=space, axes=axes, data=card),
         source=source,
@@ -193,8 +197,8 @@ def decode(planned: Plan, view: View) -> Prepared:
         processes=machine.workers * machine.threads,
         on_progress=view.caching,
     )
-    counts = (len(split.labels) for split in (cached.train, cached.val))
-    card = _card(source, planned.needs, *counts, checksum=cached.checksum)
+    labels = (split.labels.tolist() for split in (cached.train, cached.val))
+    card = _card(source, planned.needs, *labels, checksum=cached.checksum)
     return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
 
 
@@ -207,13 +211,17 @@ def check_same_data(run: Run, prepared: Prepared) -> None:
         )
 
 
-def _card(source: Source, needs: CacheNeeds, train: int, val: int, *, checksum: str) -> DataCard:
+def _card(
+    source: Source, needs: CacheNeeds, train: Sequence[int], val: Sequence[int], *, checksum: str
+) -> DataCard:
+    """What is known of data whose splits have these labels."""
     return DataCard(
         name=source.name,
         checksum=checksum,
         classes=source.classes,
-        train=train,
-        val=val,
+        train=len(train),
+        val=len(val),
+        val_counts=tuple(val.count(label) for label in range(len(source.classes))),
         short_side=needs.short_side,
         fps=needs.fps,
     )
@@ -230,6 +238,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
         stack.enter_context(log_to(run.folder / "log.txt"))
         workers = stack.enter_context(open_workers(machine.workers))
         _sweep(run)
+        run.note_start()
         clock = Clock(setup, speed, machine.workers)
         log.info("%d workers with %d threads on %s", machine.workers, machine.threads, machine.device)
         results = run.results()
@@ -267,12 +276,15 @@ def _train(
         keep_weights=config.run.keep_weights or config.training.init == "parent",
         memory_share=prepared.machine.memory_share,
     )
+    events = run.folder / "tensorboard" / f"round-{jobs.round.number}" if config.run.tensorboard else None
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
     waiting = []
     for folder in by_cost:
         if read_result(folder) is None:
-            write_job(folder, missing[folder][1], place)
+            candidate, job = missing[folder]
+            curves = str(events / f"{candidate.name}-seed-{job.seed}") if events is not None else None
+            write_job(folder, job, replace(place, events=curves))
             waiting.append(folder)
     done = [folder for folder in by_cost if folder not in waiting]  # finished just before a crash
     for folder in chain(done, workers.run(waiting)):
@@ -280,7 +292,7 @@ def _train(
         result = read_result(folder)
         assert result is not None, "workers yield a folder when its result is there"
         params = prepared.setup.space.point_to_json(candidate.point)
-        run.record(job, candidate, jobs.round.number, params, result)
+        run.record(job, candidate, jobs.round.number, params, result, close_attempts(folder))
         log.info("round %d, %s, seed %d: %s", jobs.round.number, candidate.name, job.seed, _brief(result))
         yield job, result
 

@@ -3,6 +3,7 @@
 A worker owns one folder a job:
 
     job.json         what to train, and where (written by the driver)
+    attempts.json    who has tried it, from when on and for how long
     progress.json    how far it is (replaced as it goes)
     weights.safetensors, log.txt
     result.json      a Measurement or a Failure, put in place in one step when all else is there
@@ -13,9 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,7 @@ class Place:
         keep_weights: whether to leave weights.safetensors in the job's folder.
         memory_share: how much of a CUDA device's memory the training may take. A batch that needs more is
             made in parts, which Measurement.micro_batch tells.
+        events: folder for TensorBoard's event files; None: none are written.
     """
 
     cache: str
@@ -70,6 +74,7 @@ class Place:
     threads: int
     keep_weights: bool
     memory_share: float = 1.0
+    events: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +91,8 @@ class Measurement:
         peak_memory: bytes; of the device on CUDA, else of the process (its resident set).
         looped: training videos too short for a clip, which were looped.
         micro_batch: clips in one forward pass; below the batch size after memory ran out on CUDA.
+        latency: seconds of a forward pass of one clip, in evaluation mode, the fastest of several.
+        device, threads: where and with how many threads that was.
         host: the machine that did it.
     """
 
@@ -103,10 +110,13 @@ class Measurement:
     peak_memory: int
     looped: int
     micro_batch: int
+    latency: float
+    device: str
+    threads: int
     host: str
 
     # What may differ between two runs of the same job; it stays out of the model files.
-    VARYING = ("seconds", "peak_memory", "host")
+    VARYING = ("seconds", "peak_memory", "latency", "device", "threads", "host")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +128,23 @@ class Failure:
 
 
 Result = Measurement | Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One worker's try at a job. A try that was cut off is followed by another, of this job or none.
+
+    Attributes:
+        host, process: the worker.
+        started: seconds since 1970, by that machine's clock.
+        seconds: how long it took, by a clock that never goes back; as far as is known, where it was cut off.
+            None: not over yet.
+    """
+
+    host: str
+    process: int
+    started: float
+    seconds: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,9 +179,40 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def attempting(folder: Path) -> Iterator[None]:
+    """Note in a job's folder who works at it, from when on and, at the end, for how long."""
+    before, begun = read_attempts(folder), time.monotonic()
+    now = Attempt(host=socket.gethostname(), process=os.getpid(), started=time.time(), seconds=None)
+    _write_attempts(folder, (*before, now))
+    yield
+    _write_attempts(folder, (*before, replace(now, seconds=time.monotonic() - begun)))
+
+
+def close_attempts(folder: Path) -> tuple[Attempt, ...]:
+    """The attempts at a job that nobody works at any more; one that was cut off lasted to its last report."""
+    attempts = read_attempts(folder)
+    if not attempts or attempts[-1].seconds is not None:
+        return attempts
+    *before, last = attempts
+    reported = [path.stat().st_mtime for path in (folder / "progress.json",) if path.exists()]
+    closed = (*before, replace(last, seconds=max(0.0, max(reported, default=0.0) - last.started)))
+    _write_attempts(folder, closed)
+    return closed
+
+
+def read_attempts(folder: Path) -> tuple[Attempt, ...]:
+    return tuple(Attempt(**values) for values in _read_json(folder / "attempts.json") or ())
+
+
+def _write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
+    write_json(folder / "attempts.json", [asdict(attempt) for attempt in attempts])
+
+
 def write_job(folder: Path, job: Job, place: Place) -> None:
     """Make a job's folder ready; how far a killed worker had come no longer counts."""
     folder.mkdir(parents=True, exist_ok=True)
+    close_attempts(folder)
     (folder / "progress.json").unlink(missing_ok=True)
     write_json(folder / "job.json", {"job": asdict(job), "place": asdict(place)})
 

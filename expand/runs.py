@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expand.config import Config
 from expand.errors import RunFailed
-from expand.jobs import Measurement, Result
+from expand.jobs import Attempt, Measurement, Result, read_attempts
 from expand.search import Candidate, State, Trajectory
 from expand.setup import DataCard, Replay, RoundJobs, Setup, scored
 from expand.study import Run
@@ -26,23 +27,35 @@ class RunRecord:
     """What is known of a run.
 
     Attributes:
+        setup: its configuration and data, with the space and its axes.
         trials: a row a training: candidate, seed, cost, scores.
         rounds: a row a candidate of each round: cost, mean top-1 over the seeds and its spread, state.
         trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
+        attempts: a row a worker's try at a training: who, when, how it ended; those that go on, too.
+        starts: when a driver started or went on, in seconds since 1970.
         models: the model files by name.
         finished: whether every target has been dealt with, and every model is written.
         problem: why the search cannot go on, if it cannot.
     """
 
     folder: Path
-    config: Config
-    data: DataCard
+    setup: Setup
     trials: tuple[Row, ...]
     rounds: tuple[Row, ...]
     trajectory: tuple[Row, ...]
+    attempts: tuple[Row, ...]
+    starts: tuple[float, ...]
     models: dict[str, Path]
     finished: bool
     problem: str | None
+
+    @property
+    def config(self) -> Config:
+        return self.setup.config
+
+    @property
+    def data(self) -> DataCard:
+        return self.setup.data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +67,13 @@ class RunFrames:
     trials: DataFrame
     rounds: DataFrame
     trajectory: DataFrame
+    attempts: DataFrame
     models: dict[str, Path]
     finished: bool
 
 
 def load_run(path: str | Path) -> RunFrames:
-    """A run as pandas frames: trials, rounds, trajectory; also while it runs.
+    """A run as pandas frames: trials, rounds, trajectory, attempts; also while it runs.
 
     Raises:
         UserError: the folder is no run.
@@ -73,6 +87,7 @@ def load_run(path: str | Path) -> RunFrames:
         trials=DataFrame(list(record.trials)),
         rounds=DataFrame(list(record.rounds)),
         trajectory=DataFrame(list(record.trajectory)),
+        attempts=DataFrame(list(record.attempts)),
         models=record.models,
         finished=record.finished,
     )
@@ -98,11 +113,12 @@ def read_run(folder: Path) -> RunRecord:
     models = run.models()
     return RunRecord(
         folder=folder,
-        config=run.config,
-        data=run.data,
+        setup=setup,
         trials=tuple(_trial_rows(setup, rounds, results)),
         rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, states)),
         trajectory=trajectory,
+        attempts=tuple(_attempt_rows(run, rounds, results)),
+        starts=run.starts,
         models=models,
         finished=replay.trajectory is not None
         and all(row["name"] in models for row in trajectory if row["state"] == "done"),
@@ -161,6 +177,35 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Re
     return list(rows.values())
 
 
+def _attempt_rows(run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> Iterator[Row]:
+    """A row an attempt, in the order of their starts."""
+    recorded, rows = run.attempts(), dict[str, list[Row]]()
+    for jobs in rounds:
+        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+            for job in ones:
+                attempts = recorded.get(job.key) or read_attempts(run.job_folder(job))
+                rows[job.key] = [
+                    {
+                        "round": jobs.round.number,
+                        "candidate": candidate.name,
+                        "axis": candidate.axis,
+                        "seed": job.seed,
+                        "job": job.key,
+                        "state": _end_of(attempt, attempt is attempts[-1], results.get(job.key)),
+                        **asdict(attempt),
+                    }
+                    for attempt in attempts
+                ]
+    return iter(sorted(chain.from_iterable(rows.values()), key=lambda row: row["started"]))
+
+
+def _end_of(attempt: Attempt, last: bool, result: Result | None) -> str:
+    """How an attempt ended: done or failed; cut off; or running, as far as is known."""
+    if last and result is not None:
+        return "done" if isinstance(result, Measurement) else "failed"
+    return "running" if last and attempt.seconds is None else "cut off"
+
+
 def _round_rows(
     setup: Setup, jobs: RoundJobs, results: dict[str, Result], states: Sequence[State]
 ) -> list[Row]:
@@ -205,6 +250,7 @@ def _candidate_row(
         "mean_class_accuracy": _mean([m.mean_class_accuracy for m in measured]),
         "loss": _mean([m.loss for m in measured]),
         "seconds": sum(m.seconds for m in measured) if measured else None,
+        "latency": min((m.latency for m in measured), default=None),
     }
 
 

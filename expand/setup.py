@@ -23,6 +23,7 @@ class DataCard:
         checksum: SHA-256 over all that decides frames and labels.
         classes: the label set, in the order of the network's outputs.
         train, val: videos in each split, bad ones left out.
+        val_counts: validation videos of each class; a class may have none.
         short_side, fps: what the cache holds (CacheNeeds): it decides the pixels that training sees.
     """
 
@@ -31,8 +32,19 @@ class DataCard:
     classes: tuple[str, ...]
     train: int
     val: int
+    val_counts: tuple[int, ...]
     short_side: int
     fps: float
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The classes that no validation video shows."""
+        return tuple(name for name, count in zip(self.classes, self.val_counts, strict=True) if not count)
+
+    @property
+    def guess(self) -> float:
+        """The top-1 of always naming the most frequent class."""
+        return max(self.val_counts) / self.val
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

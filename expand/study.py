@@ -2,6 +2,7 @@
 
     config.yaml      the configuration, whole
     study.db         an Optuna study in SQLite: a trial per candidate and seed; written by the driver alone
+    report.html      all figures and tables of a finished run (report.py)
     log.txt          what happened when
     checkpoints/     a folder a job (jobs.py)
     models/          a YAML for each accepted state and each target, and their weights
@@ -16,8 +17,9 @@ import json
 import os
 import shutil
 import socket
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -28,13 +30,16 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config import Config, load_config, to_yaml
-from expand.errors import UserError
-from expand.jobs import Failure, Job, Measurement, Result, write_json
+from expand.errors import UserError, first_line
+from expand.jobs import Attempt, Failure, Job, Measurement, Result, write_json
 from expand.search import Candidate
 from expand.setup import DataCard
 from expand.version import VERSION
+
+FORMAT = 2  # of what a study holds; 1 had neither attempts nor latencies
 
 _FACTOR = FloatDistribution(0.0, 1e6)  # a range for Optuna, which wants one; nothing samples from it
 
@@ -71,6 +76,7 @@ class Run:
             with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(["top1"])
+            study.set_user_attr("format", FORMAT)
             study.set_user_attr("xpand", VERSION)
             study.set_user_attr("config", config.deciding())
             study.set_user_attr("data", asdict(data))
@@ -100,12 +106,42 @@ class Run:
 
     @cached_property
     def study(self) -> optuna.Study:
-        return optuna.load_study(study_name=None, storage=_storage(self.folder))
+        """The study.
+
+        Raises:
+            UserError: study.db holds none, or one that another version wrote in another way.
+        """
+        path = self.folder / "study.db"
+        try:
+            if not path.stat().st_size:  # Optuna would make a new database of it
+                raise ValueError("it is empty")
+            study = optuna.load_study(study_name=None, storage=_storage(self.folder))
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, KeyError, ValueError) as error:
+            raise UserError(
+                f"{path} must hold one Optuna study, but it cannot be read: {first_line(error)}."
+            ) from None
+        attrs = study.user_attrs
+        if attrs.get("format") != FORMAT:
+            raise UserError(
+                f"{self.folder} must be a run of format {FORMAT}, got {attrs.get('format', 'an older one')}: "
+                f"read it with the xpand that made it ({attrs.get('xpand', 'unknown')}), or search again."
+            )
+        return study
 
     @cached_property
     def data(self) -> DataCard:
         values = self.study.user_attrs["data"]
-        return DataCard(**{**values, "classes": tuple(values["classes"])})
+        lists = {name: tuple(values[name]) for name in ("classes", "val_counts")}
+        return DataCard(**{**values, **lists})
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """When a driver started or went on, in seconds since 1970."""
+        return tuple(self.study.user_attrs.get("starts", ()))
+
+    def note_start(self) -> None:
+        """A driver starts or goes on, now."""
+        self.study.set_user_attr("starts", [*self.starts, time.time()])
 
     def check_config(self) -> None:
         """Raises UserError where config.yaml no longer says what the run was started with."""
@@ -142,7 +178,13 @@ class Run:
         return self.folder / "checkpoints" / job.key
 
     def record(
-        self, job: Job, candidate: Candidate, round_number: int, params: dict[str, Any], result: Result
+        self,
+        job: Job,
+        candidate: Candidate,
+        round_number: int,
+        params: dict[str, Any],
+        result: Result,
+        attempts: Sequence[Attempt] = (),
     ) -> None:
         """Add a finished job to the study, in one transaction."""
         numbers = {name: float(value) for name, value in params.items() if isinstance(value, int | float)}
@@ -162,18 +204,28 @@ class Run:
                 "planned_macs": candidate.macs,
                 "architecture": job.architecture,
                 "sampling": job.sampling,
+                "attempts": [asdict(attempt) for attempt in attempts],
                 **asdict(result),
             },
         )
-        if isinstance(result, Measurement):
-            trial.datetime_complete = datetime.datetime.now()
-            trial.datetime_start = trial.datetime_complete - datetime.timedelta(seconds=result.seconds)
+        if attempts:
+            last = attempts[-1]
+            trial.datetime_start = datetime.datetime.fromtimestamp(last.started)
+            trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=last.seconds or 0.0)
         self.study.add_trial(trial)
 
     def results(self) -> dict[str, Result]:
         """All that has been measured, by the job's key."""
         trials = self.study.get_trials(deepcopy=False)
         return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in trials}
+
+    def attempts(self) -> dict[str, tuple[Attempt, ...]]:
+        """Who worked when at the jobs that are recorded, by the job's key."""
+        trials = self.study.get_trials(deepcopy=False)
+        return {
+            trial.user_attrs["job"]: tuple(Attempt(**values) for values in trial.user_attrs["attempts"])
+            for trial in trials
+        }
 
     def models(self) -> dict[str, Path]:
         """The model files by name."""

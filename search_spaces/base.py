@@ -153,6 +153,14 @@ class SearchSpace(Protocol[P, A]):
         """
         ...
 
+    def describe(self, point: P) -> Mapping[str, str]:
+        """What each factor of a point became, as the whole numbers of the network or its clips.
+
+        Keys are those of `point_to_json`, values a few words such as `stride 24` or `24, 48, 96, 192`:
+        figures and reports show them beside the factors.
+        """
+        ...
+
     def point_to_json(self, point: P) -> Json: ...
 
     def point_from_json(self, values: Json) -> P: ...

@@ -68,6 +68,16 @@ class SpaceConformance:
             assert again == architecture
             assert hash(again) == hash(architecture)
 
+    def test_every_factor_is_described(self) -> None:
+        space = self.space()
+        for point in self._points():
+            words = space.describe(point)
+            assert words.keys() == space.point_to_json(point).keys()
+            for factor, text in words.items():
+                assert isinstance(text, str), f"{factor} must be described in words, got {text!r}"
+                assert text, f"{factor} must be described in words, got none"
+                assert "\n" not in text, f"{factor} must be described in a line, got {text!r}"
+
     def test_stages_add_up_to_the_whole(self) -> None:
         space = self.space()
         for point in self._points():

@@ -27,12 +27,15 @@ from expand.jobs import (
     Place,
     Progress,
     Result,
+    attempting,
     read_job,
     replacing,
     write_result,
 )
 from expand.logs import log_to
 from expand.spaces import load_space
+from expand.training.events import open_events
+from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, peak_bytes, release_memory, reset_peak
 from expand.training.trainer import (
@@ -54,7 +57,7 @@ log = logging.getLogger(__name__)
 def run_job(folder: Path) -> None:
     """Do the job of a folder; its result.json is there afterwards, whatever happened but an interruption."""
     job, place = read_job(folder)
-    with log_to(folder / "log.txt"):
+    with log_to(folder / "log.txt"), attempting(folder):
         log.info("job %s: %s, seed %d", job.key, ClipSampling(**job.sampling), job.seed)
         result = attempt(lambda: measure(job, place, folder))
         if isinstance(result, Failure):
@@ -119,36 +122,49 @@ def _measure(
         inherited = inherit(network, folder.parent / job.parent / WEIGHTS)
         log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
     place_network(network, place.device)
-    train_loss = train(
-        network,
-        data.train,
-        sampling,
-        recipe,
-        _augment(job),
-        seed=job.seed,
-        device=place.device,
-        micro_batch=micro_batch,
-        report=_reporter(folder),
-    )
-    scores = validate(network, data.val, sampling, recipe, device=place.device)
-    if place.keep_weights:
-        save_weights(network, folder / WEIGHTS)
-    complexity = space.complexity(architecture, job.data["num_classes"])
-    clips = budget_clips(recipe, len(data.train.labels))
-    return Measurement(
-        **dataclasses.asdict(scores),
-        train_loss=train_loss,
-        macs=complexity.macs,
-        params=complexity.params,
-        activations=complexity.activations,
-        clips_seen=clips,
-        epochs=clips / len(data.train.labels),
-        seconds=time.monotonic() - started,
-        peak_memory=peak_bytes(place.device),
-        looped=looped(data.train, sampling),
-        micro_batch=micro_batch,
-        host=socket.gethostname(),
-    )
+    with open_events(place.events, recipe) as events:
+        write = _reporter(folder)
+
+        def report(progress: Progress) -> None:
+            write(progress)
+            events.step(progress)
+
+        train_loss = train(
+            network,
+            data.train,
+            sampling,
+            recipe,
+            _augment(job),
+            seed=job.seed,
+            device=place.device,
+            micro_batch=micro_batch,
+            report=report,
+        )
+        scores = validate(network, data.val, sampling, recipe, device=place.device)
+        seconds = time.monotonic() - started
+        if place.keep_weights:
+            save_weights(network, folder / WEIGHTS)
+        complexity = space.complexity(architecture, job.data["num_classes"])
+        clips = budget_clips(recipe, len(data.train.labels))
+        measurement = Measurement(
+            **dataclasses.asdict(scores),
+            train_loss=train_loss,
+            macs=complexity.macs,
+            params=complexity.params,
+            activations=complexity.activations,
+            clips_seen=clips,
+            epochs=clips / len(data.train.labels),
+            seconds=seconds,
+            peak_memory=peak_bytes(place.device),
+            looped=looped(data.train, sampling),
+            micro_batch=micro_batch,
+            latency=measure_latency(network, sampling, place.device),
+            device=place.device,
+            threads=place.threads,
+            host=socket.gethostname(),
+        )
+        events.end(measurement)
+    return measurement
 
 
 def _augment(job: Job) -> Augment:

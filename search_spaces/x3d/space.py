@@ -84,6 +84,21 @@ class X3DSpace:
 
         return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
 
+    def describe(self, point: Factors) -> dict[str, str]:
+        clip, network = self.sampling(point), self.architecture(point)
+
+        def each(name: str) -> str:
+            return ", ".join(str(getattr(stage, name)) for stage in network.stages)
+
+        return {
+            "frames": str(clip.frames),
+            "rate": f"stride {clip.stride}",
+            "size": f"{clip.size}²",
+            "width": each("width"),
+            "bottleneck": each("inner_width"),
+            "depth": each("depth"),
+        }
+
     def point_to_json(self, point: Factors) -> Json:
         return asdict(point)
 

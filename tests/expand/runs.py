@@ -16,7 +16,14 @@ from expand.study import Run
 
 CLASSES = tuple("abcdefghijkl")
 CARD = DataCard(
-    name="synthetic", checksum="0" * 64, classes=CLASSES, train=24, val=12, short_side=40, fps=2.5
+    name="synthetic",
+    checksum="0" * 64,
+    classes=CLASSES,
+    train=24,
+    val=12,
+    val_counts=(1,) * 12,
+    short_side=40,
+    fps=2.5,
 )
 SPEED = Speed(fixed=1e-6, per_mac=1e-9)
 

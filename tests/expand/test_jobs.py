@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from expand.jobs import (
     Failure,
     Place,
+    attempting,
+    close_attempts,
+    read_attempts,
     read_job,
     read_progress,
     read_result,
@@ -61,3 +65,32 @@ def test_what_fails_while_being_written_leaves_the_old_file(tmp_path: Path) -> N
         fail()
     assert path.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_attempt_is_noted_with_who_and_how_long(tmp_path: Path) -> None:
+    with attempting(tmp_path):
+        (running,) = read_attempts(tmp_path)
+        assert running.seconds is None
+        assert running.process == os.getpid()
+    (done,) = read_attempts(tmp_path)
+    assert done == replace(running, seconds=done.seconds)
+    assert done.seconds is not None
+    assert done.seconds > 0
+    assert close_attempts(tmp_path) == (done,)
+
+
+def test_an_attempt_that_was_cut_off_lasted_to_its_last_report(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), attempting(tmp_path):
+            raise KeyboardInterrupt
+        (tmp_path / "progress.json").write_text("{}")
+        started = read_attempts(tmp_path)[-1].started
+        os.utime(tmp_path / "progress.json", (started + 5, started + 5))
+        write_job(tmp_path, JOB, PLACE)
+    assert [attempt.seconds for attempt in read_attempts(tmp_path)] == pytest.approx([5, 5])
+
+
+def test_an_attempt_without_a_report_lasted_no_time(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), attempting(tmp_path):
+        raise KeyboardInterrupt
+    assert [attempt.seconds for attempt in close_attempts(tmp_path)] == [0.0]

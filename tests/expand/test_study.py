@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from expand.errors import UserError
-from expand.jobs import Failure
+from expand.jobs import Attempt, Failure
 from expand.search import Candidate
 from expand.setup import Replay
 from expand.study import Run, check_free, free_folder
@@ -49,7 +49,8 @@ def test_results_are_found_again_by_their_job(run: Run) -> None:
 
 
 def test_the_study_is_one_that_optuna_reads(run: Run) -> None:
-    run.record(JOB, CANDIDATE, 0, PARAMS, measurement(0.25, seconds=3.0))
+    attempt = Attempt(host="here", process=7, started=1e9, seconds=3.0)
+    run.record(JOB, CANDIDATE, 0, PARAMS, measurement(0.25), (attempt,))
     study = optuna.load_study(study_name="run", storage=f"sqlite:///{run.folder / 'study.db'}")
     (trial,) = study.trials
     assert study.best_trial.params == {"frames": 1.0, "width": 4.0, "size": 32.0}
@@ -57,6 +58,7 @@ def test_the_study_is_one_that_optuna_reads(run: Run) -> None:
     assert trial.duration is not None
     assert trial.duration.total_seconds() == pytest.approx(3.0)
     assert trial.user_attrs["candidate"] == "start"
+    assert run.attempts() == {JOB.key: (attempt,)}
 
 
 def test_a_second_driver_is_told_who_holds_the_run(run: Run) -> None:
@@ -147,3 +149,38 @@ def test_a_candidate_without_an_axis_is_recorded_too(run: Run) -> None:
     run.record(JOB, candidate, 0, {"kind": "text is no factor", "depth": 2}, measurement(0.5))
     (trial,) = run.study.trials
     assert trial.params == {"depth": 2.0}
+
+
+def test_starts_are_noted_one_after_the_other(run: Run) -> None:
+    assert run.starts == ()
+    for _ in range(2):
+        Run.open(run.folder).note_start()
+    first, second = Run.open(run.folder).starts
+    assert 1.7e9 < first <= second
+
+
+def test_a_run_of_another_format_is_refused_with_what_wrote_it(run: Run) -> None:
+    run.study.set_user_attr("format", 1)
+    run.study.set_user_attr("xpand", "0.0.9")
+    with pytest.raises(UserError) as caught:
+        _ = Run.open(run.folder).data
+    assert str(caught.value) == (
+        f"{run.folder} must be a run of format 2, got 1: read it with the xpand that made it (0.0.9), or "
+        "search again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"not a database at all" * 100, "(sqlite3.DatabaseError) file is not a database"),
+        (b"", "it is empty"),
+    ],
+)
+def test_a_study_that_cannot_be_read_is_named(run: Run, content: bytes, why: str) -> None:
+    path = run.folder / "study.db"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        _ = Run.open(run.folder).study
+    assert str(caught.value) == f"{path} must hold one Optuna study, but it cannot be read: {why}."
+    assert path.read_bytes() == content

@@ -89,6 +89,9 @@ class ToySpace:
         options.pop("zero_init", None)
         return Toy(architecture, num_classes, self.fault, self.fault_above, **options)
 
+    def describe(self, point: Point) -> dict[str, str]:
+        return {name: str(value) for name, value in asdict(point).items()}
+
     def point_to_json(self, point: Point) -> Json:
         return asdict(point)
 

@@ -1,0 +1,72 @@
+"""A training's curves as event files for TensorBoard."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from expand.config import TrainingConfig
+from expand.errors import UserError
+from expand.jobs import Measurement, Progress
+from expand.training.schedule import learning_rate_factor
+
+
+class Events(Protocol):
+    """Where the curves go."""
+
+    def step(self, progress: Progress) -> None:
+        """A step of the training is done."""
+        ...
+
+    def end(self, measurement: Measurement) -> None:
+        """The training is validated."""
+        ...
+
+
+def check_tensorboard() -> None:
+    """Raises UserError where event files cannot be written."""
+    try:
+        import torch.utils.tensorboard  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "run.tensorboard needs the package tensorboard, which is not installed: "
+            "install it with `pip install 'xpand[tensorboard]'`, or leave --tensorboard out."
+        ) from None
+
+
+@contextmanager
+def open_events(folder: str | None, recipe: TrainingConfig) -> Iterator[Events]:
+    """Event files in `folder`, in place of what an attempt that was cut off left there; None: nowhere."""
+    if folder is None:
+        yield _Nowhere()
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    with SummaryWriter(Path(folder)) as writer:
+        yield _Files(writer.add_scalar, recipe)
+
+
+class _Nowhere:
+    def step(self, progress: Progress) -> None: ...
+
+    def end(self, measurement: Measurement) -> None: ...
+
+
+class _Files:
+    def __init__(self, add: Callable[[str, float, int], None], recipe: TrainingConfig) -> None:
+        self._add, self._recipe = add, recipe
+
+    def step(self, progress: Progress) -> None:
+        rate = learning_rate_factor(progress.clips / progress.total, self._recipe.warmup)
+        self._add("train/loss", progress.loss, progress.clips)
+        self._add("train/learning_rate", self._recipe.learning_rate * rate, progress.clips)
+
+    def end(self, measurement: Measurement) -> None:
+        values = asdict(measurement)
+        for name in ("top1", "top5", "mean_class_accuracy", "loss"):
+            self._add(f"val/{name}", values[name], measurement.clips_seen)
