@@ -130,19 +130,22 @@ def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) 
 
 
 def _show_end(run: Run, as_json: bool) -> None:
-    """The trajectory, and what to type next."""
+    """The report, the trajectory, and what to type next."""
+    from expand.report import write_report
     from expand.runs import read_run
-    from expand.show import trajectory_table
+    from expand.sheets import trajectory_sheet
+    from expand.show import to_table
 
-    record = read_run(run.folder)
+    record, page = read_run(run.folder), write_report(run.folder)
     if as_json:
-        print_json({"run": str(run.folder), "trajectory": record.trajectory})
+        print_json({"run": str(run.folder), "report": str(page), "trajectory": record.trajectory})
         return
-    out.print(trajectory_table(record.trajectory))
+    out.print(to_table(trajectory_sheet(record.trajectory)))
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
     model = f"{run.folder}/models/{models[-1]}.yaml"
     say(
-        f"\nNext:\n  xpand count {model}\n  xpand table {run.folder} --what rounds\n"
+        f"\nReport: {page}\nNext:\n  xpand plot {run.folder}\n  xpand count {model}\n"
+        f"  xpand table {run.folder} --what rounds\n"
         f"  python -c \"import expand; print(expand.load_model('{model}'))\""
     )
 
@@ -151,14 +154,15 @@ def _show_end(run: Run, as_json: bool) -> None:
 def status(folder: RunFolder, as_json: AsJson = False) -> None:
     """Say how far a run is; also while it runs."""
     from expand.runs import read_run
-    from expand.show import rounds_table, status_lines
+    from expand.sheets import rounds_sheet
+    from expand.show import status_lines, to_table
 
     record = read_run(folder)
     if as_json:
         print_json({key: getattr(record, key) for key in ("finished", "problem", "rounds", "trajectory")})
         return
     out.print(status_lines(record), highlight=False)
-    out.print(rounds_table(record.rounds))
+    out.print(to_table(rounds_sheet(record.rounds)))
 
 
 @app.command()
@@ -178,6 +182,36 @@ def table(
     from expand.tables import write_table
 
     write_table(folder, what, form, file, out)
+
+
+@app.command()
+def plot(
+    runs: Annotated[
+        list[Path], typer.Argument(help="The runs' folders; several share a figure.", metavar="RUN…")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the figures; by default RUN/figures, or ./figures."),
+    ] = None,
+) -> None:
+    """Draw a run as PNG, SVG and PDF, finished or not; of several runs, their frontier in one figure."""
+    from expand.plots import write_figures
+
+    for path in write_figures(runs, folder or (runs[0] / "figures" if len(runs) == 1 else Path("figures"))):
+        out.print(path, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    folder: RunFolder,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file; by default report.html in the run's folder.")
+    ] = None,
+) -> None:
+    """Write a run as one HTML page, finished or not: figures and tables that explain each candidate."""
+    from expand.report import write_report
+
+    out.print(write_report(folder, file), highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -150,6 +150,13 @@ class TrainingConfig(_Section):
             values = {**values, "epochs": DEFAULT_EPOCHS}
         return values
 
+    @property
+    def budget(self) -> str:
+        """The budget in words."""
+        if self.clips is not None:
+            return f"{self.clips:,} clips"
+        return f"{self.epochs:g} epoch{'s' * (self.epochs != 1)}"
+
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
         if self.epochs is not None and self.clips is not None:

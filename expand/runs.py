@@ -50,6 +50,15 @@ class RunRecord:
     problem: str | None
 
     @property
+    def state(self) -> str:
+        """How far the run is, in words."""
+        if self.finished or self.problem is not None:
+            return self.problem or "finished"
+        waiting = sum(row["state"] == "waiting" for row in self.rounds)
+        last = max(row["round"] for row in self.rounds)
+        return f"in round {last}, {waiting} candidate{'s' * (waiting != 1)} to come"
+
+    @property
     def config(self) -> Config:
         return self.setup.config
 
@@ -126,6 +135,11 @@ def read_run(folder: Path) -> RunRecord:
     )
 
 
+def key_of(row: Row) -> str:
+    """A candidate's name within its run, whichever table the row is from."""
+    return f"{row['round']}-{row['candidate']}"
+
+
 def accepted(rounds: Sequence[RoundJobs], trajectory: Trajectory | None) -> tuple[State, ...]:
     """The accepted states so far: each round's base is the state before it."""
     if trajectory is not None:
@@ -138,15 +152,21 @@ def trajectory_rows(
     setup: Setup, states: Sequence[State], replay: Replay, results: dict[str, Result]
 ) -> list[Row]:
     """A row a state, then a row a target."""
+    rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
     rows = [
-        {"name": state.name, "step": state.step, "target": None}
+        {"name": state.name, "step": state.step, "target": None, "round": rounds[state.candidate]}
         | _candidate_row(setup, state.candidate, [results[job.key] for job in replay.jobs[state.candidate]])
         for state in states
     ]
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
         got = [results[job.key] for job in replay.jobs[found.candidate]]
         rows.append(
-            {"name": found.name, "step": found.state.step, "target": found.target}
+            {
+                "name": found.name,
+                "step": found.state.step,
+                "target": found.target,
+                "round": rounds[found.candidate],
+            }
             | _candidate_row(setup, found.candidate, got)
         )
     return rows

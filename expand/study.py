@@ -41,7 +41,7 @@ from expand.version import VERSION
 
 FORMAT = 2  # of what a study holds; 1 had neither attempts nor latencies
 
-_FACTOR = FloatDistribution(0.0, 1e6)  # a range for Optuna, which wants one; nothing samples from it
+_FACTORS = (2.0**-6, 2.0**10)  # a range for Optuna's plots, which scale by it; nothing samples from it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -187,8 +187,16 @@ class Run:
         attempts: Sequence[Attempt] = (),
     ) -> None:
         """Add a finished job to the study, in one transaction."""
-        numbers = {name: float(value) for name, value in params.items() if isinstance(value, int | float)}
-        distributions: dict[str, BaseDistribution] = dict.fromkeys(numbers, _FACTOR)
+        numbers = {
+            name: float(value)
+            for name, value in params.items()
+            if isinstance(value, int | float) and value > 0  # Optuna shows factors on a logarithmic scale
+        }
+        low, high = _FACTORS
+        distributions: dict[str, BaseDistribution] = {
+            name: FloatDistribution(min(low, value), max(high, value), log=True)
+            for name, value in numbers.items()
+        }
         failed = isinstance(result, Failure)
         trial = optuna.trial.create_trial(
             state=TrialState.FAIL if failed else TrialState.COMPLETE,
@@ -196,6 +204,7 @@ class Run:
             params=numbers,
             distributions=distributions,
             user_attrs={
+                "name": f"round {round_number}: {candidate.name}, seed {job.seed}",  # for dashboards
                 "job": job.key,
                 "candidate": candidate.name,
                 "axis": candidate.axis,

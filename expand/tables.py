@@ -11,7 +11,8 @@ from rich.console import Console
 
 from expand.errors import UserError
 from expand.runs import RunRecord, read_run
-from expand.show import rounds_table, trajectory_table, trials_table
+from expand.sheets import rounds_sheet, trajectory_sheet, trials_sheet
+from expand.show import to_table
 
 What = Literal["trajectory", "rounds", "trials"]
 Form = Literal["text", "csv", "markdown", "json", "parquet"]
@@ -40,8 +41,8 @@ def write_table(folder: Path, what: What, form: Form, file: Path | None, console
 
 def _print(record: RunRecord, what: What, form: Form, console: Console) -> None:
     if form == "text":
-        show = {"trajectory": trajectory_table, "rounds": rounds_table, "trials": trials_table}
-        console.print(show[what](getattr(record, what)))
+        sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
+        console.print(to_table(sheets[what](getattr(record, what))))
     elif form == "csv":
         console.file.write(_frame(record, what).to_csv(index=False))
     elif form == "json":

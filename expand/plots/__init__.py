@@ -1,0 +1,11 @@
+"""The figures of a run, drawn by matplotlib.
+
+figure = draw("trace", [read_run(Path("results/motion"))])       # a matplotlib Figure
+write_figures([Path("results/motion")], Path("figures"))         # PNG, SVG and PDF of each kind
+"""
+
+from __future__ import annotations
+
+from expand.plots.figures import FORMATS, KINDS, Kind, draw, write_figures
+
+__all__ = ["FORMATS", "KINDS", "Kind", "draw", "write_figures"]

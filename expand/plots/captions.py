@@ -1,0 +1,61 @@
+"""What every figure says under itself: the data, the metric, the seeds, and what is counted."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from expand.plots.style import FAINT
+from expand.runs import RunRecord
+
+_CHARACTERS_AN_INCH = 20  # at the size of a caption
+
+
+def caption(figure: Figure, *sentences: str) -> None:
+    """Put sentences under a figure, in lines as wide as it is."""
+    width = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
+    text = "\n".join(textwrap.wrap(" ".join(sentence for sentence in sentences if sentence), width))
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=6.5, color=FAINT, linespacing=1.35)
+
+
+def about(record: RunRecord) -> str:
+    """The data and the training of a run, in a sentence or two."""
+    data, recipe = record.data, record.config.training
+    unseen = ""
+    if data.unseen:
+        unseen = f" Validation has no video of {', '.join(data.unseen)}."
+    clips = (
+        "1 centre clip" if recipe.val_clips == 1 else f"{recipe.val_clips} clips uniform in time, averaged,"
+    )
+    return (
+        f"Data: {data.name}, {data.train:,} training and {data.val:,} validation videos, "
+        f"{len(data.classes)} classes.{unseen} Each candidate trained for {recipe.budget}, "
+        f"validated with {clips} a video."
+    )
+
+
+def metric(record: RunRecord, *, bars: bool = True) -> str:
+    """What a score is over the seeds, and its error bars."""
+    seeds = record.config.search.seeds
+    if seeds == 1:
+        return "Top-1 on validation, one seed."
+    spread = "; error bars: ± one standard deviation over them" if bars else ""
+    return f"Top-1 on validation, mean of {seeds} seeds{spread}."
+
+
+COUNTED = "MACs: multiply-adds of convolutions and linear layers for one clip (one view)."
+
+
+def state(records: Sequence[RunRecord]) -> str:
+    """What a reader must know of runs that are not over."""
+    return " ".join(
+        f"{record.folder.name} is unfinished: {record.state.rstrip('.')}."
+        for record in records
+        if not record.finished
+    )
+
+
+def title(record: RunRecord, what: str) -> str:
+    return f"{what}: {record.folder.name}" + ("" if record.finished else " (unfinished)")

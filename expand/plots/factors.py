@@ -1,0 +1,116 @@
+"""How the factors grew along the trajectory, and the whole numbers that they became."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from expand.plots import captions
+from expand.plots.marks import mark_of
+from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, empty_figure, look_of, new_figure, start_name
+from expand.runs import Row, RunRecord
+from expand.units import short_macs
+
+_X3D = (
+    "Factors are relative to the start, where each is 1; over the points, the whole numbers that they "
+    "became: frames, stride in source frames, pixels, and for each stage its channels, its channels inside "
+    "a block, its blocks."
+)
+_TITLE = "How the factors grew"
+_STEP = 0.88  # inches that a state takes
+_LONGEST = 17  # characters of a label that fit over a state
+
+
+def factors(records: Sequence[RunRecord]) -> Figure:
+    """A panel a factor; along it the accepted states, then the targets."""
+    (record,) = records
+    states = [row for row in record.trajectory if row["top1"] is not None]
+    if not states:
+        return empty_figure(
+            captions.title(record, _TITLE), f"No network is accepted yet. {captions.state(records)}".strip()
+        )
+    names = [name.removeprefix("factor_") for name in states[0] if name.startswith("factor_")]
+    width = max(WIDTH, 1.0 + _STEP * len(states))
+    figure = new_figure(1.1 + 0.82 * len(names), captions.title(record, _TITLE), width)
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, name in zip(panels, names, strict=True):
+        _panel(axes, record, states, name)
+    panels[-1].set_xticks(range(len(states)), [_tick(record, row) for row in states])
+    panels[-1].set_xlim(-0.55, len(states) - 0.45)
+    captions.caption(
+        figure,
+        captions.state(records),
+        _X3D if record.config.space.name == "x3d" else "Over the points, what each factor became.",
+        "Right of the last step: what each target was contracted to.",
+        captions.about(record),
+    )
+    return figure
+
+
+def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> None:
+    symbol, axis = SYMBOLS.get(name, (name, None))
+    colour = look_of(axis, record).colour if axis is not None else INK
+    path = [row for row in rows if row["target"] is None]
+    values = [row[f"factor_{name}"] for row in rows]
+    axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)
+    words = [_became(record, row)[name] for row in rows]
+    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+        target = row["target"] is not None
+        axes.plot(
+            place,
+            value,
+            "D" if target else "o",
+            color=colour,
+            markerfacecolor="white" if target else colour,
+            markeredgewidth=1.2,
+            markersize=5 if target else 4.5,
+            zorder=3,
+            gid=mark_of("factors", row, part=f"-{name}"),
+        )
+    changed = [True, *(before != after for before, after in pairwise(words))]
+    for place, (value, text, new) in enumerate(zip(values, words, changed, strict=True)):
+        axes.annotate(
+            _short(text) if new else "",
+            (place, value),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=6.5,
+            color=INK,
+        )
+    low, high = min(values), max(values)
+    span = max(high / low, 1.5)
+    axes.set_yscale("log")
+    axes.set_ylim(low / span**0.3, low * span**1.8)
+    axes.set_yticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
+    axes.yaxis.set_minor_locator(NullLocator())
+    label = symbol if symbol == name else f"{symbol}\n{name}"
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
+    if len(path) < len(rows):
+        axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
+
+
+def _became(record: RunRecord, row: Row) -> dict[str, str]:
+    space = record.setup.space
+    names = [name for name in row if name.startswith("factor_")]
+    point = space.point_from_json({name.removeprefix("factor_"): row[name] for name in names})
+    return dict(space.describe(point))
+
+
+def _short(text: str) -> str:
+    """A list that is too long for its place: its first and last."""
+    parts = text.split(", ")
+    return text if len(text) <= _LONGEST or len(parts) < 4 else f"{parts[0]}, … {parts[-1]}"
+
+
+def _tick(record: RunRecord, row: Row) -> str:
+    if row["target"] is not None:
+        return f"target\n{short_macs(row['target'])}"
+    if row["axis"] is None:
+        return f"{start_name(record)}\n"
+    return f"{row['step']}\n{record.setup.axes[row['axis']].label}"

@@ -1,0 +1,82 @@
+"""The kinds of figures, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from expand.errors import UserError
+from expand.jobs import replacing
+from expand.plots.factors import factors
+from expand.plots.frontier import frontier
+from expand.plots.rounds import rounds
+from expand.plots.style import RC
+from expand.plots.timeline import timeline
+from expand.plots.trace import trace
+from expand.runs import RunRecord, read_run
+
+Kind = Literal["trace", "rounds", "factors", "frontier", "timeline"]
+
+FORMATS = ("png", "svg", "pdf")
+_DRAW: Mapping[Kind, Callable[[Sequence[RunRecord]], Figure]] = {
+    "trace": trace,
+    "rounds": rounds,
+    "factors": factors,
+    "frontier": frontier,
+    "timeline": timeline,
+}
+KINDS: tuple[Kind, ...] = tuple(_DRAW)
+
+
+def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
+    """A figure of a run, or of several where its kind is `frontier`.
+
+    Raises:
+        UserError: runs that do not belong in one figure.
+    """
+    if kind not in _DRAW:
+        raise UserError(f"a figure must be one of {', '.join(KINDS)}, got {kind!r}.")
+    if len(records) > 1 and kind != "frontier":
+        raise UserError(f"several runs share only the figure frontier, got {kind}: draw it of each run.")
+    with mpl.rc_context(RC):
+        return _DRAW[kind](records)
+
+
+def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
+    """A figure as PNG, SVG or PDF; the same figure gives the same bytes.
+
+    Args:
+        salt: of the names inside an SVG; SVGs of one page need different ones.
+    """
+    file = BytesIO()
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+    with mpl.rc_context(RC | {"svg.hashsalt": salt}):
+        figure.savefig(file, format=form, metadata=metadata)
+    return file.getvalue()
+
+
+def write_figures(folders: Sequence[Path], folder: Path) -> list[Path]:
+    """Every figure of a run, or the one that several share, as PNG, SVG and PDF.
+
+    Raises:
+        UserError: a folder is no run, the runs do not belong in one figure, or nothing can be written.
+    """
+    records = [read_run(run) for run in folders]
+    figures = {kind: draw(kind, records) for kind in (KINDS if len(records) == 1 else ("frontier",))}
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, figure in figures.items():
+            for form in FORMATS:
+                path = folder / f"{kind}.{form}"
+                with replacing(path) as partial:
+                    partial.write_bytes(to_bytes(figure, form, kind))
+                written.append(path)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from None
+    return written

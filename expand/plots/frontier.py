@@ -1,0 +1,215 @@
+"""The frontier: top-1 against each cost, for one run or several, and what others published beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from expand.errors import UserError
+from expand.plots import captions
+from expand.plots.labels import Label, place
+from expand.plots.marks import mark_of
+from expand.plots.scales import in_percent, log_scale
+from expand.plots.style import FAINT, INK, RUN_COLOURS, empty_figure, look_of, new_figure
+from expand.published import KINETICS_400
+from expand.runs import Row, RunRecord
+from expand.units import short_macs, show_macs
+from search_spaces.x3d import X3DSpace, published
+
+_TITLE = "Frontier"
+_CLOSEST = 0.14  # ticks, as a share of a panel's width
+_PUBLISHED = (
+    "Published: SlowFast's model zoo and the X3D paper, on Kinetics-400 after full training; not measured "
+    "here."
+)
+
+
+def _show_latency(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A column of a run's rounds that a network is paid in."""
+
+    column: str
+    label: str
+    show: Callable[[float], str]
+
+
+_COSTS = (
+    Cost("macs", "multiply-adds per clip", show_macs),
+    Cost("params", "parameters", show_macs),
+    Cost("activations", "activations per clip", show_macs),
+    Cost("latency", "latency of one clip", _show_latency),
+)
+
+
+def frontier(records: Sequence[RunRecord]) -> Figure:
+    """A panel a cost; every measured candidate, and the line of those that none beats at their cost.
+
+    Raises:
+        UserError: the runs were validated on different data.
+    """
+    _check_same_data(records)
+    measured = [[row for row in record.rounds if row.get("top1") is not None] for record in records]
+    title = captions.title(records[0], _TITLE) if len(records) == 1 else f"{_TITLE}: {len(records)} runs"
+    if not any(measured):
+        return empty_figure(title, f"No candidate has a score yet. {captions.state(records)}".strip())
+    others = all(record.config.space.name == "x3d" for record in records)
+    figure = new_figure(7.4 if others else 5.2, title)
+    grid = figure.subplots(3 if others else 2, 2, height_ratios=(1, 1, 1) if others else (1, 1))
+    for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
+        _panel(axes, records, measured, cost)
+    if len(records) > 1:
+        _name_runs(grid[0, 0], records)
+    captions.caption(
+        figure,
+        captions.state(records),
+        "Each point is a candidate; the line: those that no other beats at their cost; diamonds: targets.",
+        " ".join(
+            dict.fromkeys(captions.metric(record).split(";")[0].rstrip(".") + "." for record in records)
+        ),
+        captions.COUNTED,
+        "Activations: elements of these layers' outputs for one clip.",
+        _measured_on(records),
+        *dict.fromkeys(captions.about(record) for record in records),
+        _PUBLISHED if others else "",
+    )
+    if others:
+        _published(grid[2, 0], "10 views", lambda name: KINETICS_400[name].views_10)
+        _published(grid[2, 1], "30 views", lambda name: KINETICS_400[name].views_30)
+    for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
+        _name_targets(axes, records, measured, cost)
+    return figure
+
+
+def pareto(rows: Sequence[Row], column: str) -> list[Row]:
+    """The rows that no other beats: cheaper or as cheap, and better or as good; by rising cost."""
+    front: list[Row] = []
+    for row in sorted(rows, key=lambda row: (row[column], -row["top1"])):
+        if not front or row["top1"] > front[-1]["top1"]:
+            front.append(row)
+    return front
+
+
+def _check_same_data(records: Sequence[RunRecord]) -> None:
+    first = records[0]
+    for record in records[1:]:
+        if record.data.checksum != first.data.checksum:
+            raise UserError(
+                f"runs in one figure must share their videos, but {first.folder} has {first.data.name} "
+                f"(checksum {first.data.checksum[:12]}) and {record.folder} {record.data.name} (checksum "
+                f"{record.data.checksum[:12]}): plot each on its own."
+            )
+
+
+def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost) -> None:
+    several = len(records) > 1
+    for number, (record, rows) in enumerate(zip(records, measured, strict=True)):
+        colour = _colour(number)
+        for row in rows:
+            look = look_of(row["axis"], record)
+            axes.plot(
+                row[cost.column],
+                row["top1"],
+                look.marker,
+                color=colour if several else look.colour,
+                alpha=0.6,
+                markersize=4.5,
+                markeredgewidth=0,
+                gid=None if several else mark_of("frontier", row, part=f"-{cost.column}"),
+                zorder=3,
+            )
+        front = pareto(rows, cost.column)
+        axes.step(
+            [row[cost.column] for row in front],
+            [row["top1"] for row in front],
+            where="post",
+            color=colour,
+            linewidth=1.1,
+            zorder=2,
+        )
+        for row in _targets(record):
+            axes.plot(row[cost.column], row["top1"], "D", markersize=6, markerfacecolor="none",
+                      markeredgecolor=colour, markeredgewidth=1.2, zorder=4)  # fmt: skip
+    values = [row[cost.column] for rows in measured for row in rows]
+    log_scale(axes, cost.show, min(values) / 1.25, max(values) * 1.25, closest=_CLOSEST)
+    in_percent(axes.yaxis)
+    axes.set_xlabel(cost.label)
+    axes.set_ylabel("top-1 on validation")
+    axes.margins(y=0.12)
+
+
+def _targets(record: RunRecord) -> list[Row]:
+    return [row for row in record.trajectory if row["target"] is not None and row["top1"] is not None]
+
+
+def _name_targets(
+    axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
+) -> None:
+    labels = [
+        Label(x=row[cost.column], y=row["top1"], text=short_macs(row["target"]), colour=_colour(number))
+        for number, record in enumerate(records)
+        for row in _targets(record)
+    ]
+    place(axes, labels, [(row[cost.column], row["top1"]) for rows in measured for row in rows])
+
+
+def _name_runs(axes: Axes, records: Sequence[RunRecord]) -> None:
+    handles = [
+        Line2D(
+            [], [], color=_colour(number), linewidth=1.1, marker="o", markersize=4, label=record.folder.name
+        )
+        for number, record in enumerate(records)
+    ]
+    axes.legend(handles=handles, loc="lower right")
+
+
+def _colour(number: int) -> str:
+    return RUN_COLOURS[number % len(RUN_COLOURS)]
+
+
+def _measured_on(records: Sequence[RunRecord]) -> str:
+    """Where the latencies are from."""
+    places = dict.fromkeys(
+        f"{trial['device']} with {trial['threads']} thread{'s' * (trial['threads'] != 1)} ({trial['host']})"
+        for record in records
+        for trial in record.trials
+        if "latency" in trial
+    )
+    return (
+        f"Latency: fastest forward pass of one clip, measured on {', '.join(places)}, while others trained."
+    )
+
+
+def _published(axes: Axes, title: str, top1_of: Callable[[str], float | None]) -> None:
+    """The published networks alone, in a panel of their own."""
+    space = X3DSpace()
+    points = [
+        (space.complexity(space.architecture(published(name).factors)).macs, top1, name)
+        for name in KINETICS_400
+        if (top1 := top1_of(name)) is not None
+    ]
+    line = [macs for macs, _, _ in points], [top1 for _, top1, _ in points]
+    axes.plot(
+        *line,
+        "-h",
+        color=FAINT,
+        linewidth=0.9,
+        markersize=5,
+        markerfacecolor="white",
+        markeredgecolor=INK,
+    )
+    axes.set_title(f"published: Kinetics-400, {title}")
+    axes.set_ylim(0.67, 0.81)
+    log_scale(axes, show_macs, 4e8, 6e10, closest=_CLOSEST)
+    in_percent(axes.yaxis)
+    axes.set_xlabel("multiply-adds per view")
+    axes.set_ylabel("top-1")
+    labels = [Label(x=macs, y=top1, text=name.upper()) for macs, top1, name in points]
+    place(axes, labels, [(macs, top1) for macs, top1, _ in points], [line])

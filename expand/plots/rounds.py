@@ -1,0 +1,153 @@
+"""What each round's candidates gave: bars of top-1 with every seed, and the cost beside them."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from expand.plots import captions
+from expand.plots.marks import mark_of
+from expand.plots.scales import in_percent
+from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure
+from expand.runs import Row, RunRecord, key_of
+from expand.units import show_macs
+
+_TITLE = "What each axis gave"
+_COLUMNS = 2
+_BAR = 0.68  # of the distance between two bars
+
+
+def rounds(records: Sequence[RunRecord]) -> Figure:
+    """A panel a round, a bar a candidate."""
+    (record,) = records
+    panels = [
+        sorted((row for row in record.rounds if row["round"] == number), key=_place_in(record))
+        for number in dict.fromkeys(row["round"] for row in record.rounds if row["kind"] != "start")
+    ]
+    if not panels:
+        return empty_figure(
+            captions.title(record, _TITLE), f"No round is over yet. {captions.state(records)}".strip()
+        )
+    columns = min(_COLUMNS, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    tallest = max(len(panel) for panel in panels)
+    figure = new_figure(0.9 + lines * (0.55 + 0.24 * tallest), captions.title(record, _TITLE))
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
+    best = max((_furthest(row) for row in record.rounds), default=0.0) or 1.0
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _panel(axes, record, panel, best)
+        axes.set_ylim(tallest - 0.45, -0.55)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes in grid[-1] if len(panels) % columns == 0 else [*grid[-1][:1], *grid[-2:-1, -1]]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("top-1 on validation")
+    captions.caption(
+        figure,
+        captions.state(records),
+        captions.metric(record),
+        "Each dot is a seed." if record.config.search.seeds > 1 else "",
+        "Dashed line: the network that was grown, or contracted. Outlined and bold: accepted.",
+        captions.COUNTED,
+        captions.about(record),
+    )
+    return figure
+
+
+def _place_in(record: RunRecord) -> Callable[[Row], int]:
+    """The order of a round's rows: that of the axes; targets by their cost."""
+    axes = list(record.setup.axes)
+    return lambda row: row["macs"] if row["kind"] == "contraction" else axes.index(row["axis"])
+
+
+def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> None:
+    contraction = panel[0]["kind"] == "contraction"
+    bases = _bases(record, panel)
+    axes.set_title(
+        f"round {panel[0]['round']}: " + ("contraction" if contraction else f"from {_named(record, bases)}")
+    )
+    axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
+    axes.grid(visible=False, axis="y")
+    names = [_name(record, row, contraction) for row in panel]
+    axes.set_yticks(range(len(panel)), names)
+    for place, (row, label) in enumerate(zip(panel, axes.get_yticklabels(), strict=True)):
+        if row["accepted"] and row["state"] == "done" and not contraction:
+            label.set_fontweight("bold")
+        _bar(axes, record, row, place, best)
+    if not contraction and bases:
+        axes.axvline(bases[0]["top1"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
+    axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
+    in_percent(axes.xaxis)
+
+
+def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> None:
+    look = look_of(row["axis"], record)
+    beside = 1.04 * best
+    if row["state"] in ("saturated", "failed", "waiting"):
+        words = row["state"] if row["state"] != "failed" else f"failed: {row['reason']}"
+        if row["state"] == "saturated":
+            words = f"saturated: no step within {record.config.search.step:g}×"
+        axes.text(
+            0.01 * best,
+            place,
+            textwrap.shorten(words, 46, placeholder=" …"),
+            va="center",
+            fontsize=7,
+            color=INK if row["state"] == "failed" else FAINT,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )
+        if row["state"] == "saturated":
+            return
+    if row["top1"] is not None:
+        axes.barh(
+            place,
+            row["top1"],
+            height=_BAR,
+            color=look.colour,
+            alpha=1.0 if row["accepted"] else 0.55,
+            edgecolor=INK if row["accepted"] else "none",
+            linewidth=1.0,
+            gid=mark_of("rounds", row),
+        )
+        seeds = [trial["top1"] for trial in record.trials if key_of(trial) == key_of(row) and "top1" in trial]
+        if len(seeds) > 1:
+            axes.errorbar(row["top1"], place, xerr=row["top1_std"], color=INK, linewidth=0.9, capsize=2)
+            axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
+                      markeredgewidth=0.7, zorder=4)  # fmt: skip
+        words = f"{row['top1']:.1%}"
+        axes.text(beside, place, words, va="center", fontsize=7, color=INK,
+                  fontweight="bold" if row["accepted"] else "normal")  # fmt: skip
+    axes.text(1.62 * best, place, show_macs(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
+
+
+def _furthest(row: Row) -> float:
+    """How far right a row's bar, seeds and error bar reach."""
+    if row.get("top1") is None:
+        return 0.0
+    return float(max(row["top1_max"], row["top1"] + (row["top1_std"] or 0.0)))
+
+
+def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:
+    """The state that a round grew, if it was accepted."""
+    steps = [row for row in record.trajectory if row["target"] is None]
+    return [row for row in steps if row["step"] == panel[0]["round"] - 1]
+
+
+def _named(record: RunRecord, bases: Sequence[Row]) -> str:
+    if not bases:
+        return "the state before"
+    return f"{label_of(bases[0]['axis'], record)}, {show_macs(bases[0]['macs'])}"
+
+
+def _name(record: RunRecord, row: Row, contraction: bool) -> str:
+    return row["candidate"] if contraction else record.setup.axes[row["axis"]].label
+
+
+def _ticks(best: float) -> list[float]:
+    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25) if best / step <= 6)
+    return [number * step for number in range(int(best / step) + 1)]

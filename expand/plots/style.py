@@ -1,0 +1,114 @@
+"""How figures look: readable in print, and by everybody; a colour never says alone what a shape says too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from expand.runs import RunRecord
+
+DPI = 300
+WIDTH = 7.0  # inches: a page's text
+INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
+
+RC: Any = {  # matplotlib's own type for it is each of its 300 names
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same on every machine
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": DPI,
+    "svg.fonttype": "path",  # letters as outlines: no font is needed to show them
+    "pdf.fonttype": 42,
+    "hatch.linewidth": 0.6,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An axis of the space in a figure: one colour and one shape."""
+
+    colour: str
+    marker: str
+
+
+# Colours as in the concept figure of X3D (γs blue, γt teal, γτ green, γb plum, γw purple, γd brown), their
+# lightness set apart so that they differ without hue too.
+_LOOKS = {
+    "fast": Look("#5aa832", "^"),
+    "temporal": Look("#12a3a0", "o"),
+    "spatial": Look("#2f6fc2", "s"),
+    "depth": Look("#7b4a1e", "v"),
+    "width": Look("#5b2d9e", "P"),
+    "bottleneck": Look("#c76ba9", "X"),
+}
+_OTHERS = (Look("#d98c00", "p"), Look("#b02a2a", "h"), Look("#5f6b74", "8"), Look("#9a9a00", "<"))
+_START = Look(INK, "o")
+
+# Each factor has the colour of the axis that is named for it in that figure.
+SYMBOLS = {
+    "frames": ("γt", "temporal"),
+    "rate": ("γτ", "fast"),
+    "size": ("γs", "spatial"),
+    "width": ("γw", "width"),
+    "bottleneck": ("γb", "bottleneck"),
+    "depth": ("γd", "depth"),
+}
+
+RUN_COLOURS = ("#222222", "#c2410c", "#2f6fc2", "#12806a", "#8a3ea8", "#8a6d00")
+
+
+def look_of(axis: str | None, record: RunRecord) -> Look:
+    """The look of an axis; those of one's own take the free ones in the order of the run's axes."""
+    if axis is None:
+        return _START
+    if axis in _LOOKS:
+        return _LOOKS[axis]
+    own = [name for name in record.setup.axes if name not in _LOOKS]
+    return _OTHERS[own.index(axis) % len(_OTHERS)]
+
+
+def label_of(axis: str | None, record: RunRecord) -> str:
+    """An axis as figures call it, such as X-Depth."""
+    return start_name(record) if axis is None else record.setup.axes[axis].label
+
+
+def start_name(record: RunRecord) -> str:
+    return "X2D" if record.config.space.name == "x3d" else "start"
+
+
+def new_figure(height: float, title: str, width: float = WIDTH) -> Figure:
+    """An empty figure with its title at the left."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
+    return figure
+
+
+def empty_figure(title: str, message: str) -> Figure:
+    """A figure that says why there is nothing to show."""
+    figure = new_figure(1.6, title)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, message, ha="center", va="center", color=INK, wrap=True)
+    return figure

@@ -1,0 +1,171 @@
+"""Where the time went: every training by worker, with what failed, was cut off or went on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from expand.plots import captions
+from expand.plots.marks import mark_of
+from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure
+from expand.runs import Row, RunRecord
+from expand.units import show_seconds
+
+_TITLE = "Where the time went"
+_PAUSE = 60.0  # seconds without a worker before a driver went on; longer ones are cut down to this
+_FAILED = "#b02a2a"
+_HATCH = {"failed": "xxxx", "cut off": "////", "running": "...."}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An attempt in the figure: seconds since the first, pauses cut down, in one of the lanes."""
+
+    row: Row
+    begin: float
+    end: float
+    lane: int
+
+
+def timeline(records: Sequence[RunRecord]) -> Figure:
+    """A lane a worker, a bar an attempt."""
+    (record,) = records
+    if not record.attempts:
+        return empty_figure(
+            captions.title(record, _TITLE), f"Nothing was trained yet. {captions.state(records)}".strip()
+        )
+    bars, resumed, lanes = lay_out(record.attempts, record.starts)
+    figure = new_figure(1.5 + 0.42 * len(lanes), captions.title(record, _TITLE))
+    axes = figure.subplots()
+    axes.grid(visible=False, axis="y")
+    whole = max(bar.end for bar in bars)
+    unit, name = (60.0, "minutes") if whole < 3 * 3600 else (3600.0, "hours")
+    for bar in bars:
+        _draw(axes, record, bar, unit)
+    _rounds(axes, bars, unit)
+    for time in resumed:
+        axes.axvline(time / unit, color=INK, linewidth=1.1, linestyle=(0, (3, 2)), zorder=4)
+    axes.set_yticks(range(len(lanes)), lanes)
+    axes.set_ylim(len(lanes) - 0.5, -0.85)
+    axes.set_xlim(0, whole / unit)
+    axes.set_xlabel(
+        f"{name} since the first training" + (", pauses cut down to one minute" if resumed else "")
+    )
+    _legend(figure, record, bars, bool(resumed))
+    captions.caption(figure, captions.state(records), _sums(record), captions.about(record))
+    return figure
+
+
+def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar], list[float], list[str]]:
+    """The bars, the times at which a driver went on, and a name for each lane.
+
+    A lane is a host's worker; a process that comes after another has ended takes its lane.
+    """
+    now = max(row["started"] + (row["seconds"] or 0.0) for row in attempts)
+    spans = [(row, row["started"], row["started"] + (row["seconds"] or max(0.0, now - row["started"])))
+             for row in sorted(attempts, key=lambda row: row["started"])]  # fmt: skip
+    origin, cut, resumed = spans[0][1], 0.0, []
+    pauses: list[tuple[float, float]] = []  # (from when on, how much is cut away)
+    for start in sorted(starts):
+        ended = [end for _, begin, end in spans if begin < start]
+        later = [begin for _, begin, _ in spans if begin >= start]
+        if not ended or not later:
+            continue
+        pause = min(later) - max(ended)
+        if pause > _PAUSE:
+            cut += pause - _PAUSE
+        pauses.append((min(later), cut))
+        resumed.append(min(later) - origin - cut)
+
+    def placed(time: float) -> float:
+        return time - float(origin) - max((away for since, away in pauses if time >= since), default=0.0)
+
+    lanes: list[tuple[str, int, float]] = []  # host, process, busy until
+    bars = []
+    for row, begin, end in spans:
+        lane = _lane(lanes, row, begin)
+        lanes[lane : lane + 1] = [(row["host"], row["process"], end)]
+        bars.append(Bar(row, placed(begin), placed(begin) + (end - begin), lane))
+    hosts = [host for host, _, _ in lanes]
+    names = [f"{host} {hosts[:place].count(host) + 1}" for place, host in enumerate(hosts)]
+    return bars, resumed, names
+
+
+def _lane(lanes: list[tuple[str, int, float]], row: Row, begin: float) -> int:
+    """The lane of a worker: its own, else one of the same host that is free, else a new one."""
+    for place, (host, process, _) in enumerate(lanes):
+        if (host, process) == (row["host"], row["process"]):
+            return place
+    for place, (host, _, until) in enumerate(lanes):
+        if host == row["host"] and until <= begin:
+            return place
+    lanes.append((row["host"], row["process"], 0.0))
+    return len(lanes) - 1
+
+
+def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
+    look = look_of(bar.row["axis"], record)
+    ended = bar.row["state"]
+    axes.barh(
+        bar.lane,
+        (bar.end - bar.begin) / unit,
+        left=bar.begin / unit,
+        height=0.6,
+        color=look.colour if ended == "done" else "white",
+        edgecolor="white" if ended == "done" else _FAILED if ended == "failed" else look.colour,
+        linewidth=0.8,
+        hatch=_HATCH.get(ended),
+        gid=mark_of("timeline", bar.row, part=f"-{bar.row['seed']}-{bar.row['started']:.3f}"),
+        zorder=2,
+    )
+
+
+def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
+    """The number of each round over its bars, where there is room for it."""
+    whole = max(bar.end for bar in bars)
+    for number in dict.fromkeys(bar.row["round"] for bar in bars):
+        ones = [bar for bar in bars if bar.row["round"] == number]
+        begin, end = min(bar.begin for bar in ones), max(bar.end for bar in ones)
+        if begin > 0:
+            axes.axvline(begin / unit, color=FAINT, linewidth=0.7, zorder=1)
+        if end - begin > 0.012 * whole * len(f"round {number}"):
+            axes.text((begin + end) / 2 / unit, -0.58, f"round {number}", ha="center", fontsize=7, color=INK)
+        elif end - begin > 0.015 * whole:
+            axes.text((begin + end) / 2 / unit, -0.58, f"{number}", ha="center", fontsize=7, color=INK)
+
+
+def _legend(figure: Figure, record: RunRecord, bars: Sequence[Bar], resumed: bool) -> None:
+    used = dict.fromkeys(bar.row["axis"] for bar in bars)
+    handles: list[Patch | Line2D] = [
+        Patch(color=look_of(axis, record).colour, label=label_of(axis, record))
+        for axis in (None, *record.setup.axes)
+        if axis in used
+    ]
+    for state, hatch in _HATCH.items():
+        if any(bar.row["state"] == state for bar in bars):
+            handles.append(
+                Patch(
+                    facecolor="white",
+                    edgecolor=_FAILED if state == "failed" else FAINT,
+                    hatch=hatch,
+                    label=state,
+                )
+            )
+    if resumed:
+        handles.append(Line2D([], [], color=INK, linewidth=1.1, linestyle=(0, (3, 2)), label="went on"))
+    figure.legend(handles=handles, loc="outside right upper")
+
+
+def _sums(record: RunRecord) -> str:
+    """How much was trained, and how much of that was lost."""
+    spent = sum(row["seconds"] or 0.0 for row in record.attempts)
+    lost = sum(row["seconds"] or 0.0 for row in record.attempts if row["state"] == "cut off")
+    failed = sum(row["state"] == "failed" for row in record.attempts)
+    words = f"{len(record.attempts)} trainings, {show_seconds(spent)} of workers' time in all"
+    words += f", {show_seconds(lost)} of it cut off" if lost else ""
+    return f"{words}; {failed} failed." if failed else f"{words}."

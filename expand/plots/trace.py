@@ -1,0 +1,198 @@
+"""The expansion trace: top-1 against multiply-adds, the path that was taken and what was turned down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from expand.plots import captions
+from expand.plots.labels import Label, place
+from expand.plots.marks import mark_of
+from expand.plots.scales import in_percent, log_scale
+from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure, start_name
+from expand.runs import Row, RunRecord, key_of
+from expand.units import short_macs, show_macs
+
+_TITLE = "Expansion trace"
+
+
+def trace(records: Sequence[RunRecord]) -> Figure:
+    """Fig. 2 of the paper for a run of one's own."""
+    (record,) = records
+    measured = [row for row in record.rounds if row.get("top1") is not None]
+    if not measured:
+        return empty_figure(
+            captions.title(record, _TITLE), f"No candidate has a score yet. {captions.state(records)}".strip()
+        )
+    figure = new_figure(4.4, captions.title(record, _TITLE))
+    axes = figure.subplots()
+    path = [row for row in record.trajectory if row["target"] is None]
+    targets = [row for row in record.trajectory if row["target"] is not None and row["top1"] is not None]
+    _rejected(axes, record, measured)
+    _path(axes, record, path)
+    _targets(axes, record, path, targets)
+    guess = record.data.guess
+    axes.axhline(guess, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+    _frame(axes, measured, guess)
+    _legend(axes, record, measured, targets)
+    captions.caption(
+        figure,
+        captions.state(records),
+        captions.metric(record),
+        captions.COUNTED,
+        captions.about(record),
+        f"Dotted line: always naming the most frequent class, {guess:.1%}.",
+    )
+    labels = [
+        Label(
+            x=row["macs"],
+            y=row["top1"],
+            text=f"{start_name(record)}, {row['frames']}×{row['stride']}, {row['size']}²"
+            if row["axis"] is None
+            else label_of(row["axis"], record),
+            colour=look_of(row["axis"], record).colour,
+            bold=True,
+        )
+        for row in path
+    ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_macs(row['target'])}") for row in targets]
+    way = [row["macs"] for row in path], [row["top1"] for row in path]
+    place(axes, labels, _kept_free(measured, targets), [way])
+    return figure
+
+
+def _kept_free(measured: Sequence[Row], targets: Sequence[Row]) -> list[tuple[float, float]]:
+    """Points, and their error bars as points along them."""
+    points = []
+    for row in (*measured, *targets):
+        spread = row["top1_std"] or 0.0
+        points += [(row["macs"], row["top1"] + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
+    return list(dict.fromkeys(points))
+
+
+def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if not row["accepted"]:
+            look = look_of(row["axis"], record)
+            _error(axes, row, look.colour, 0.35)
+            axes.plot(
+                row["macs"],
+                row["top1"],
+                look.marker,
+                color=look.colour,
+                alpha=0.5,
+                markersize=5,
+                markeredgewidth=0,
+                gid=mark_of("trace", row),
+                zorder=2,
+            )
+
+
+def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
+    axes.plot(
+        [row["macs"] for row in path], [row["top1"] for row in path], color=INK, linewidth=1.3, zorder=3
+    )
+    for row in path:
+        look = look_of(row["axis"], record)
+        _error(axes, row, INK, 1.0)
+        axes.plot(
+            row["macs"],
+            row["top1"],
+            look.marker,
+            color=look.colour,
+            markersize=7.5,
+            markeredgecolor=INK,
+            markeredgewidth=0.9,
+            gid=mark_of("trace", row),
+            zorder=5,
+        )
+
+
+def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequence[Row]) -> None:
+    """A diamond for each target, with a dashed line from the state that was contracted."""
+    accepted = {key_of(row) for row in path}
+    for row in targets:
+        own = key_of(row) not in accepted  # else a state meets the target as it is
+        (grown,) = (state for state in path if state["step"] == row["step"])
+        if own:
+            axes.plot(
+                [grown["macs"], row["macs"]],
+                [grown["top1"], row["top1"]],
+                color=INK,
+                linewidth=0.9,
+                linestyle=(0, (4, 2)),
+                zorder=3,
+            )
+        _error(axes, row, INK, 1.0)
+        look = look_of(row["axis"], record)
+        axes.plot(
+            row["macs"],
+            row["top1"],
+            "D",
+            markersize=6 if own else 11,
+            markerfacecolor="white" if own else "none",
+            markeredgecolor=look.colour if own else INK,
+            markeredgewidth=1.4,
+            gid=mark_of("trace", row),
+            zorder=5,
+        )
+
+
+def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
+    if row["top1_std"] is not None:
+        axes.errorbar(
+            row["macs"],
+            row["top1"],
+            yerr=row["top1_std"],
+            color=colour,
+            alpha=alpha,
+            linewidth=0.9,
+            capsize=2,
+            capthick=0.9,
+            zorder=2,
+        )
+
+
+def _frame(axes: Axes, rows: Sequence[Row], guess: float) -> None:
+    """Limits with room for labels, a logarithmic axis in MACs, and top-1 in percent."""
+    low, high = min(row["macs"] for row in rows), max(row["macs"] for row in rows)
+    log_scale(axes, show_macs, low / 1.35, high * 1.35, closest=0.08)
+    spreads = [(row["top1"], row["top1_std"] or 0.0) for row in rows]
+    bottom = min(guess, *(top1 - spread for top1, spread in spreads))
+    top = max(guess, *(top1 + spread for top1, spread in spreads))
+    room = max(0.02, 0.1 * (top - bottom))
+    axes.set_ylim(max(0.0, bottom - room), min(1.0, top + room) if top < 1 else 1 + room)
+    in_percent(axes.yaxis)
+    axes.set_xlabel("multiply-adds per clip")
+    axes.set_ylabel("top-1 on validation")
+
+
+def _legend(axes: Axes, record: RunRecord, rows: Sequence[Row], targets: Sequence[Row]) -> None:
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=5, label=axis.label)
+        for name, axis in record.setup.axes.items()
+        for look in [look_of(name, record)]
+    ]
+    handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
+    if any(not row["accepted"] for row in rows):
+        faint = Line2D(
+            [], [], color=FAINT, marker="o", linestyle="", alpha=0.5, markersize=5, label="not accepted"
+        )
+        handles.append(faint)
+    if targets:
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=INK,
+                marker="D",
+                markerfacecolor="white",
+                linestyle=(0, (4, 2)),
+                linewidth=0.9,
+                markersize=5,
+                label="contracted to a target",
+            )
+        )
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)

@@ -1,0 +1,180 @@
+"""What the marks of each figure stand for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.artist import Artist
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from expand.plots import draw
+from expand.plots.frontier import pareto
+from expand.plots.scales import _ticks
+from expand.plots.timeline import lay_out
+from expand.published import KINETICS_400
+from expand.runs import RunRecord, key_of
+from search_spaces.x3d import published
+from tests.expand.plots.test_figures import words
+
+
+def marks(figure: Figure, prefix: str) -> dict[str, Artist]:
+    """The marks of a figure by their candidate."""
+
+    def found() -> Iterator[tuple[str, Artist]]:
+        for artist in figure.findobj(lambda one: str(one.get_gid()).startswith(f"mark:{prefix}")):
+            yield str(artist.get_gid()).rsplit(":", 1)[1], artist
+
+    return dict(found())
+
+
+def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord) -> None:
+    measured = {key_of(row) for row in long.rounds if row.get("top1") is not None}
+    found = marks(draw("trace", [long]), "trace")
+    assert found.keys() == measured
+    for row in long.rounds:
+        if key_of(row) in measured:
+            mark = found[key_of(row)]
+            assert isinstance(mark, Line2D)
+            assert mark.get_xydata()[-1] == pytest.approx((row["macs"], row["top1"]))  # type: ignore[index]
+            assert (mark.get_alpha() or 1.0) == (1.0 if row["accepted"] else 0.5)
+
+
+def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecord) -> None:
+    found = marks(draw("trace", [short]), "trace")
+    colours = {name: found[f"1-{name}"].get_color() for name in short.setup.axes}  # type: ignore[attr-defined]
+    assert {name: to_hex(colour) for name, colour in colours.items()} == {
+        "fast": "#5aa832",
+        "temporal": "#12a3a0",
+        "spatial": "#2f6fc2",
+        "depth": "#7b4a1e",
+        "width": "#5b2d9e",
+        "bottleneck": "#c76ba9",
+    }
+
+
+def test_the_trace_names_each_expansion_and_target(long: RunRecord) -> None:
+    said = words(draw("trace", [long]))
+    steps = [row for row in long.trajectory if row["target"] is None and row["axis"]]
+    for axis in {row["axis"] for row in steps}:
+        label = long.setup.axes[axis].label
+        named = 1 + sum(row["axis"] == axis for row in steps)  # once more in the legend
+        assert said.count(label) == named
+    assert "X2D, 1×48, 32²" in said
+    assert all(f"target {target}" in said for target in ("6M", "40M", "200M"))
+    assert "Dotted line: always naming the most frequent class, 8.3%." in said
+
+
+def test_error_bars_are_there_with_several_seeds_only(long: RunRecord, short: RunRecord) -> None:
+    assert draw("trace", [long]).axes[0].containers
+    assert not draw("trace", [short]).axes[0].containers
+    assert "error bars: ± one standard deviation" in words(draw("trace", [long]))
+    assert "error bars" not in words(draw("trace", [short]))
+
+
+def test_rounds_say_what_failed_and_what_is_saturated(long: RunRecord) -> None:
+    said = words(draw("rounds", [long]))
+    assert said.count("failed: the training loss is nan") == 8
+    assert said.count("saturated: no step within 2×") == 7  # the size, after its one step
+    assert "round 9: contraction" in said
+
+
+def test_rounds_have_a_bar_for_each_score_and_its_cost_beside_it(long: RunRecord) -> None:
+    found = marks(draw("rounds", [long]), "rounds")
+    rows = {key_of(row): row for row in long.rounds if row.get("top1") is not None and row["round"] > 0}
+    assert found.keys() == rows.keys()
+    for key, bar in found.items():
+        assert isinstance(bar, Rectangle)
+        assert bar.get_width() == pytest.approx(rows[key]["top1"])
+    assert "12.5 M" in words(draw("rounds", [long]))
+
+
+def test_factors_show_the_whole_numbers_that_they_became(long: RunRecord) -> None:
+    said = words(draw("factors", [long]))
+    for text in ("γt frames", "γτ rate", "γs size", "γw width", "γb bottleneck", "γd depth"):
+        assert text in said
+    assert "24, 48, 96, 192" in said
+    assert "1, 2, 5, 3" in said
+    assert "stride 34" in said
+
+
+def test_the_frontier_keeps_published_networks_apart(short: RunRecord) -> None:
+    *measured, ten, thirty = draw("frontier", [short]).axes
+    assert [axes.get_title(loc="left") for axes in (ten, thirty)] == [
+        "published: Kinetics-400, 10 views",
+        "published: Kinetics-400, 30 views",
+    ]
+    highest = max(line.get_ydata().max() for axes in measured for line in axes.get_lines())  # type: ignore[union-attr]
+    assert highest == max(row["top1"] for row in short.rounds if row.get("top1") is not None)
+    labels = {axes.get_xlabel() for axes in measured}
+    assert labels == {"multiply-adds per clip", "parameters", "activations per clip", "latency of one clip"}
+
+
+def test_published_accuracies_are_of_published_networks() -> None:
+    for name in KINETICS_400:
+        assert published(name).name == name
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 20)), min_size=1, max_size=30))
+def test_the_front_holds_those_that_no_other_beats(points: list[tuple[int, int]]) -> None:
+    rows = [{"macs": macs, "top1": top1} for macs, top1 in points]
+    front = [(row["macs"], row["top1"]) for row in pareto(rows, "macs")]
+    beaten = {
+        point
+        for point in points
+        if any(other[0] <= point[0] and other[1] >= point[1] and other != point for other in points)
+    }
+    assert set(front) == set(points) - beaten
+    assert front == sorted(front)
+
+
+@given(st.floats(1e-4, 1e11), st.floats(1.2, 1e4))
+def test_ticks_lie_in_the_axis_and_apart(low: float, span: float) -> None:
+    high = low * span
+    ticks = _ticks(low, high, 0.14)
+    assert all(low <= tick <= high for tick in ticks)
+    gaps = [math.log(b / a) / math.log(span) for a, b in pairwise(ticks)]
+    assert len(ticks) < 2 or min(gaps) >= 0.14 or span >= 10 ** (1 / 0.14)
+
+
+def row(
+    process: int, started: float, seconds: float | None, host: str = "a", **more: object
+) -> dict[str, object]:
+    return {"host": host, "process": process, "started": started, "seconds": seconds, "round": 1, **more}
+
+
+def test_a_worker_has_a_lane_and_its_successor_takes_it() -> None:
+    rows = [row(1, 0, 10), row(2, 0, 8), row(3, 9, 5), row(1, 10, 5), row(9, 3, 4, host="b")]
+    bars, resumed, lanes = lay_out(rows, [0.0])
+    assert lanes == ["a 1", "a 2", "b 1"]
+    assert {(bar.row["process"], bar.lane) for bar in bars} == {(1, 0), (2, 1), (3, 1), (9, 2)}
+    assert resumed == []
+
+
+def test_a_long_pause_before_a_driver_went_on_is_cut_down() -> None:
+    rows = [row(1, 100, 10), row(2, 5_000, 10)]
+    bars, resumed, lanes = lay_out(rows, [99.0, 4_990.0])
+    assert [(bar.begin, bar.end) for bar in bars] == [(0, 10), (70, 80)]
+    assert resumed == [70]
+    assert lanes == ["a 1"]
+
+
+def test_what_still_runs_lasts_to_the_last_that_is_known() -> None:
+    bars, _, _ = lay_out([row(1, 0, None), row(2, 0, 30)], [0.0])
+    assert [(bar.begin, bar.end) for bar in bars] == [(0, 30), (0, 30)]
+
+
+def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(long: RunRecord) -> None:
+    said = words(draw("timeline", [long]))
+    assert "131 trainings, 19 min 37 s of workers' time in all, 7 s of it cut off; 24 failed." in said
+    assert "went on" in said
+    assert "pauses cut down to one minute" in said
+    assert len(long.attempts) == len(long.trials) + 2
+    assert sum(attempt["state"] == "cut off" for attempt in long.attempts) == 2

@@ -1,0 +1,194 @@
+"""Every kind of figure, on every kind of run: what it says, and that it can be read."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from expand.errors import UserError
+from expand.plots import FORMATS, KINDS, Kind, draw, write_figures
+from expand.plots.figures import to_bytes
+from expand.runs import RunRecord, read_run
+from tests.expand.made_up import made_up_run, x3d_config
+
+RUNS = ["short", "long", "half", "nothing", "stopped"]
+
+
+def texts(figure: Figure) -> list[Text]:
+    """The texts that a reader sees."""
+    figure.draw_without_rendering()
+    beyond = {
+        label
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    }
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    seen = [text for text in found if text.get_visible() and text not in beyond]
+    return [text for text in seen if text.get_text().strip()]
+
+
+def words(figure: Figure) -> str:
+    """All that a figure says, in one line."""
+    return " ".join(" ".join(text.get_text().split()) for text in texts(figure))
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    """The pairs of texts that cover each other by more than a hair."""
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    boxes = [(text.get_text(), Text.get_window_extent(text, renderer)) for text in texts(figure)]
+    figure_box = figure.bbox
+    seen = [(name, box) for name, box in boxes if box.width and figure_box.overlaps(box)]
+    found = []
+    for (name, box), (other, second) in combinations(seen, 2):
+        shared = box.intersection(box, second)
+        if shared is not None and min(shared.width, shared.height) > 1.0:
+            found.append((name, other))
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", RUNS)
+def test_no_two_texts_of_a_figure_cover_each_other(
+    kind: Kind, name: str, request: pytest.FixtureRequest
+) -> None:
+    record: RunRecord = request.getfixturevalue(name)
+    assert overlaps(draw(kind, [record])) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", RUNS)
+def test_nothing_of_a_figure_is_cut_off(kind: Kind, name: str, request: pytest.FixtureRequest) -> None:
+    figure = draw(kind, [request.getfixturevalue(name)])
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    for text in texts(figure):
+        box = Text.get_window_extent(text, renderer)
+        inside = box.x0 > -2 and box.x1 < figure.bbox.x1 + 2 and box.y0 > -2 and box.y1 < figure.bbox.y1 + 2
+        assert inside or not figure.bbox.overlaps(box), text.get_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_figure_says_what_it_shows(kind: Kind, long: RunRecord) -> None:
+    said = words(draw(kind, [long]))
+    assert "long" in said
+    assert "Data: synthetic, 24 training and 12 validation videos, 12 classes." in said
+    assert "Each candidate trained for 8 epochs, validated with 1 centre clip a video." in said
+    if kind in ("trace", "rounds", "frontier"):
+        assert "Top-1 on validation, mean of 3 seeds" in said
+        assert "MACs: multiply-adds of convolutions and linear layers for one clip (one view)." in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unfinished_run_is_said_to_be_unfinished(kind: Kind, half: RunRecord) -> None:
+    said = words(draw(kind, [half]))
+    assert "(unfinished)" in said
+    assert "half is unfinished: in round 1, 4 candidates to come." in said
+    assert "Validation has no video of c." in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("trace", "No candidate has a score yet."),
+        ("rounds", "No round is over yet."),
+        ("factors", "No network is accepted yet."),
+        ("frontier", "No candidate has a score yet."),
+    ],
+)
+def test_a_run_without_a_score_says_so(
+    kind: Kind, message: str, nothing: RunRecord, stopped: RunRecord
+) -> None:
+    assert f"{message} nothing is unfinished: in round 0, 1 candidate to come." in words(
+        draw(kind, [nothing])
+    )
+    why = "every candidate of round 0 failed: start: out of memory."
+    assert f"{message} stopped is unfinished: {why}" in words(draw(kind, [stopped]))
+
+
+def test_a_run_that_trained_nothing_has_no_timeline(nothing: RunRecord) -> None:
+    assert "Nothing was trained yet." in words(draw("timeline", [nothing]))
+
+
+def test_figures_are_as_wide_as_a_page_at_300_dots_an_inch(short: RunRecord) -> None:
+    png = to_bytes(draw("trace", [short]), "png")
+    width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
+    assert (width, height) == (2100, 1320)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_same_run_gives_the_same_bytes(form: str, short: RunRecord) -> None:
+    first, second = (to_bytes(draw("trace", [short]), form) for _ in range(2))
+    assert first == second
+
+
+def test_files_of_every_kind_and_format_are_written(short: RunRecord, tmp_path: Path) -> None:
+    written = write_figures([short.folder], tmp_path / "figures")
+    names = {f"{kind}.{form}" for kind in KINDS for form in FORMATS}
+    assert {path.name for path in written} == names
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == names
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF-"}
+    assert all(path.read_bytes().startswith(starts[path.suffix[1:]]) for path in written)
+
+
+def test_several_runs_share_one_figure(short: RunRecord, long: RunRecord, tmp_path: Path) -> None:
+    written = write_figures([short.folder, long.folder], tmp_path)
+    assert sorted(path.name for path in written) == ["frontier.pdf", "frontier.png", "frontier.svg"]
+    said = words(draw("frontier", [short, long]))
+    assert "Frontier: 2 runs" in said
+    assert "Top-1 on validation, one seed. Top-1 on validation, mean of 3 seeds." in said
+    with pytest.raises(UserError) as caught:
+        draw("trace", [short, long])
+    assert str(caught.value) == "several runs share only the figure frontier, got trace: draw it of each run."
+
+
+def test_runs_on_different_data_share_no_figure(short: RunRecord, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from tests.expand.runs import CARD
+
+    other = made_up_run(tmp_path / "other", card=replace(CARD, name="mine", checksum="1" * 64))
+    with pytest.raises(UserError) as caught:
+        write_figures([short.folder, other.folder], tmp_path / "figures")
+    assert str(caught.value) == (
+        f"runs in one figure must share their videos, but {short.folder} has synthetic (checksum "
+        f"000000000000) and {other.folder} mine (checksum 111111111111): plot each on its own."
+    )
+    assert not (tmp_path / "figures").exists()
+
+
+def test_an_unknown_kind_is_refused(short: RunRecord) -> None:
+    with pytest.raises(UserError) as caught:
+        draw("pie", [short])  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "a figure must be one of trace, rounds, factors, frontier, timeline, got 'pie'."
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_named(short: RunRecord, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as caught:
+        write_figures([short.folder], tmp_path / "file" / "figures")
+    assert str(caught.value) == f"{tmp_path / 'file' / 'figures'} cannot be written: Not a directory."
+
+
+def test_axes_and_spaces_of_ones_own_are_drawn_too(tmp_path: Path) -> None:
+    config = x3d_config(
+        space={"name": "tests.expand.toy:ToySpace", "settings": {}},
+        search={"axes": ["frames", "width", "tests.expand.toy:Both"], "targets": [4_000], "seeds": 2},
+    )
+    record = read_run(made_up_run(tmp_path / "own", config).folder)
+    for kind in KINDS:
+        figure = draw(kind, [record])
+        assert overlaps(figure) == []
+        if kind == "trace":
+            assert "X-Both" in words(figure)
+            assert "X2D" not in words(figure)
+        if kind == "frontier":
+            assert "published" not in words(figure)
