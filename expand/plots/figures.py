@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -43,8 +45,16 @@ def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
         raise UserError(f"a figure must be one of {', '.join(KINDS)}, got {kind!r}.")
     if len(records) > 1 and kind != "frontier":
         raise UserError(f"several runs share only the figure frontier, got {kind}: draw it of each run.")
-    with mpl.rc_context(RC):
+    with _style():
         return _DRAW[kind](records)
+
+
+@contextmanager
+def _style(salt: str = "xpand") -> Iterator[None]:
+    """The look of all figures; a letter that the font lacks is a box, and no warning."""
+    with mpl.rc_context(RC | {"svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
 
 
 def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
@@ -55,7 +65,7 @@ def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
     """
     file = BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
-    with mpl.rc_context(RC | {"svg.hashsalt": salt}):
+    with _style(salt):
         figure.savefig(file, format=form, metadata=metadata)
     return file.getvalue()
 

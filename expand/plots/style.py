@@ -16,6 +16,7 @@ INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 RC: Any = {  # matplotlib's own type for it is each of its 300 names
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same on every machine
     "font.size": 8,
+    "text.parse_math": False,  # a $ in a name is a $
     "axes.titlesize": 8.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",

@@ -192,3 +192,17 @@ def test_axes_and_spaces_of_ones_own_are_drawn_too(tmp_path: Path) -> None:
             assert "X2D" not in words(figure)
         if kind == "frontier":
             assert "published" not in words(figure)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # of the test's own drawing
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from tests.expand.runs import CARD
+
+    name = "cost $5 of {x}_$y \\frac 动作"
+    record = read_run(made_up_run(tmp_path / "a $b$", card=replace(CARD, name=name)).folder)
+    for kind in KINDS:
+        figure = draw(kind, [record])
+        assert name in words(figure)
+        assert to_bytes(figure, "pdf")
