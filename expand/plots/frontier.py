@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,7 +15,7 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, RUN_COLOURS, empty_figure, look_of, new_figure
+from expand.plots.style import FAINT, INK, RUN_COLOURS, empty_figure, label_of, look_of, new_figure
 from expand.published import KINETICS_400
 from expand.runs import Row, RunRecord
 from expand.units import short_macs, show_macs
@@ -62,11 +63,17 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         return empty_figure(title, f"No candidate has a score yet. {captions.state(records)}".strip())
     others = all(record.config.space.name == "x3d" for record in records)
     figure = new_figure(7.4 if others else 5.2, title)
-    grid = figure.subplots(3 if others else 2, 2, height_ratios=(1, 1, 1) if others else (1, 1))
+    lines = 3 if others else 2
+    cells = figure.add_gridspec(1 + lines, 2, height_ratios=(0.04, *[1] * lines))
+    top = figure.add_subplot(cells[0, :])
+    top.set_axis_off()
+    handles = _runs(records) if len(records) > 1 else _axes(records[0], measured[0])
+    top.legend(handles=handles, loc="center left", ncols=7, columnspacing=1.2, handletextpad=0.3)
+    grid = np.array(
+        [[figure.add_subplot(cells[1 + line, column]) for column in (0, 1)] for line in range(lines)]
+    )
     for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
         _panel(axes, records, measured, cost)
-    if len(records) > 1:
-        _name_runs(grid[0, 0], records)
     captions.caption(
         figure,
         captions.state(records),
@@ -160,14 +167,22 @@ def _name_targets(
     place(axes, labels, [(row[cost.column], row["top1"]) for rows in measured for row in rows])
 
 
-def _name_runs(axes: Axes, records: Sequence[RunRecord]) -> None:
-    handles = [
-        Line2D(
-            [], [], color=_colour(number), linewidth=1.1, marker="o", markersize=4, label=record.folder.name
-        )
+def _axes(record: RunRecord, rows: Sequence[Row]) -> list[Line2D]:
+    """A legend's entry for each axis of a run."""
+    used = {row["axis"] for row in rows}
+    looks = {axis: look_of(axis, record) for axis in (None, *record.setup.axes) if axis in used}
+    return [
+        Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=4.5, label=label_of(axis, record))
+        for axis, look in looks.items()
+    ]
+
+
+def _runs(records: Sequence[RunRecord]) -> list[Line2D]:
+    """A legend's entry for each run."""
+    return [
+        Line2D([], [], color=_colour(number), marker="o", markersize=4, label=record.folder.name)
         for number, record in enumerate(records)
     ]
-    axes.legend(handles=handles, loc="lower right")
 
 
 def _colour(number: int) -> str:

@@ -55,14 +55,14 @@ class Look:
 
 
 # Colours as in the concept figure of X3D (γs blue, γt teal, γτ green, γb plum, γw purple, γd brown), their
-# lightness set apart so that they differ without hue too.
+# lightness set apart so that the colour-blind can tell them apart too; a test holds how far.
 _LOOKS = {
-    "fast": Look("#5aa832", "^"),
-    "temporal": Look("#12a3a0", "o"),
-    "spatial": Look("#2f6fc2", "s"),
-    "depth": Look("#7b4a1e", "v"),
-    "width": Look("#5b2d9e", "P"),
-    "bottleneck": Look("#c76ba9", "X"),
+    "fast": Look("#669f3c", "^"),
+    "temporal": Look("#05aaba", "o"),
+    "spatial": Look("#3c67ae", "s"),
+    "depth": Look("#814b2c", "v"),
+    "width": Look("#700fc4", "P"),
+    "bottleneck": Look("#8f0b67", "X"),
 }
 _OTHERS = (Look("#d98c00", "p"), Look("#b02a2a", "h"), Look("#5f6b74", "8"), Look("#9a9a00", "<"))
 _START = Look(INK, "o")

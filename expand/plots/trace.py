@@ -53,7 +53,6 @@ def trace(records: Sequence[RunRecord]) -> Figure:
             text=f"{start_name(record)}, {row['frames']}×{row['stride']}, {row['size']}²"
             if row["axis"] is None
             else label_of(row["axis"], record),
-            colour=look_of(row["axis"], record).colour,
             bold=True,
         )
         for row in path

@@ -51,12 +51,12 @@ def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecor
     found = marks(draw("trace", [short]), "trace")
     colours = {name: found[f"1-{name}"].get_color() for name in short.setup.axes}  # type: ignore[attr-defined]
     assert {name: to_hex(colour) for name, colour in colours.items()} == {
-        "fast": "#5aa832",
-        "temporal": "#12a3a0",
-        "spatial": "#2f6fc2",
-        "depth": "#7b4a1e",
-        "width": "#5b2d9e",
-        "bottleneck": "#c76ba9",
+        "fast": "#669f3c",
+        "temporal": "#05aaba",
+        "spatial": "#3c67ae",
+        "depth": "#814b2c",
+        "width": "#700fc4",
+        "bottleneck": "#8f0b67",
     }
 
 
@@ -106,7 +106,7 @@ def test_factors_show_the_whole_numbers_that_they_became(long: RunRecord) -> Non
 
 
 def test_the_frontier_keeps_published_networks_apart(short: RunRecord) -> None:
-    *measured, ten, thirty = draw("frontier", [short]).axes
+    _, *measured, ten, thirty = draw("frontier", [short]).axes
     assert [axes.get_title(loc="left") for axes in (ten, thirty)] == [
         "published: Kinetics-400, 10 views",
         "published: Kinetics-400, 30 views",
