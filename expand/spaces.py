@@ -10,7 +10,7 @@ from typing import Any
 
 from expand.errors import UserError
 from expand.search import Space
-from search_spaces.base import Axis, Json
+from search_spaces.base import Axis, Json, SearchSpace
 
 KNOWN_SPACES = {"x3d": "search_spaces.x3d:X3DSpace"}
 
@@ -26,6 +26,7 @@ def load_space(name: str, settings: Json) -> Space:
         space: Space = kind(**settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"space.settings do not fit {name}: {error}") from None
+    _check_members(space, SearchSpace, "space", name)
     return space
 
 
@@ -41,8 +42,19 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
     for name in names:
         known = f"one of {', '.join(space.axes)}"
         axis = space.axes[name] if name in space.axes else _load(name, "axis", known)()
+        _check_members(axis, Axis, "axis", name)
         chosen[axis.name] = axis
     return chosen
+
+
+def _check_members(value: object, contract: type, what: str, name: str) -> None:
+    """Raises UserError where a class of the user's lacks a member: now, not at the end of a search."""
+    members = [member for member in vars(contract) if not member.startswith("_")]
+    if missing := [member for member in members if not hasattr(value, member)]:
+        raise UserError(
+            f"{what} {name!r} must have all that search_spaces.base.{contract.__name__} has, but it lacks "
+            f"{', '.join(missing)}: add it, and run search_spaces.conformance on it."
+        )
 
 
 def _load(name: str, what: str, known: str) -> Any:

@@ -52,7 +52,7 @@ class SearchView:
 
     def caching(self, progress: CacheProgress) -> None:
         if progress.note:
-            self._console.print(progress.note, style="dim", highlight=False)
+            self._console.print(progress.note, style="dim", highlight=False, soft_wrap=True)
         self._caching = progress
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
@@ -72,6 +72,7 @@ class SearchView:
                 f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
                 f"about {show_seconds(self._left())} left",
                 highlight=False,
+                soft_wrap=True,
             )
         self._print_round_if_over()
 
@@ -85,7 +86,9 @@ class SearchView:
             f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
             for candidate, jobs in candidates
         ]
-        self._console.print(f"round {self._round.round.number}: {', '.join(scores)}", highlight=False)
+        self._console.print(
+            f"round {self._round.round.number}: {', '.join(scores)}", highlight=False, soft_wrap=True
+        )
 
     def render(self) -> RenderableType:
         """The state of now."""

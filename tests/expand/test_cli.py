@@ -131,10 +131,11 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
     assert "finished" in status.stdout
     assert json.loads(xpand("status", run, "--json").stdout)["finished"] is True
 
+    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     trials = json.loads(xpand("table", run, "--what", "trials", "--format", "json").stdout)
     assert {trial["state"] for trial in trials} == {"done"}
     lines = xpand("table", run, "--format", "csv").stdout.splitlines()
-    assert lines[0].startswith("name,step,target,candidate,axis")
+    assert lines[0].startswith("name,step,target,round,candidate,axis")
     assert xpand("table", run, "--what", "rounds", "--format", "markdown").stdout.startswith("| round |")
     assert xpand("table", run, "--format", "parquet", "--out", tmp_path / "t.parquet").returncode == 0
     assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"

@@ -90,3 +90,26 @@ def test_a_setting_that_the_space_refuses() -> None:
     assert str(caught.value).startswith(
         "space.settings do not fit x3d: settings of the x3d space must be among"
     )
+
+
+class Half:
+    """Neither a space nor an axis, though it has a bit of both."""
+
+    name, label = "half", "X-Half"
+    start, axes = 1, ()
+
+
+def test_a_class_that_lacks_members_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(UserError) as caught:
+        load_space("tests.expand.test_spaces:Half", {})
+    assert str(caught.value) == (
+        "space 'tests.expand.test_spaces:Half' must have all that search_spaces.base.SearchSpace has, but it "
+        "lacks architecture, sampling, complexity, build, describe, point_to_json, point_from_json, "
+        "architecture_to_json, architecture_from_json: add it, and run search_spaces.conformance on it."
+    )
+    with pytest.raises(UserError) as caught:
+        choose_axes(ToySpace(), ("tests.expand.test_spaces:Half",))
+    assert str(caught.value) == (
+        "axis 'tests.expand.test_spaces:Half' must have all that search_spaces.base.Axis has, but it lacks "
+        "move: add it, and run search_spaces.conformance on it."
+    )
