@@ -1,6 +1,7 @@
 """Progressive expansion: how a search space is searched.
 
 import expand
+run = expand.run_search(targets=["6M"])                 # as `xpand search` does
 run = expand.load_run("results/synthetic")              # trials, rounds, trajectory as pandas frames
 model = expand.load_model("results/synthetic/models/target-80M.yaml")
 """
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from expand.errors import RunFailed, UserError
     from expand.models import load_model
     from expand.runs import RunFrames, load_run
+    from expand.session import run_search
 
-__all__ = ["RunFailed", "RunFrames", "UserError", "load_model", "load_run"]
+__all__ = ["RunFailed", "RunFrames", "UserError", "load_model", "load_run", "run_search"]
 
 _HOMES = {
     "RunFailed": "expand.errors",
@@ -23,6 +25,7 @@ _HOMES = {
     "UserError": "expand.errors",
     "load_model": "expand.models",
     "load_run": "expand.runs",
+    "run_search": "expand.session",
 }
 
 

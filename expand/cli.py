@@ -72,71 +72,43 @@ def search(
 
 
 def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
-    from expand.driver import decode, drive, plan
-    from expand.forecast import Clock
-    from expand.show import forecast_json, forecast_text
-    from expand.study import Run, check_free, free_folder
-    from expand.training.calibrate import calibrate
-    from expand.view import SearchView
+    from expand.session import begin, carry_out, say_forecast
+    from expand.show import forecast_json
+    from expand.study import check_free
 
     if folder is not None:
         check_free(folder)
-    planned = plan(config)
-    machine = planned.machine
     with interruptible():
-        speed = calibrate(planned.setup, device=machine.device, threads=machine.threads)
-        clock = Clock(planned.setup, speed, machine.workers)
-        say(forecast_text(planned.setup, clock, machine.workers, machine.device))
+        session = begin(config)
+        say_forecast(session)
         if dry_run:
             if as_json:
-                print_json(forecast_json(planned.setup, clock))
+                print_json(forecast_json(session.planned.setup, session.clock))
             return
-        folder = folder or free_folder(Path("results"), planned.source.name)
-        with SearchView(err) as view:
-            prepared = decode(planned, view)
-            run = Run.create(folder, config, prepared.setup.data)
-            say(f"run       {run.folder}")
-            with run.locked(), _how_to_resume(run):
-                drive(run, prepared, speed, view)
+        run = carry_out(session, folder, guard=_how_to_resume)
     _show_end(run, as_json)
 
 
 @app.command()
 def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) -> None:
     """Go on with a run that was interrupted; nothing finished is trained again."""
-    from expand.driver import check_same_data, decode, drive, plan
-    from expand.runs import read_run
+    from expand.session import go_on
     from expand.study import Run
-    from expand.training.calibrate import calibrate
-    from expand.view import SearchView
 
     run = Run.open(folder)
-    with interruptible(), run.locked(), _how_to_resume(run):
-        run.check_config()
-        if read_run(folder).finished:
-            _show_end(run, as_json)
-            return
-        config = run.config
-        if workers is not None:
-            config = config.model_copy(update={"run": config.run.model_copy(update={"workers": workers})})
-        planned = plan(config)
-        machine = planned.machine
-        speed = calibrate(planned.setup, device=machine.device, threads=machine.threads)
-        with SearchView(err) as view:
-            prepared = decode(planned, view)
-            check_same_data(run, prepared)
-            drive(run, prepared, speed, view)
+    with interruptible():
+        go_on(run, workers, guard=_how_to_resume)
     _show_end(run, as_json)
 
 
 def _show_end(run: Run, as_json: bool) -> None:
-    """The report, the trajectory, and what to type next."""
-    from expand.report import write_report
+    """The trajectory, and what to type next."""
+    from expand.report import REPORT
     from expand.runs import read_run
     from expand.sheets import trajectory_sheet
     from expand.show import to_table
 
-    record, page = read_run(run.folder), write_report(run.folder)
+    record, page = read_run(run.folder), run.folder / REPORT
     if as_json:
         print_json({"run": str(run.folder), "report": str(page), "trajectory": record.trajectory})
         return

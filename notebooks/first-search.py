@@ -29,10 +29,6 @@
 
 # %%
 # %matplotlib inline
-import os
-import subprocess
-import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -61,22 +57,6 @@ folder = Path(FOLDER or tempfile.mkdtemp(prefix="xpand-")).resolve()
 run_folder = folder / "first"
 
 
-def xpand(*arguments: object) -> None:
-    """Run the command `xpand` of this environment, and show what it says, line by line."""
-    command = [Path(sysconfig.get_path("scripts")) / "xpand", *map(str, arguments)]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "FORCE_COLOR": ""},  # set by Jupyter; xpand would draw as on a terminal
-    ) as process:
-        for line in process.stdout:
-            sys.stdout.write(line)
-    if process.returncode:
-        raise RuntimeError(f"xpand ended with exit code {process.returncode}.")
-
-
 # %% [markdown]
 # ## The clips
 #
@@ -97,29 +77,26 @@ for cell in axes.flat:
     cell.set_axis_off()
 
 # %% [markdown]
-# ## What it will cost
-#
-# `--dry-run` checks the settings, counts the trainings, times a few steps on this machine, and stops. Any
-# setting of the configuration can be given by `--set key=value`; `docs/settings.md` has them all.
-
-# %%
-settings = [
-    f"--target={TARGET}",
-    f"--epochs={EPOCHS}",
-    f"--workers={WORKERS}",
-    f"--set=data.synthetic.train={TRAIN}",
-    f"--set=data.synthetic.val={VALIDATION}",
-]
-xpand("search", *settings, "--dry-run")
-
-# %% [markdown]
 # ## The search
 #
-# A line for each training, then a line for each round. If it is interrupted, `xpand resume` goes on with the
-# run where it was.
+# Before a search starts, it says what it will cost: the trainings, and the time that they will take on this
+# machine. In a terminal, `xpand search --dry-run` says the same, and stops. Then comes a line for each
+# training, and one for each round.
+#
+# Any setting of the configuration can be given by its key; `docs/settings.md` has them all. If the search is
+# interrupted, `xpand resume` goes on with the run where it was.
 
 # %%
-xpand("search", *settings, f"--out={run_folder}")
+run = expand.run_search(
+    targets=[TARGET],
+    settings={
+        "training.epochs": EPOCHS,
+        "run.workers": WORKERS,
+        "data.synthetic.train": TRAIN,
+        "data.synthetic.val": VALIDATION,
+    },
+    out=run_folder,
+)
 
 # %% [markdown]
 # ## What it found
@@ -129,7 +106,6 @@ xpand("search", *settings, f"--out={run_folder}")
 # `stride` source frames (at 30 a second) from one to the next.
 
 # %%
-run = expand.load_run(run_folder)
 run.trajectory.set_index("name").filter(["axis", "frames", "stride", "size", "macs", "params", "top1"])
 
 # %% [markdown]
@@ -166,8 +142,8 @@ item = items[0]
 with torch.inference_mode():
     probabilities = network(read_clip(item)).softmax(dim=1)[0]
 
-sys.stdout.write(f"{path.name} takes clips of {clip_of}; this one shows {model.classes[item.label]}\n")
-shares = pd.Series(probabilities.numpy(), index=model.classes, name="probability")
+right = f"{path.name}, a clip of {model.classes[item.label]}"
+shares = pd.Series(probabilities.numpy(), index=model.classes, name=right)
 shares.sort_values(ascending=False).round(3)
 
 # %% [markdown]

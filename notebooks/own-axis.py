@@ -27,9 +27,6 @@
 # %%
 # %matplotlib inline
 import os
-import subprocess
-import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -54,22 +51,6 @@ FOLDER = None  # where the files and the runs go; None: a new temporary folder
 # %%
 folder = Path(FOLDER or tempfile.mkdtemp(prefix="xpand-")).resolve()
 os.chdir(folder)
-
-
-def xpand(*arguments: object) -> None:
-    """Run the command `xpand` of this environment, and show what it says, line by line."""
-    command = [Path(sysconfig.get_path("scripts")) / "xpand", *map(str, arguments)]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "FORCE_COLOR": ""},  # set by Jupyter; xpand would draw as on a terminal
-    ) as process:
-        for line in process.stdout:
-            sys.stdout.write(line)
-    if process.returncode:
-        raise RuntimeError(f"xpand ended with exit code {process.returncode}.")
 
 
 # %% [markdown]
@@ -146,7 +127,7 @@ space: {{name: x3d, settings: {{size: 32, frames: 4, stride: 12}}}}
 search: {{axes: [temporal, width, my_axes:FramesAndWidth], targets: [{AXIS_TARGET}]}}
 {common}"""
 )
-xpand("search", "--config=axis.yaml", "--out=axis")
+expand.run_search("axis.yaml", out="axis").trajectory.filter(["name", "axis", "macs", "top1"])
 
 # %% [markdown]
 # It has its place in tables and figures like the others. To read such a run, too, the file must be
@@ -290,10 +271,7 @@ space: {{name: my_space:PlainSpace, settings: {{stride: 5}}}}
 search: {{targets: [{SPACE_TARGET}]}}
 {common}"""
 )
-xpand("search", "--config=space.yaml", "--out=space")
-
-# %%
-found = expand.load_run("space")
+found = expand.run_search("space.yaml", out="space")
 found.trajectory.set_index("name").filter(["axis", "frames", "factor_width", "factor_layers", "macs", "top1"])
 
 # %%

@@ -27,10 +27,6 @@
 
 # %%
 # %matplotlib inline
-import os
-import subprocess
-import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -39,7 +35,7 @@ import optuna
 import pandas as pd
 
 import expand
-from expand.plots import draw
+from expand.plots import draw, write_figures
 from expand.runs import read_run
 
 # %% tags=["parameters"]
@@ -55,33 +51,18 @@ FOLDER = None  # where the small run and the exported files go; None: a new temp
 folder = Path(FOLDER or tempfile.mkdtemp(prefix="xpand-")).resolve()
 
 
-def xpand(*arguments: object) -> None:
-    """Run the command `xpand` of this environment, and show what it says, line by line."""
-    command = [Path(sysconfig.get_path("scripts")) / "xpand", *map(str, arguments)]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "FORCE_COLOR": ""},  # set by Jupyter; xpand would draw as on a terminal
-    ) as process:
-        for line in process.stdout:
-            sys.stdout.write(line)
-    if process.returncode:
-        raise RuntimeError(f"xpand ended with exit code {process.returncode}.")
-
-
 run_folder = Path(RUN) if RUN else folder / "small"
 if RUN is None:
-    xpand(
-        "search",
-        f"--out={run_folder}",
-        f"--target={TARGET}",
-        f"--epochs={EPOCHS}",
-        f"--seeds={SEEDS}",
-        f"--workers={WORKERS}",
-        f"--set=data.synthetic.train={TRAIN}",
-        f"--set=data.synthetic.val={VALIDATION}",
+    expand.run_search(
+        targets=[TARGET],
+        settings={
+            "training.epochs": EPOCHS,
+            "search.seeds": SEEDS,
+            "run.workers": WORKERS,
+            "data.synthetic.train": TRAIN,
+            "data.synthetic.val": VALIDATION,
+        },
+        out=run_folder,
     )
 
 # %%
@@ -195,11 +176,12 @@ draw("factors", [record])
 draw("frontier", [record])
 
 # %% [markdown]
-# The command writes the same figures as PNG, SVG and PDF. A finished run has all figures and tables on one
-# page, too, in its `report.html`; `xpand report RUN` writes that of a run that is still going on.
+# All figures as files, as `xpand plot` writes them: PNG, SVG and PDF. A finished run has all figures and
+# tables on one page, too, in its `report.html`; `xpand report RUN` writes that of a run that is still going
+# on.
 
 # %%
-xpand("plot", run_folder, f"--out={folder / 'figures'}")
+[path.name for path in write_figures([run_folder], folder / "figures")]
 
 # %% [markdown]
 # ## The Optuna study

@@ -138,7 +138,7 @@ def test_first_search(execute: Execute, tmp_path: Path) -> None:
     record = read_run(tmp_path / "first")
     assert record.finished
     assert [row["name"] for row in record.trajectory][::2] == ["step-0", "target-3M"]
-    assert "targets   3 M MACs" in text_of(done, "stdout")
+    assert "targets   3 M MACs" in text_of(done, "stderr") + text_of(done, "text/plain")
     *_, said = (text for kind, text in outputs(done) if kind == "text/plain")
     assert all(name in said for name in CLASSES), "the network says nothing of the clip"
 

@@ -1,0 +1,142 @@
+"""A search from its first line to its report, for the command and for Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expand.config import Config
+from expand.driver import Plan, check_same_data, decode, drive, plan
+from expand.forecast import Clock, Speed
+from expand.options import build_config
+from expand.report import REPORT, write_report
+from expand.runs import RunFrames, load_run, read_run
+from expand.show import forecast_text
+from expand.study import Run, check_free, free_folder
+from expand.terminal import err, say
+from expand.training.calibrate import calibrate
+from expand.view import SearchView
+
+Guard = Callable[[Run], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A search that is checked and counted: nothing is decoded or written yet."""
+
+    planned: Plan
+    speed: Speed
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.planned.setup, self.speed, self.planned.machine.workers)
+
+
+def begin(config: Config) -> Session:
+    """Check a search, and time this machine for its forecast.
+
+    Raises:
+        UserError: the configuration or the data does not allow a search.
+    """
+    planned = plan(config)
+    machine = planned.machine
+    return Session(
+        planned=planned, speed=calibrate(planned.setup, device=machine.device, threads=machine.threads)
+    )
+
+
+def say_forecast(session: Session) -> None:
+    machine = session.planned.machine
+    say(forecast_text(session.planned.setup, session.clock, machine.workers, machine.device))
+
+
+def carry_out(session: Session, folder: Path | None, guard: Guard = lambda _: nullcontext()) -> Run:
+    """Decode the videos, search, and write the report; progress goes to stderr.
+
+    Args:
+        session: what to search.
+        folder: of the new run; None: results/NAME of the data.
+        guard: what to hold while the search goes on.
+
+    Raises:
+        UserError: the folder is taken, or too many videos are bad.
+        RunFailed: the search cannot go on.
+    """
+    folder = folder or free_folder(Path("results"), session.planned.source.name)
+    check_free(folder)
+    with SearchView(err) as view:
+        prepared = decode(session.planned, view)
+        run = Run.create(folder, prepared.setup.config, prepared.setup.data)
+        say(f"run       {run.folder}")
+        with run.locked(), guard(run):
+            drive(run, prepared, session.speed, view)
+    write_report(run.folder)
+    return run
+
+
+def go_on(run: Run, workers: int | None, guard: Guard = lambda _: nullcontext()) -> None:
+    """Go on with a run wherever it is, to its report.
+
+    Raises:
+        UserError: another process drives it, or its configuration or videos are not what they were.
+        RunFailed: the search cannot go on.
+    """
+    with run.locked(), guard(run):
+        run.check_config()
+        finished = read_run(run.folder).finished
+        if not finished:
+            config = run.config
+            if workers is not None:
+                config = config.model_copy(update={"run": config.run.model_copy(update={"workers": workers})})
+            session = begin(config)
+            with SearchView(err) as view:
+                prepared = decode(session.planned, view)
+                check_same_data(run, prepared)
+                drive(run, prepared, session.speed, view)
+    if not (finished and (run.folder / REPORT).exists()):
+        write_report(run.folder)
+
+
+def run_search(
+    config: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    targets: Sequence[str | int] = (),
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+) -> RunFrames:
+    """Search as `xpand search` does, and read the finished run; progress goes to stderr.
+
+        run_search(targets=["6M"])                                      # on clips drawn from a seed
+        run_search(data="videos", targets=["80M"], settings={"training.epochs": 5, "search.seeds": 2})
+
+    A script that calls it needs `if __name__ == "__main__":` around the call, since workers are processes of
+    their own. A run that was interrupted goes on by `xpand resume`.
+
+    Args:
+        config: a YAML file; None: the embedded default where there is no `data`, too.
+        data: folder of the labelled videos, or `synthetic`.
+        targets: multiply-adds per clip, such as 80M.
+        settings: any settings by their key, such as `training.epochs`.
+        out: folder of the run; None: results/NAME of the data.
+
+    Raises:
+        UserError: the configuration or the data does not allow a search, or `out` is taken.
+        RunFailed: the search cannot go on.
+    """
+    chosen = build_config(
+        None if config is None else Path(config),
+        data=None if data is None else Path(data),
+        targets=[str(target) for target in targets],
+        settings=[f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()],
+    )
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        check_free(folder)
+    session = begin(chosen)
+    say_forecast(session)
+    return load_run(carry_out(session, folder).folder)
