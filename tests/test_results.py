@@ -1,0 +1,76 @@
+"""The reference runs that the repository holds are what their files say."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import expand
+from expand.models import read_model
+from expand.options import build_config
+from expand.plots import FORMATS, KINDS
+from expand.runs import RunRecord, read_run
+from expand.tables import write_table
+
+RESULTS = Path(__file__).parents[1] / "results"
+RUNS = sorted(path for path in (RESULTS / "reference").iterdir() if path.is_dir())
+TABLES = ("trajectory", "rounds", "trials")
+
+
+@pytest.fixture(scope="module", params=RUNS, ids=lambda path: path.name)
+def record(request: pytest.FixtureRequest) -> RunRecord:
+    return read_run(request.param)
+
+
+def test_there_are_reference_runs_of_drawn_clips_and_of_videos() -> None:
+    assert [path.name for path in RUNS] == ["motion", "synthetic"]
+
+
+def test_a_reference_run_is_whole(record: RunRecord) -> None:
+    assert record.finished
+    names = {row["name"] for row in record.trajectory if row["state"] == "done"}
+    assert record.models.keys() == names
+    held = {path.relative_to(record.folder).as_posix() for path in record.folder.rglob("*") if path.is_file()}
+    expected = {"config.yaml", "study.db", "report.html"}
+    expected |= {f"figures/{kind}.{form}" for kind in KINDS for form in FORMATS}
+    expected |= {f"tables/{what}.csv" for what in TABLES}
+    expected |= {f"models/{name}.yaml" for name in names}
+    assert expected <= held
+
+
+def test_a_reference_run_is_that_of_the_committed_configuration(record: RunRecord) -> None:
+    recipe = build_config(RESULTS / f"{record.folder.name}.yaml")
+    assert recipe.deciding() | {"data": None} == record.config.deciding() | {"data": None}
+    ours, theirs = recipe.data, record.config.data
+    assert (ours.flip, ours.jitter, ours.synthetic) == (theirs.flip, theirs.jitter, theirs.synthetic)
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_its_tables_are_those_of_its_study(record: RunRecord, what: str) -> None:
+    printed = io.StringIO()
+    write_table(record.folder, what, "csv", None, Console(file=printed))  # type: ignore[arg-type]
+    assert (record.folder / "tables" / f"{what}.csv").read_text() == printed.getvalue()
+
+
+def test_its_models_are_networks_of_the_cost_that_they_say(record: RunRecord) -> None:
+    for name, path in record.models.items():
+        model = read_model(path)
+        counted = model.space.complexity(model.architecture, len(model.classes))
+        said = model.values["complexity"]
+        assert (counted.macs, counted.params) == (said["macs"], said["params"]), name
+    (last,) = (path for name, path in record.models.items() if name == record.trajectory[-1]["name"])
+    network = expand.load_model(last)
+    assert sum(p.numel() for p in network.parameters()) == record.trajectory[-1]["params"]
+
+
+def test_the_results_are_small_and_name_no_machine() -> None:
+    paths = [path for path in RESULTS.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
+    assert sum(path.stat().st_size for path in paths if path.suffix != ".safetensors") < 20e6
+    for path in paths:
+        if path.suffix in (".yaml", ".html", ".csv", ".svg", ".md", ".db"):
+            text = path.read_bytes().decode(errors="replace")
+            assert not re.search(r"/(home|root|work|tmp|Users)/", text), path
