@@ -72,20 +72,16 @@ def search(
 
 
 def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
-    from expand.session import begin, carry_out, say_forecast
+    from expand.session import begin, carry_out
     from expand.show import forecast_json
-    from expand.study import check_free
 
-    if folder is not None:
-        check_free(folder)
     with interruptible():
-        session = begin(config)
-        say_forecast(session)
+        session = begin(config, folder)
         if dry_run:
             if as_json:
                 print_json(forecast_json(session.planned.setup, session.clock))
             return
-        run = carry_out(session, folder, guard=_how_to_resume)
+        run = carry_out(session, guard=_how_to_resume)
     _show_end(run, as_json)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class UserError(Exception):
     """The user's mistake: one line with what must hold, what was given and what to do. Exit code 2."""
@@ -9,6 +11,11 @@ class UserError(Exception):
 
 class RunFailed(Exception):
     """The run cannot go on, through no mistake of the user: one line with the reasons. Exit code 1."""
+
+
+def cannot_write(path: Path | None, error: OSError) -> UserError:
+    """What to tell a user whose file or folder cannot be written."""
+    return UserError(f"{path} cannot be written: {error.strerror or error}.")
 
 
 def first_line(error: BaseException) -> str:

@@ -195,8 +195,9 @@ def close_attempts(folder: Path) -> tuple[Attempt, ...]:
     if not attempts or attempts[-1].seconds is not None:
         return attempts
     *before, last = attempts
-    reported = [path.stat().st_mtime for path in (folder / "progress.json",) if path.exists()]
-    closed = (*before, replace(last, seconds=max(0.0, max(reported, default=0.0) - last.started)))
+    progress = folder / "progress.json"
+    reported = progress.stat().st_mtime if progress.exists() else last.started
+    closed = (*before, replace(last, seconds=max(0.0, reported - last.started)))
     _write_attempts(folder, closed)
     return closed
 

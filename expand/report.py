@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from expand.config import to_yaml
-from expand.errors import UserError
+from expand.errors import cannot_write
 from expand.jobs import write_atomic
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes
 from expand.plots.style import SYMBOLS, label_of
-from expand.runs import Row, RunRecord, key_of, read_run
-from expand.sheets import clip, rounds_sheet, share, trajectory_sheet, trials_sheet
-from expand.units import show_macs, show_seconds
+from expand.runs import Row, RunRecord, factors_of, key_of, read_run
+from expand.sheets import clip, rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
+from expand.units import show_macs, show_milliseconds, show_seconds
 from expand.version import VERSION
 
 REPORT = "report.html"
@@ -50,7 +50,7 @@ def write_report(folder: Path, file: Path | None = None) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, page)
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror or error}.") from None
+        raise cannot_write(file, error) from None
     return file
 
 
@@ -104,7 +104,7 @@ def _inline(kind: Kind, record: RunRecord) -> str:
     svg = to_bytes(draw(kind, [record]), "svg", kind).decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg [^>]*?) width="[^"]*" height="[^"]*"|(<svg )', r"\1\2", svg, count=1)
+    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)  # as wide as the page
     svg = re.sub(r'id="mark:[^:"]*:([^"]*)"', r'class="mark" data-key="\1"', svg)
     return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
 
@@ -116,39 +116,37 @@ def _candidates(record: RunRecord) -> dict[str, Row]:
 
 def _details(record: RunRecord, row: Row) -> dict[str, Any]:
     """What the page shows of a candidate."""
-    seeds = [trial["top1"] for trial in record.trials if key_of(trial) == key_of(row) and "top1" in trial]
+    seeds = record.seeds_of(row)
     name = row["candidate"] if row["kind"] == "contraction" else label_of(row["axis"], record)
     scores = {
         "top-1": share(row["top1"]) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else ""),
         "mean class": share(row["mean_class_accuracy"]),
-        "state": f"failed: {row['reason']}"
-        if row["reason"]
-        else "accepted"
-        if row["accepted"] and row["state"] == "done"
-        else row["state"],
+        "state": state_of(row),
         "MACs": f"{row['macs']:,} a clip",
         "parameters": f"{row['params']:,}",
         "activations": f"{row['activations']:,} a clip",
-        "latency": "" if row["latency"] is None else f"{1000 * row['latency']:.3g} ms a clip",
+        "latency": "" if row["latency"] is None else f"{show_milliseconds(row['latency'])} a clip",
         "clip": clip(row),
     }
-    space = record.setup.space
-    factors = {name[7:]: row[name] for name in row if name.startswith("factor_")}
-    point = space.point_from_json(factors)
-    became = space.describe(point)
+    space, became = record.setup.space, record.became(row)
+    architecture = space.architecture(record.point_of(row))
     return {
         "title": f"round {row['round']}: {name}",
         "axis": row["axis"],
         "scores": {name: text for name, text in scores.items() if text},
         "factors": {
-            SYMBOLS.get(name, (name,))[0]
-            + ("" if name not in SYMBOLS else f" {name}"): f"{value:g} → {became[name]}"
+            _factor(name): f"{value:g} → {became[name]}"
             if isinstance(value, int | float)
             else f"{value} → {became[name]}"
-            for name, value in factors.items()
+            for name, value in factors_of(row).items()
         },
-        "architecture": list(_lines(space.architecture_to_json(space.architecture(point)))),
+        "architecture": list(_lines(space.architecture_to_json(architecture))),
     }
+
+
+def _factor(name: str) -> str:
+    """A factor as papers write it, such as γt frames."""
+    return f"{SYMBOLS[name][0]} {name}" if name in SYMBOLS else name
 
 
 def _lines(values: Any, name: str = "") -> Iterator[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+_FACTOR = "factor_"  # before a factor's name, where it is a column
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
@@ -48,6 +50,34 @@ class RunRecord:
     models: dict[str, Path]
     finished: bool
     problem: str | None
+
+    @property
+    def measured(self) -> list[Row]:
+        """The rows of `rounds` that have a score."""
+        return [row for row in self.rounds if row.get("top1") is not None]
+
+    @property
+    def path(self) -> list[Row]:
+        """The rows of `trajectory` that are accepted states."""
+        return [row for row in self.trajectory if row["target"] is None]
+
+    @property
+    def targets(self) -> list[Row]:
+        """The rows of `trajectory` that are targets with a score."""
+        return [row for row in self.trajectory if row["target"] is not None and row["top1"] is not None]
+
+    def seeds_of(self, row: Row) -> list[float]:
+        """The top-1 of each seed of a candidate."""
+        own = (trial for trial in self.trials if key_of(trial) == key_of(row))
+        return [trial["top1"] for trial in own if "top1" in trial]
+
+    def became(self, row: Row) -> dict[str, str]:
+        """What each factor of a candidate became, in words."""
+        return dict(self.setup.space.describe(self.point_of(row)))
+
+    def point_of(self, row: Row) -> Any:
+        """The candidate of a row as a point of the space."""
+        return self.setup.space.point_from_json(factors_of(row))
 
     @property
     def state(self) -> str:
@@ -133,6 +163,11 @@ def read_run(folder: Path) -> RunRecord:
         and all(row["name"] in models for row in trajectory if row["state"] == "done"),
         problem=problem,
     )
+
+
+def factors_of(row: Row) -> Row:
+    """A candidate's factors by their names."""
+    return {key.removeprefix(_FACTOR): value for key, value in row.items() if key.startswith(_FACTOR)}
 
 
 def key_of(row: Row) -> str:
@@ -279,7 +314,7 @@ def _network_columns(setup: Setup, candidate: Candidate) -> Row:
     sampling = setup.space.sampling(candidate.point)
     complexity = setup.space.complexity(setup.space.architecture(candidate.point), len(setup.data.classes))
     return {
-        **{f"factor_{name}": value for name, value in setup.space.point_to_json(candidate.point).items()},
+        **{f"{_FACTOR}{name}": value for name, value in setup.space.point_to_json(candidate.point).items()},
         "frames": sampling.frames,
         "stride": sampling.stride,
         "size": sampling.size,

@@ -13,7 +13,6 @@ from expand.config import Config
 from expand.driver import Plan, check_same_data, decode, drive, plan
 from expand.forecast import Clock, Speed
 from expand.options import build_config
-from expand.report import REPORT, write_report
 from expand.runs import RunFrames, load_run, read_run
 from expand.show import forecast_text
 from expand.study import Run, check_free, free_folder
@@ -26,8 +25,9 @@ Guard = Callable[[Run], AbstractContextManager[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """A search that is checked and counted: nothing is decoded or written yet."""
+    """A search into `folder` that is checked and counted: nothing is decoded or written yet."""
 
+    folder: Path
     planned: Plan
     speed: Speed
 
@@ -36,41 +36,45 @@ class Session:
         return Clock(self.planned.setup, self.speed, self.planned.machine.workers)
 
 
-def begin(config: Config) -> Session:
-    """Check a search, and time this machine for its forecast.
+def begin(config: Config, folder: Path | None = None) -> Session:
+    """Check a search, time this machine, and say what the search will cost.
+
+    Args:
+        config: what to search.
+        folder: of the new run; None: results/NAME of the data.
 
     Raises:
-        UserError: the configuration or the data does not allow a search.
+        UserError: the folder is taken, or the configuration or the data does not allow a search.
     """
+    if folder is not None:
+        check_free(folder)
     planned = plan(config)
-    machine = planned.machine
-    return Session(
-        planned=planned, speed=calibrate(planned.setup, device=machine.device, threads=machine.threads)
+    session = Session(
+        folder=folder or free_folder(Path("results"), planned.source.name),
+        planned=planned,
+        speed=_time(planned),
     )
+    machine = planned.machine
+    say(forecast_text(planned.setup, session.clock, machine.workers, machine.device))
+    return session
 
 
-def say_forecast(session: Session) -> None:
-    machine = session.planned.machine
-    say(forecast_text(session.planned.setup, session.clock, machine.workers, machine.device))
-
-
-def carry_out(session: Session, folder: Path | None, guard: Guard = lambda _: nullcontext()) -> Run:
+def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
     """Decode the videos, search, and write the report; progress goes to stderr.
 
     Args:
         session: what to search.
-        folder: of the new run; None: results/NAME of the data.
         guard: what to hold while the search goes on.
 
     Raises:
-        UserError: the folder is taken, or too many videos are bad.
+        UserError: too many videos are bad, or the folder is taken meanwhile.
         RunFailed: the search cannot go on.
     """
-    folder = folder or free_folder(Path("results"), session.planned.source.name)
-    check_free(folder)
+    from expand.report import write_report
+
     with SearchView(err) as view:
         prepared = decode(session.planned, view)
-        run = Run.create(folder, prepared.setup.config, prepared.setup.data)
+        run = Run.create(session.folder, prepared.setup.config, prepared.setup.data)
         say(f"run       {run.folder}")
         with run.locked(), guard(run):
             drive(run, prepared, session.speed, view)
@@ -85,6 +89,8 @@ def go_on(run: Run, workers: int | None, guard: Guard = lambda _: nullcontext())
         UserError: another process drives it, or its configuration or videos are not what they were.
         RunFailed: the search cannot go on.
     """
+    from expand.report import REPORT, write_report
+
     with run.locked(), guard(run):
         run.check_config()
         finished = read_run(run.folder).finished
@@ -92,11 +98,12 @@ def go_on(run: Run, workers: int | None, guard: Guard = lambda _: nullcontext())
             config = run.config
             if workers is not None:
                 config = config.model_copy(update={"run": config.run.model_copy(update={"workers": workers})})
-            session = begin(config)
+            planned = plan(config)
+            speed = _time(planned)
             with SearchView(err) as view:
-                prepared = decode(session.planned, view)
+                prepared = decode(planned, view)
                 check_same_data(run, prepared)
-                drive(run, prepared, session.speed, view)
+                drive(run, prepared, speed, view)
     if not (finished and (run.folder / REPORT).exists()):
         write_report(run.folder)
 
@@ -134,9 +141,9 @@ def run_search(
         targets=[str(target) for target in targets],
         settings=[f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()],
     )
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        check_free(folder)
-    session = begin(chosen)
-    say_forecast(session)
-    return load_run(carry_out(session, folder).folder)
+    return load_run(carry_out(begin(chosen, None if out is None else Path(out))).folder)
+
+
+def _time(planned: Plan) -> Speed:
+    """How fast this machine trains."""
+    return calibrate(planned.setup, device=planned.machine.device, threads=planned.machine.threads)

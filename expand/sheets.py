@@ -55,7 +55,6 @@ def rounds_sheet(rows: Sequence[Row]) -> Sheet:
             lines.append(Line(key_of(row), (number, row["candidate"], "", "", "", "", "saturated"), "dim"))
             continue
         spread = f"{share(row['top1_min'])} … {share(row['top1_max'])}" if row["seeds"] > 1 else ""
-        state = "accepted" if row["accepted"] and row["state"] == "done" else row["state"]
         cells = (
             number,
             row["candidate"],
@@ -63,9 +62,9 @@ def rounds_sheet(rows: Sequence[Row]) -> Sheet:
             clip(row),
             share(row["top1"]),
             spread,
-            f"{state}: {row['reason']}" if row["reason"] else state,
+            state_of(row),
         )
-        lines.append(Line(key_of(row), cells, "bold" if state == "accepted" else ""))
+        lines.append(Line(key_of(row), cells, "bold" if state_of(row) == "accepted" else ""))
     headings = ("round", "candidate", "MACs", "clip", "top-1", "min … max", "state")
     return Sheet(headings, (True, False, True, False, True, False, False), tuple(lines))
 
@@ -89,6 +88,12 @@ def trials_sheet(rows: Sequence[Row]) -> Sheet:
         lines.append(Line(key_of(row), cells))
     headings = ("round", "candidate", "seed", "MACs", "clip", "top-1", "loss", "time", "state")
     return Sheet(headings, (True, False, True, True, False, True, True, True, False), tuple(lines))
+
+
+def state_of(row: Row) -> str:
+    """The state of a candidate of a round, in words."""
+    state = "accepted" if row["accepted"] and row["state"] == "done" else row["state"]
+    return f"{state}: {row['reason']}" if row["reason"] else str(state)
 
 
 def clip(row: Row) -> str:

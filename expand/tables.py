@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from expand.errors import UserError
+from expand.errors import UserError, cannot_write
 from expand.runs import RunRecord, read_run
 from expand.sheets import rounds_sheet, trajectory_sheet, trials_sheet
 from expand.show import to_table
@@ -36,7 +36,7 @@ def write_table(folder: Path, what: What, form: Form, file: Path | None, console
             with file.open("w", encoding="utf-8") as stream:
                 _print(record, what, form, Console(file=stream, width=200))
     except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror or error}.") from None
+        raise cannot_write(file, error) from None
 
 
 def _print(record: RunRecord, what: What, form: Form, console: Console) -> None:

@@ -40,6 +40,11 @@ def show_macs(macs: float) -> str:
     return f"{macs:.4g}"
 
 
+def show_milliseconds(seconds: float) -> str:
+    """Three digits of a short time: 2.19 ms."""
+    return f"{1000 * seconds:.3g} ms"
+
+
 def show_seconds(seconds: float) -> str:
     """A duration to two parts: 42 s, 3 min 10 s, 2 h 5 min."""
     whole = max(0, round(seconds))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from expand.plots.style import FAINT
+from expand.plots.style import FAINT, empty_figure
 from expand.runs import RunRecord
 
 _CHARACTERS_AN_INCH = 20  # at the size of a caption
@@ -55,6 +55,11 @@ def state(records: Sequence[RunRecord]) -> str:
         for record in records
         if not record.finished
     )
+
+
+def nothing(records: Sequence[RunRecord], name: str, why: str) -> Figure:
+    """A figure that says why there is nothing to show, and how far the runs are."""
+    return empty_figure(name, f"{why} {state(records)}".strip())
 
 
 def title(record: RunRecord, what: str) -> str:

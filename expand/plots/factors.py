@@ -11,8 +11,8 @@ from matplotlib.ticker import NullLocator
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, empty_figure, look_of, new_figure, start_name
-from expand.runs import Row, RunRecord
+from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
+from expand.runs import Row, RunRecord, factors_of
 from expand.units import short_macs
 
 _X3D = (
@@ -29,13 +29,12 @@ def factors(records: Sequence[RunRecord]) -> Figure:
     """A panel a factor; along it the accepted states, then the targets."""
     (record,) = records
     states = [row for row in record.trajectory if row["top1"] is not None]
+    title = captions.title(record, _TITLE)
     if not states:
-        return empty_figure(
-            captions.title(record, _TITLE), f"No network is accepted yet. {captions.state(records)}".strip()
-        )
-    names = [name.removeprefix("factor_") for name in states[0] if name.startswith("factor_")]
+        return captions.nothing(records, title, "No network is accepted yet.")
+    names = list(factors_of(states[0]))
     width = max(WIDTH, 1.0 + _STEP * len(states))
-    figure = new_figure(1.1 + 0.82 * len(names), captions.title(record, _TITLE), width)
+    figure = new_figure(1.1 + 0.82 * len(names), title, width)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for axes, name in zip(panels, names, strict=True):
         _panel(axes, record, states, name)
@@ -55,9 +54,9 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> Non
     symbol, axis = SYMBOLS.get(name, (name, None))
     colour = look_of(axis, record).colour if axis is not None else INK
     path = [row for row in rows if row["target"] is None]
-    values = [row[f"factor_{name}"] for row in rows]
+    values = [factors_of(row)[name] for row in rows]
     axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)
-    words = [_became(record, row)[name] for row in rows]
+    words = [record.became(row)[name] for row in rows]
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
         target = row["target"] is not None
         axes.plot(
@@ -93,13 +92,6 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> Non
     axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
     if len(path) < len(rows):
         axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
-
-
-def _became(record: RunRecord, row: Row) -> dict[str, str]:
-    space = record.setup.space
-    names = [name for name in row if name.startswith("factor_")]
-    point = space.point_from_json({name.removeprefix("factor_"): row[name] for name in names})
-    return dict(space.describe(point))
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from expand.errors import UserError
+from expand.errors import UserError, cannot_write
 from expand.jobs import replacing
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
@@ -88,5 +88,5 @@ def write_figures(folders: Sequence[Path], folder: Path) -> list[Path]:
                     partial.write_bytes(to_bytes(figure, form, kind))
                 written.append(path)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}.") from None
+        raise cannot_write(folder, error) from None
     return written

@@ -15,10 +15,10 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, RUN_COLOURS, empty_figure, label_of, look_of, new_figure
+from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
 from expand.published import KINETICS_400
 from expand.runs import Row, RunRecord
-from expand.units import short_macs, show_macs
+from expand.units import short_macs, show_macs, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
 
 _TITLE = "Frontier"
@@ -27,10 +27,6 @@ _PUBLISHED = (
     "Published: SlowFast's model zoo and the X3D paper, on Kinetics-400 after full training; not measured "
     "here."
 )
-
-
-def _show_latency(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ _COSTS = (
     Cost("macs", "multiply-adds per clip", show_macs),
     Cost("params", "parameters", show_macs),
     Cost("activations", "activations per clip", show_macs),
-    Cost("latency", "latency of one clip", _show_latency),
+    Cost("latency", "latency of one clip", show_milliseconds),
 )
 
 
@@ -57,17 +53,17 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         UserError: the runs were validated on different data.
     """
     _check_same_data(records)
-    measured = [[row for row in record.rounds if row.get("top1") is not None] for record in records]
+    measured = [record.measured for record in records]
     title = captions.title(records[0], _TITLE) if len(records) == 1 else f"{_TITLE}: {len(records)} runs"
     if not any(measured):
-        return empty_figure(title, f"No candidate has a score yet. {captions.state(records)}".strip())
+        return captions.nothing(records, title, "No candidate has a score yet.")
     others = all(record.config.space.name == "x3d" for record in records)
     figure = new_figure(7.4 if others else 5.2, title)
     lines = 3 if others else 2
     cells = figure.add_gridspec(1 + lines, 2, height_ratios=(0.04, *[1] * lines))
     top = figure.add_subplot(cells[0, :])
     top.set_axis_off()
-    handles = _runs(records) if len(records) > 1 else _axes(records[0], measured[0])
+    handles = _runs(records) if len(records) > 1 else _axes(records[0])
     top.legend(handles=handles, loc="center left", ncols=7, columnspacing=1.2, handletextpad=0.3)
     grid = np.array(
         [[figure.add_subplot(cells[1 + line, column]) for column in (0, 1)] for line in range(lines)]
@@ -78,15 +74,14 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         figure,
         captions.state(records),
         "Each point is a candidate; the line: those that no other beats at their cost; diamonds: targets.",
-        " ".join(
-            dict.fromkeys(captions.metric(record).split(";")[0].rstrip(".") + "." for record in records)
-        ),
+        *dict.fromkeys(captions.metric(record, bars=False) for record in records),
         captions.COUNTED,
         "Activations: elements of these layers' outputs for one clip.",
         _measured_on(records),
         *dict.fromkeys(captions.about(record) for record in records),
         _PUBLISHED if others else "",
     )
+    figure.draw_without_rendering()
     if others:
         _published(grid[2, 0], "10 views", lambda name: KINETICS_400[name].views_10)
         _published(grid[2, 1], "30 views", lambda name: KINETICS_400[name].views_30)
@@ -141,7 +136,7 @@ def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence
             linewidth=1.1,
             zorder=2,
         )
-        for row in _targets(record):
+        for row in record.targets:
             axes.plot(row[cost.column], row["top1"], "D", markersize=6, markerfacecolor="none",
                       markeredgecolor=colour, markeredgewidth=1.2, zorder=4)  # fmt: skip
     values = [row[cost.column] for rows in measured for row in rows]
@@ -152,29 +147,21 @@ def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence
     axes.margins(y=0.12)
 
 
-def _targets(record: RunRecord) -> list[Row]:
-    return [row for row in record.trajectory if row["target"] is not None and row["top1"] is not None]
-
-
 def _name_targets(
     axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
 ) -> None:
     labels = [
         Label(x=row[cost.column], y=row["top1"], text=short_macs(row["target"]), colour=_colour(number))
         for number, record in enumerate(records)
-        for row in _targets(record)
+        for row in record.targets
     ]
     place(axes, labels, [(row[cost.column], row["top1"]) for rows in measured for row in rows])
 
 
-def _axes(record: RunRecord, rows: Sequence[Row]) -> list[Line2D]:
-    """A legend's entry for each axis of a run."""
-    used = {row["axis"] for row in rows}
-    looks = {axis: look_of(axis, record) for axis in (None, *record.setup.axes) if axis in used}
-    return [
-        Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=4.5, label=label_of(axis, record))
-        for axis, look in looks.items()
-    ]
+def _axes(record: RunRecord) -> list[Line2D]:
+    """A legend's entry for the start, and for each axis that was measured."""
+    used = {row["axis"] for row in record.measured}
+    return axis_handles(record, [axis for axis in (None, *record.setup.axes) if axis in used], size=4.5)
 
 
 def _runs(records: Sequence[RunRecord]) -> list[Line2D]:

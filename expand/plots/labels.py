@@ -54,10 +54,10 @@ def place(
     points: Sequence[tuple[float, float]],
     lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
 ) -> None:
-    """Write each label where it covers no other label, no point and no line; call it when all is drawn.
+    """Write each label where it covers no other label, no point and no line.
 
     Args:
-        axes: with its limits as they will stay.
+        axes: with its limits as they will stay, of a figure that was drawn once, which settles its layout.
         labels: the most important first.
         points: what else is to be kept free, in data coordinates.
         lines: the x and y of lines through points, to be kept free too.
@@ -66,7 +66,6 @@ def place(
         return
     figure = axes.figure.figure
     canvas = FigureCanvasAgg(figure)
-    figure.draw_without_rendering()  # the layout is settled by this
     renderer: Any = canvas.get_renderer()  # type: ignore[no-untyped-call]
     scale = figure.dpi / 72
     to_pixels = axes.transData.transform

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
-from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure
-from expand.runs import Row, RunRecord, key_of
+from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
+from expand.runs import Row, RunRecord
 from expand.units import show_macs
 
 _TITLE = "What each axis gave"
@@ -28,14 +28,13 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         sorted((row for row in record.rounds if row["round"] == number), key=_place_in(record))
         for number in dict.fromkeys(row["round"] for row in record.rounds if row["kind"] != "start")
     ]
+    title = captions.title(record, _TITLE)
     if not panels:
-        return empty_figure(
-            captions.title(record, _TITLE), f"No round is over yet. {captions.state(records)}".strip()
-        )
+        return captions.nothing(records, title, "No round is over yet.")
     columns = min(_COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     tallest = max(len(panel) for panel in panels)
-    figure = new_figure(0.9 + lines * (0.55 + 0.24 * tallest), captions.title(record, _TITLE))
+    figure = new_figure(0.9 + lines * (0.55 + 0.24 * tallest), title)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True)
     best = max((_furthest(row) for row in record.rounds), default=0.0) or 1.0
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -114,7 +113,7 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
             linewidth=1.0,
             gid=mark_of("rounds", row),
         )
-        seeds = [trial["top1"] for trial in record.trials if key_of(trial) == key_of(row) and "top1" in trial]
+        seeds = record.seeds_of(row)
         if len(seeds) > 1:
             axes.errorbar(row["top1"], place, xerr=row["top1_std"], color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
@@ -134,8 +133,7 @@ def _furthest(row: Row) -> float:
 
 def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:
     """The state that a round grew, if it was accepted."""
-    steps = [row for row in record.trajectory if row["target"] is None]
-    return [row for row in steps if row["step"] == panel[0]["round"] - 1]
+    return [row for row in record.path if row["step"] == panel[0]["round"] - 1]
 
 
 def _named(record: RunRecord, bases: Sequence[Row]) -> str:

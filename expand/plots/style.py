@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from expand.runs import RunRecord
 
@@ -97,6 +99,15 @@ def label_of(axis: str | None, record: RunRecord) -> str:
 
 def start_name(record: RunRecord) -> str:
     return "X2D" if record.config.space.name == "x3d" else "start"
+
+
+def axis_handles(record: RunRecord, axes: Iterable[str | None], size: float) -> list[Line2D]:
+    """A legend's entry for each of these axes; None is the start."""
+    looks = {axis: look_of(axis, record) for axis in axes}
+    return [
+        Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=size, label=label_of(axis, record))
+        for axis, look in looks.items()
+    ]
 
 
 def new_figure(height: float, title: str, width: float = WIDTH) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure
+from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
 from expand.runs import Row, RunRecord
 from expand.units import show_seconds
 
@@ -35,12 +35,11 @@ class Bar:
 def timeline(records: Sequence[RunRecord]) -> Figure:
     """A lane a worker, a bar an attempt."""
     (record,) = records
+    title = captions.title(record, _TITLE)
     if not record.attempts:
-        return empty_figure(
-            captions.title(record, _TITLE), f"Nothing was trained yet. {captions.state(records)}".strip()
-        )
+        return captions.nothing(records, title, "Nothing was trained yet.")
     bars, resumed, lanes = lay_out(record.attempts, record.starts)
-    figure = new_figure(1.5 + 0.42 * len(lanes), captions.title(record, _TITLE))
+    figure = new_figure(1.5 + 0.42 * len(lanes), title)
     axes = figure.subplots()
     axes.grid(visible=False, axis="y")
     whole = max(bar.end for bar in bars)

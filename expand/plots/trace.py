@@ -12,7 +12,7 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, empty_figure, label_of, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
 from expand.runs import Row, RunRecord, key_of
 from expand.units import short_macs, show_macs
 
@@ -22,15 +22,12 @@ _TITLE = "Expansion trace"
 def trace(records: Sequence[RunRecord]) -> Figure:
     """Fig. 2 of the paper for a run of one's own."""
     (record,) = records
-    measured = [row for row in record.rounds if row.get("top1") is not None]
+    title, measured = captions.title(record, _TITLE), record.measured
     if not measured:
-        return empty_figure(
-            captions.title(record, _TITLE), f"No candidate has a score yet. {captions.state(records)}".strip()
-        )
-    figure = new_figure(4.4, captions.title(record, _TITLE))
+        return captions.nothing(records, title, "No candidate has a score yet.")
+    figure = new_figure(4.4, title)
     axes = figure.subplots()
-    path = [row for row in record.trajectory if row["target"] is None]
-    targets = [row for row in record.trajectory if row["target"] is not None and row["top1"] is not None]
+    path, targets = record.path, record.targets
     _rejected(axes, record, measured)
     _path(axes, record, path)
     _targets(axes, record, path, targets)
@@ -58,6 +55,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         for row in path
     ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_macs(row['target'])}") for row in targets]
     way = [row["macs"] for row in path], [row["top1"] for row in path]
+    figure.draw_without_rendering()
     place(axes, labels, _kept_free(measured, targets), [way])
     return figure
 
@@ -169,11 +167,7 @@ def _frame(axes: Axes, rows: Sequence[Row], guess: float) -> None:
 
 
 def _legend(axes: Axes, record: RunRecord, rows: Sequence[Row], targets: Sequence[Row]) -> None:
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, linestyle="", markersize=5, label=axis.label)
-        for name, axis in record.setup.axes.items()
-        for look in [look_of(name, record)]
-    ]
+    handles = axis_handles(record, record.setup.axes, size=5)
     handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
     if any(not row["accepted"] for row in rows):
         faint = Line2D(

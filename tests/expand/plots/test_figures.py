@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from expand.plots import FORMATS, KINDS, Kind, draw, write_figures
 from expand.plots.figures import to_bytes
 from expand.runs import RunRecord, read_run
 from tests.expand.made_up import made_up_run, x3d_config
+from tests.expand.runs import CARD
 
 RUNS = ["short", "long", "half", "nothing", "stopped"]
 
@@ -149,10 +151,6 @@ def test_several_runs_share_one_figure(short: RunRecord, long: RunRecord, tmp_pa
 
 
 def test_runs_on_different_data_share_no_figure(short: RunRecord, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from tests.expand.runs import CARD
-
     other = made_up_run(tmp_path / "other", card=replace(CARD, name="mine", checksum="1" * 64))
     with pytest.raises(UserError) as caught:
         write_figures([short.folder, other.folder], tmp_path / "figures")
@@ -196,10 +194,6 @@ def test_axes_and_spaces_of_ones_own_are_drawn_too(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # of the test's own drawing
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from tests.expand.runs import CARD
-
     name = "cost $5 of {x}_$y \\frac 动作"
     record = read_run(made_up_run(tmp_path / "a $b$", card=replace(CARD, name=name)).folder)
     for kind in KINDS:
