@@ -32,7 +32,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
     title = captions.title(record, _TITLE)
     if not states:
         return captions.nothing(records, title, "No network is accepted yet.")
-    names = list(factors_of(states[0]))
+    names = [name for name in factors_of(states[0]) if _grows(name, states)]
     width = max(WIDTH, 1.0 + _STEP * len(states))
     figure = new_figure(1.1 + 0.82 * len(names), title, width)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -48,6 +48,12 @@ def factors(records: Sequence[RunRecord]) -> Figure:
         captions.about(record),
     )
     return figure
+
+
+def _grows(name: str, rows: Sequence[Row]) -> bool:
+    """Whether a factor has a place on a logarithmic scale: a space may have factors that are words."""
+    values = [factors_of(row)[name] for row in rows]
+    return all(isinstance(value, int | float) and value > 0 for value in values)
 
 
 def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> None:

@@ -15,8 +15,24 @@ from expand.errors import UserError
 from expand.plots import FORMATS, KINDS, Kind, draw, write_figures
 from expand.plots.figures import to_bytes
 from expand.runs import RunRecord, read_run
+from search_spaces.base import Json
 from tests.expand.made_up import made_up_run, x3d_config
 from tests.expand.runs import CARD
+from tests.expand.toy import Point, ToySpace
+
+
+class NamedSpace(ToySpace):
+    """A space one of whose factors is a word."""
+
+    def describe(self, point: Point) -> dict[str, str]:
+        return {**super().describe(point), "kind": "plain"}
+
+    def point_to_json(self, point: Point) -> Json:
+        return {**super().point_to_json(point), "kind": "plain"}
+
+    def point_from_json(self, values: Json) -> Point:
+        return super().point_from_json({name: values[name] for name in values if name != "kind"})
+
 
 RUNS = ["short", "long", "half", "nothing", "stopped"]
 
@@ -200,3 +216,11 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
         figure = draw(kind, [record])
         assert name in words(figure)
         assert to_bytes(figure, "pdf")
+
+
+def test_a_factor_that_is_a_word_has_no_panel(tmp_path: Path) -> None:
+    space = {"name": "tests.expand.plots.test_figures:NamedSpace", "settings": {}}
+    config = x3d_config(space=space, search={"targets": [4_000]})
+    record = read_run(made_up_run(tmp_path / "named", config).folder)
+    labels = [axes.get_ylabel() for axes in draw("factors", [record]).axes]
+    assert labels == ["γt\nframes", "γw\nwidth", "γs\nsize"]
