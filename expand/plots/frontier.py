@@ -155,7 +155,15 @@ def _name_targets(
         for number, record in enumerate(records)
         for row in record.targets
     ]
-    place(axes, labels, [(row[cost.column], row["top1"]) for rows in measured for row in rows])
+    points = [(row[cost.column], row["top1"]) for rows in measured for row in rows]
+    place(axes, labels, points, [_corners(pareto(rows, cost.column), cost.column) for rows in measured])
+
+
+def _corners(front: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
+    """The x and y of the corners of a front's line, which goes right, then up."""
+    xs = [row[column] for row in front for _ in (0, 1)]
+    ys = [row["top1"] for row in front for _ in (0, 1)]
+    return xs[1:], ys[:-1]
 
 
 def _axes(record: RunRecord) -> list[Line2D]:

@@ -50,7 +50,7 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         captions.state(records),
         captions.metric(record),
         "Each dot is a seed." if record.config.search.seeds > 1 else "",
-        "Dashed line: the network that was grown, or contracted. Outlined and bold: accepted.",
+        "Dashed line: the network that was grown. Outlined and bold: accepted.",
         captions.COUNTED,
         captions.about(record),
     )
