@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from expand.config import read_yaml
+from expand.config import SpaceConfig, read_yaml
 from expand.errors import UserError
 from expand.jobs import Measurement, replacing, write_atomic
 from expand.search import Candidate, Space
@@ -21,6 +21,8 @@ from expand.setup import Setup
 from expand.spaces import load_space
 from expand.version import VERSION
 from search_spaces.base import ClipSampling, Json
+from search_spaces.x3d import X3DSpace, published
+from search_spaces.x3d.factors import PUBLISHED
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +32,17 @@ FORMAT = 1  # of the model files
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """A model file that was read: the space with its settings, the network's integers, and the rest."""
+    """A network with the clips that it sees and the classes that it tells apart.
+
+    Attributes:
+        name: of its file, or of the published network.
+        space: with its settings.
+        architecture: the network's integers.
+        sampling: the clips.
+        classes: the label set, in the order of the network's outputs.
+        values: of the model file, whole; of a published network, the same keys as far as they are known.
+        weights: the safetensors file that goes with it; None: there is none.
+    """
 
     name: str
     space: Space
@@ -38,6 +50,17 @@ class Model:
     sampling: ClipSampling
     classes: tuple[str, ...]
     values: Json
+    weights: Path | None = None
+
+    @property
+    def head(self) -> Literal["clip", "frame"]:
+        """Whether it gives logits for a clip or for each of its frames."""
+        return "frame" if self.values.get("head") == "frame" else "clip"
+
+    def build(self, **options: Any) -> nn.Module:
+        """The network with fresh weights; `options` are those of the space's `build`."""
+        head = {"head": self.head} if self.head != "clip" else {}  # a space need not know of heads
+        return self.space.build(self.architecture, len(self.classes), **head | options)
 
 
 def write_model(
@@ -53,21 +76,13 @@ def write_model(
 ) -> Path:
     """Write NAME.yaml, and NAME.safetensors beside it where there are weights."""
     config, data, space = setup.config, setup.data, setup.space
-    architecture = space.architecture(candidate.point)
-    complexity = space.complexity(architecture, len(data.classes))
+    architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
+    network = network_values(name, config.space, architecture, sampling, data.classes)
+    head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
     values = {
-        "format": FORMAT,
-        "xpand": VERSION,
-        "name": name,
-        "space": config.space.model_dump(mode="json"),
+        **head,
         "factors": space.point_to_json(candidate.point),
-        "architecture": space.architecture_to_json(architecture),
-        "sampling": asdict(space.sampling(candidate.point)),
-        "complexity": {
-            "macs": complexity.macs,
-            "params": complexity.params,
-            "activations": complexity.activations,
-        },
+        **network,
         "found": {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed},
         "measured": {
             "top1": sum(m.top1 for m in measurements) / len(measurements),
@@ -86,8 +101,90 @@ def write_model(
     if weights is not None and weights.exists():
         with replacing(path.with_suffix(".safetensors")) as partial:
             shutil.copyfile(weights, partial)
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))  # last: all is there
+    return write_values(path, values)
+
+
+def write_values(path: Path, values: Json) -> Path:
+    """Put a model file in place; its weights are there before, so that a file's model is whole."""
+    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
     return path
+
+
+def network_values(
+    name: str, space: SpaceConfig, architecture: Any, sampling: ClipSampling, classes: Sequence[str]
+) -> Json:
+    """What every model file says of its network, whoever made it; `factors` are not among them."""
+    found = load_space(space.name, space.settings)
+    complexity = found.complexity(architecture, len(classes))
+    return {
+        "format": FORMAT,
+        "xpand": VERSION,
+        "name": name,
+        "space": space.model_dump(mode="json"),
+        "architecture": found.architecture_to_json(architecture),
+        "sampling": asdict(sampling),
+        "complexity": {
+            "macs": complexity.macs,
+            "params": complexity.params,
+            "activations": complexity.activations,
+        },
+        "data": {"classes": list(classes)},
+    }
+
+
+def find_model(reference: str | Path, name: str | None = None) -> Model:
+    """The network that a command names: a model file, a run's model, or a published network.
+
+    Args:
+        reference: a model's YAML, a run's folder, or a name such as x3d-s.
+        name: which model of a run; not needed where it has one.
+
+    Raises:
+        UserError: nothing is there, or it is not clear which of a run's models is meant.
+    """
+    path = Path(reference)
+    if path.is_dir():
+        return read_model(_of_run(path, name))
+    if name is not None:
+        raise UserError(f"--model must come with a run's folder, got {name!r} with {reference}: leave it out.")
+    if path.suffix in (".yaml", ".yml"):
+        return read_model(path)
+    if str(reference).lower() in PUBLISHED:
+        return published_model(str(reference))
+    raise UserError(
+        f"the model must be one of {', '.join(PUBLISHED)}, a run's folder or a model's YAML, "
+        f"got {str(reference)!r}."
+    )
+
+
+def published_model(name: str) -> Model:
+    """A published network with the 400 classes of Kinetics, which have numbers for names here."""
+    space, found = X3DSpace(), published(name)
+    architecture, sampling = space.architecture(found.factors), space.sampling(found.factors)
+    classes = tuple(str(number) for number in range(400))
+    values = network_values(found.name, SpaceConfig(), architecture, sampling, classes)
+    return Model(
+        name=found.name,
+        space=space,
+        architecture=architecture,
+        sampling=sampling,
+        classes=classes,
+        values=values | {"factors": space.point_to_json(found.factors)},
+    )
+
+
+def _of_run(folder: Path, name: str | None) -> Path:
+    models = {path.stem: path for path in sorted((folder / "models").glob("*.yaml"))}
+    if (alone := folder / "model.yaml").exists():  # a full training leaves one
+        models["model"] = alone
+    if not models:
+        raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")
+    if name is None and len(models) == 1:
+        return next(iter(models.values()))
+    if name not in models:
+        given = f"got {name!r}" if name is not None else "got nothing"
+        raise UserError(f"--model must be one of {', '.join(models)} in {folder}, {given}.")
+    return models[name]
 
 
 def read_model(path: Path) -> Model:
@@ -113,6 +210,7 @@ def read_model(path: Path) -> Model:
             sampling=ClipSampling(**values["sampling"]),
             classes=tuple(values["data"]["classes"]),
             values=values,
+            weights=beside if (beside := path.with_suffix(".safetensors")).exists() else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} must be a whole model file, but: {type(error).__name__}: {error}.") from None
@@ -133,12 +231,12 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
 
     path = Path(path)
     model = read_model(path)
-    network = model.space.build(model.architecture, len(model.classes), **options)
-    beside = path.with_suffix(".safetensors")
-    if weights and not beside.exists():
+    network = model.build(**options)
+    if weights and model.weights is None:
+        beside = path.with_suffix(".safetensors")
         raise UserError(f"weights must be at {beside}, but there are none: was the run told to keep weights?")
-    if weights is not False and beside.exists():
-        network.load_state_dict(load_file(beside))
+    if weights is not False and model.weights is not None:
+        network.load_state_dict(load_file(model.weights))
     return network.eval()
 
 
