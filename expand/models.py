@@ -146,7 +146,7 @@ def find_model(reference: str | Path, name: str | None = None) -> Model:
     if path.is_dir():
         return read_model(_of_run(path, name))
     if name is not None:
-        raise UserError(f"--model must come with a run's folder, got {name!r} with {reference}: leave it out.")
+        raise UserError(f"--model goes with a run's folder only, got {reference}: leave --model {name} out.")
     if path.suffix in (".yaml", ".yml"):
         return read_model(path)
     if str(reference).lower() in PUBLISHED:
