@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE, Basis, Factors, sampling
@@ -24,6 +24,8 @@ class Stage:
         squeeze_width: channels inside squeeze-excite, which blocks 0, 2, 4, … have.
         depth: blocks.
         shortcut_norm: whether the shortcut of the first block has a BatchNorm.
+        shortcut: of the first block: B, a 1×1×1 convolution, or A, which has no weights: every second pixel,
+            padded with channels of zeros.
     """
 
     width: int
@@ -31,9 +33,23 @@ class Stage:
     squeeze_width: int
     depth: int
     shortcut_norm: bool
+    shortcut: Literal["A", "B"] = "B"
 
     def __post_init__(self) -> None:
         _check_counts(self, "width", "inner_width", "squeeze_width", "depth")
+        if self.shortcut not in ("A", "B"):
+            raise ValueError(f"shortcut must be 'A' or 'B', got {self.shortcut!r}.")
+        if self.shortcut == "A" and self.shortcut_norm:
+            raise ValueError(
+                "shortcut_norm must be false where the shortcut is of type A: it has no weights."
+            )
+
+    def to_json(self) -> Json:
+        """The values; the usual shortcut is left out."""
+        values = asdict(self)
+        if self.shortcut == "B":
+            del values["shortcut"]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +81,23 @@ class Architecture:
             raise ValueError(f"size must be at least {MIN_SIZE} pixels, got {self.size}.")
         if not self.stages:
             raise ValueError("stages must be one or more, got none.")
+        width_in = self.stem_width
+        for stage in self.stages:
+            if stage.shortcut == "A" and stage.width < width_in:
+                raise ValueError(
+                    f"a stage with shortcuts of type A must not be narrower than its input, "
+                    f"got {stage.width} after {width_in} channels."
+                )
+            width_in = stage.width
 
     def to_json(self) -> Json:
-        return {**asdict(self), "stages": [asdict(stage) for stage in self.stages]}
+        return {**asdict(self), "stages": [stage.to_json() for stage in self.stages]}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         _check_keys(cls, values)
         for stage in values["stages"]:
-            _check_keys(Stage, stage)
+            _check_keys(Stage, {"shortcut": "B", **stage})
         return cls(**{**values, "stages": tuple(Stage(**stage) for stage in values["stages"])})
 
 
@@ -92,7 +116,8 @@ def architecture(basis: Basis, factors: Factors) -> Architecture:
                 inner_width=inner_width,
                 squeeze_width=round_width(inner_width, SQUEEZE_RATIO, _SQUEEZE_MULTIPLE),
                 depth=math.ceil(factors.depth * base_depth - 1e-9),  # 2.2 · 25 is 55.000…01
-                shortcut_norm=basis.norm_every_shortcut or width != width_in,
+                shortcut_norm=basis.shortcut == "B" and (basis.norm_every_shortcut or width != width_in),
+                shortcut=basis.shortcut,
             )
         )
         width_in = width

@@ -86,6 +86,8 @@ def _block(stage: Stage, width_in: int, positions_in: int, positions: int) -> Co
 
 
 def _shortcut(stage: Stage, width_in: int, positions: int) -> Counts:
+    if stage.shortcut == "A":
+        return 0, 0, 0
     shortcut = width_in * stage.width
     shortcut_norm = 2 * stage.width if stage.shortcut_norm else 0
     return positions * shortcut, shortcut + shortcut_norm, positions * stage.width

@@ -79,6 +79,8 @@ class Basis:
             own X3D has had 1 since June 2021, which makes its XL another network.
         norm_every_shortcut: the shortcut of a stage's first block has a BatchNorm even where it keeps the
             width (res2), as in SlowFast. PyTorchVideo leaves that one out: 48 parameters fewer.
+        shortcut: of each stage's first block: B, a 1×1×1 convolution, as published; A, an identity that is
+            padded with channels of zeros, as X3D-Multigrid offers it.
         resolution: the step of the grid on which depth, width and bottleneck move.
         size_multiple: the step of the grid on which the size moves, in pixels.
     """
@@ -93,6 +95,7 @@ class Basis:
     head_width: int = 2048
     width_multiple: int = 8
     norm_every_shortcut: bool = True
+    shortcut: Literal["A", "B"] = "B"
     # 0.05 is deliberate: the published 2.25, 2.2, 5 and 1.45 lie on this grid, and it reaches every distinct
     # depth of X2D. On a finer one the largest γb within a doubling is 2.28 (41.3 M), not the paper's 2.25.
     resolution: float = 0.05
@@ -114,6 +117,8 @@ class Basis:
             object.__setattr__(self, name, float(value))
         if not isinstance(self.norm_every_shortcut, bool):
             raise ValueError(f"norm_every_shortcut must be true or false, got {self.norm_every_shortcut!r}.")
+        if self.shortcut not in ("A", "B"):
+            raise ValueError(f"shortcut must be 'A' or 'B', got {self.shortcut!r}.")
         if self.size < MIN_SIZE:
             raise ValueError(f"size must be at least {MIN_SIZE} pixels, got {self.size}.")
         if len(self.widths) != len(self.depths):

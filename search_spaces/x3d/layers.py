@@ -11,6 +11,7 @@ from torch.nn import functional
 from search_spaces.x3d.architecture import Stage
 from search_spaces.x3d.kernels import cuda, fused, plain_chosen
 from search_spaces.x3d.kernels.watching import watched
+from search_spaces.x3d.split_norm import in_splits, statistics
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -76,7 +77,12 @@ class Stem(nn.Module):
         norms = [self.norm]
         if not x.requires_grad and fused.usable(x, self, norms, [self.norm.num_features]):
             weights = (self.spatial.weight, self.temporal.weight, self.norm.weight, self.norm.bias)
-            return fused.stem(x, weights, fused.norm_buffers(self.norm), fused.count_batch(norms))
+            counted = fused.count_batch(norms)
+            return in_splits(
+                x,
+                norms,
+                lambda part, index: fused.stem(part, weights, statistics(self.norm, index), counted),
+            )
         x = self.temporal(self.spatial(x))  # (B, C, T, H/2, W/2)
         return functional.relu(self.norm(x))
 
@@ -93,6 +99,18 @@ class SqueezeExcite(nn.Module):
         means = x.mean(dim=(2, 3, 4), keepdim=True)  # (B, C, 1, 1, 1)
         gate: Tensor = self.excite(functional.relu(self.squeeze(means)))
         return x * gate.sigmoid()
+
+
+class ZeroPadded(nn.Module):
+    """A shortcut without weights (type A): every second pixel, and channels of zeros for those that lack."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W) to (B, width, T, H/2, W/2)
+        x = x[..., ::2, ::2]
+        return functional.pad(x, (0, 0, 0, 0, 0, 0, 0, self.width - x.shape[1]))
 
 
 class Block(nn.Module):
@@ -115,18 +133,18 @@ class Block(nn.Module):
         self.squeeze_excite = SqueezeExcite(inner, stage.squeeze_width) if index % 2 == 0 else None
         self.project = conv(inner, stage.width)
         self.project_norm = batch_norm(stage.width)
-        self.shortcut = conv(width_in, stage.width, halve=True) if first else None
+        convolved = first and stage.shortcut == "B"
+        self.shortcut = conv(width_in, stage.width, halve=True) if convolved else None
+        self.shortcut_padding = ZeroPadded(stage.width) if first and not convolved else None
         self.shortcut_norm = batch_norm(stage.width) if first and stage.shortcut_norm else None
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
         norms = [self.expand_norm, self.depthwise_norm, self.project_norm]
         norms += [self.shortcut_norm] if self.shortcut_norm is not None else []
         widths = [self.expand.in_channels, self.expand.out_channels, self.project.out_channels]
-        if fused.usable(x, self, norms, widths):
-            buffers = [t for norm in (*norms[:3], self.shortcut_norm) for t in fused.norm_buffers(norm)]
-            stride = int(self.depthwise.stride[-1])
-            return fused.block(x, self._parameters_in_order(), buffers, stride, fused.count_batch(norms))
-        shortcut = x
+        if self.shortcut_padding is None and fused.usable(x, self, norms, widths):
+            return self._forward_fused(x, norms, fused.count_batch(norms))
+        shortcut = self.shortcut_padding(x) if self.shortcut_padding is not None else x
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut)
         if self.shortcut_norm is not None:
@@ -138,6 +156,18 @@ class Block(nn.Module):
         x = functional.silu(x)
         x = self.project_norm(self.project(x))
         return functional.relu(x + shortcut)
+
+    def _forward_fused(
+        self, x: Tensor, norms: list[nn.BatchNorm3d], counted: tuple[bool, float, float]
+    ) -> Tensor:
+        parameters, stride = self._parameters_in_order(), int(self.depthwise.stride[-1])
+
+        def done(part: Tensor, index: int) -> Tensor:
+            in_order = (*norms[:3], self.shortcut_norm)
+            buffers = [tensor for norm in in_order for tensor in statistics(norm, index)]
+            return fused.block(part, parameters, buffers, stride, counted)
+
+        return in_splits(x, norms, done)
 
     def _parameters_in_order(self) -> list[Tensor | None]:
         """As the fused kernel takes them; None for a part that the block does not have."""
@@ -213,8 +243,14 @@ class Head(nn.Module):
     def _forward_fused(self, x: Tensor, norms: tuple[bool, float, float]) -> Tensor:
         weights = (self.conv5.weight, self.conv5_norm.weight, self.conv5_norm.bias)
         clips, frames = x.shape[0], x.shape[2]
-        x = fused.pooled(x, weights, fused.norm_buffers(self.conv5_norm), self.per_frame, norms)
-        x = functional.relu(functional.linear(x, self.hidden.weight.flatten(1)))  # a 1×1×1 convolution
+        pooled = in_splits(
+            x,
+            [self.conv5_norm],
+            lambda part, index: fused.pooled(
+                part, weights, statistics(self.conv5_norm, index), self.per_frame, norms
+            ),
+        )
+        x = functional.relu(functional.linear(pooled, self.hidden.weight.flatten(1)))  # a 1×1×1 convolution
         x = x.view(clips, frames, -1) if self.per_frame else x
         logits: Tensor = self.classifier(self.dropout(x))
         return logits

@@ -79,6 +79,13 @@ class X3D(nn.Module):
             if zero_init and isinstance(module, Block):
                 nn.init.zeros_(module.project_norm.weight)
 
+    def replace_classifier(self, num_classes: int) -> None:
+        """A fresh classifier, for another label set; all other weights stay."""
+        old = self.head.classifier
+        self.head.classifier = nn.Linear(old.in_features, num_classes).to(old.weight)
+        nn.init.normal_(self.head.classifier.weight, std=CLASSIFIER_STD)
+        nn.init.zeros_(self.head.classifier.bias)
+
     def forward(self, clips: Tensor) -> Tensor:  # (B, 3, T, H, W)
         if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # sizes are no numbers then
             _check_clips(clips)

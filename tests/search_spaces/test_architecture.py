@@ -148,3 +148,46 @@ def test_a_point_below_the_smallest_size_has_no_architecture() -> None:
 
 def test_architecture_is_exported_by_the_package() -> None:
     assert isinstance(X2D, Architecture)
+
+
+# Shortcuts without weights
+
+PADDED = X3DSpace(shortcut="A")
+PADDED_X2D = PADDED.architecture(PADDED.start)
+
+
+def test_a_shortcut_of_type_a_has_no_norm() -> None:
+    assert [stage.shortcut for stage in PADDED_X2D.stages] == ["A"] * 4
+    assert of(PADDED_X2D.stages, "shortcut_norm") == [False] * 4
+
+
+def test_the_usual_shortcut_is_not_in_the_json_so_that_older_files_stay_what_they_are() -> None:
+    assert "shortcut" not in X2D.to_json()["stages"][0]
+    assert PADDED_X2D.to_json()["stages"][0]["shortcut"] == "A"
+    for network in (X2D, PADDED_X2D):
+        assert Architecture.from_json(json.loads(json.dumps(network.to_json()))) == network
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shortcut": "C"}, "shortcut must be 'A' or 'B', got 'C'."),
+        (
+            {"shortcut": "A", "shortcut_norm": True},
+            "shortcut_norm must be false where the shortcut is of type A: it has no weights.",
+        ),
+    ],
+)
+def test_shortcuts_that_do_not_exist(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        replace(X2D.stages[0], **changes)
+    assert str(caught.value) == message
+
+
+def test_a_padded_shortcut_cannot_lose_channels() -> None:
+    narrow = replace(PADDED_X2D.stages[1], width=16)
+    with pytest.raises(ValueError) as caught:
+        replace(PADDED_X2D, stages=(PADDED_X2D.stages[0], narrow))
+    assert str(caught.value) == (
+        "a stage with shortcuts of type A must not be narrower than its input, got 16 after 24 channels."
+    )

@@ -90,7 +90,7 @@ def test_an_unknown_setting_is_named_with_the_known_ones() -> None:
         X3DSpace(sise=64)
     assert str(caught.value) == (
         "settings of the x3d space must be among frames, stride, fps, size, stem_width, widths, depths, "
-        "head_width, width_multiple, norm_every_shortcut, resolution, size_multiple, got sise."
+        "head_width, width_multiple, norm_every_shortcut, shortcut, resolution, size_multiple, got sise."
     )
 
 

@@ -295,3 +295,38 @@ def test_equal_seeds_give_equal_weights() -> None:
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+# Shortcuts of type A, and other label sets
+
+
+def test_a_shortcut_of_type_a_takes_every_second_pixel_and_pads_channels_with_zeros() -> None:
+    stage = X3DSpace(shortcut="A").architecture(Factors()).stages[1]
+    block = Block(stage, 24, 0).eval()
+    nn.init.zeros_(block.project_norm.weight)  # the block is its shortcut
+    x = torch.rand(2, 24, 3, 7, 8)
+    out = block(x)
+    assert out.shape == (2, 48, 3, 4, 4)
+    assert torch.equal(out[:, :24], x[..., ::2, ::2])
+    assert not out[:, 24:].any()
+
+
+def test_the_cost_of_a_network_with_shortcuts_of_type_a() -> None:
+    space = X3DSpace(shortcut="A", size=32, head_width=32)
+    architecture = space.architecture(Factors())
+    network = space.build(architecture, 5)
+    cost = space.complexity(architecture, 5)
+    assert sum(parameter.numel() for parameter in network.parameters()) == cost.params
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, 3, 1, 32, 32))
+    assert counter.get_total_flops() == 2 * cost.macs
+
+
+def test_a_replaced_classifier_is_fresh_and_the_rest_stays() -> None:
+    network = SMALL.build(SMALL_NETWORK, 5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.replace_classifier(7)
+    assert network.eval()(torch.rand(1, 3, 1, 32, 32)).shape == (1, 7)
+    assert not network.head.classifier.bias.any()
+    for name, value in network.state_dict().items():
+        assert "classifier" in name or torch.equal(value, before[name])

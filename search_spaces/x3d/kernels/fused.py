@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from search_spaces.x3d.kernels.build import load_kernels
 from search_spaces.x3d.kernels.choice import plain_chosen
 from search_spaces.x3d.kernels.watching import watched
+from search_spaces.x3d.split_norm import SplitBatchNorm, splits_of
 
 Maybe = Tensor | None
 
@@ -48,9 +49,10 @@ def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths
     )
 
 
-def _is_usual(norm: nn.Module, training: bool, first: nn.BatchNorm3d, dtype: torch.dtype) -> bool:
+def _is_usual(norm: nn.BatchNorm3d, training: bool, first: nn.BatchNorm3d, dtype: torch.dtype) -> bool:
     return (
-        type(norm) is nn.BatchNorm3d
+        type(norm) in (nn.BatchNorm3d, SplitBatchNorm)
+        and splits_of(norm) == splits_of(first)
         and norm.training == training
         and norm.weight is not None
         and norm.weight.dtype == dtype
@@ -76,10 +78,6 @@ def _lanes(dtype: torch.dtype) -> float:
 
 def norm_parameters(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
     return (norm.weight, norm.bias) if norm is not None else (None, None)
-
-
-def norm_buffers(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
-    return (norm.running_mean, norm.running_var) if norm is not None else (None, None)
 
 
 def count_batch(norms: Sequence[nn.BatchNorm3d]) -> tuple[bool, float, float]:
