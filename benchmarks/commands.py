@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from expand.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
 from expand.terminal import err, interruptible, out, print_json
@@ -156,6 +157,36 @@ def bench_search(
 
     with interruptible():
         _report(measure_search(against, settings or (), rounds=rounds), as_json, file)
+
+
+@bench.command("exports")
+def bench_exports(
+    networks: Annotated[
+        list[str], typer.Argument(help="Models' YAML files, runs, published networks.", metavar="MODEL…")
+    ],
+    peer_pytorchvideo: Annotated[
+        Path | None, typer.Option("--peer-pytorchvideo", help="A checkout, which builds its exports.")
+    ] = None,
+    peer_slowfast: Annotated[
+        Path | None, typer.Option("--peer-slowfast", help="A checkout; needs that of PyTorchVideo as well.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare exported networks with what the real projects build from the exported files."""
+    from benchmarks.exports import check_exports, open_projects, table
+    from expand.errors import RunFailed
+
+    with interruptible():
+        checks = list(check_exports(networks, open_projects(peer_pytorchvideo, peer_slowfast)))
+    if as_json:
+        print_json([check.to_json() for check in checks])
+    else:
+        Console(width=_WIDTH).print(table(checks))
+        for check in checks:
+            if check.refused is not None:
+                out.print(f"\n{check.refused}", highlight=False, markup=False, soft_wrap=True)
+    if different := [f"{check.network} ({check.form})" for check in checks if not check.agrees]:
+        raise RunFailed(f"other networks than the exported ones were built: {', '.join(different)}.")
 
 
 @bench.command("recipe")

@@ -65,7 +65,7 @@ class Peer:
 
 def open_pytorchvideo(path: Path) -> Peer:
     """PyTorchVideo's `create_x3d`, from its checkout."""
-    with _importable(path, "pytorchvideo/models/x3d.py", "--peer-pytorchvideo"):
+    with importable(path, "pytorchvideo/models/x3d.py", "--peer-pytorchvideo"):
         create_x3d = importlib.import_module("pytorchvideo.models.x3d").create_x3d
 
     def create(architecture: Architecture, num_classes: int) -> nn.Module:
@@ -86,7 +86,7 @@ def open_pytorchvideo(path: Path) -> Peer:
 
 def open_slowfast(path: Path) -> Peer:
     """SlowFast's `X3D`, from its checkout; it uses layers of PyTorchVideo, whose checkout must be there."""
-    with _importable(path, "slowfast/models/video_model_builder.py", "--peer-slowfast"):
+    with importable(path, "slowfast/models/video_model_builder.py", "--peer-slowfast"):
         if importlib.util.find_spec("pytorchvideo") is None:
             raise UserError(
                 "--peer-slowfast needs layers of PyTorchVideo, which is not there: "
@@ -109,12 +109,12 @@ def open_slowfast(path: Path) -> Peer:
                 *("NUM_GPUS", 0),
             ]
         )
-        return _OnClips(network_class(config))
+        return OnClips(network_class(config))
 
     return Peer(name="slowfast", create=create)
 
 
-class _OnClips(nn.Module):
+class OnClips(nn.Module):
     """SlowFast's networks take a list with an entry for each pathway."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -137,7 +137,7 @@ def _bottleneck_factor(architecture: Architecture) -> float:
 
 
 @contextmanager
-def _importable(path: Path, wanted: str, option: str) -> Iterator[None]:
+def importable(path: Path, wanted: str, option: str) -> Iterator[None]:
     """The checkout on the import path, with stand-ins for what it does not need.
 
     Raises:

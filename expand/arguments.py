@@ -27,3 +27,8 @@ Seeds = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
+ModelReference = Annotated[
+    str,
+    typer.Argument(help="A run's folder, a model's YAML, or a published network.", metavar="MODEL"),
+]
+ModelName = Annotated[str | None, typer.Option("--model", help="Which model of a run.")]

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from benchmarks.commands import bench
-from expand.arguments import AsJson, ConfigFile, DataFolder, RunFolder, Seeds, Settings, Targets, Workers
+from expand.arguments import (
+    AsJson,
+    ConfigFile,
+    DataFolder,
+    ModelName,
+    ModelReference,
+    RunFolder,
+    Seeds,
+    Settings,
+    Targets,
+    Workers,
+)
 from expand.errors import RunFailed, UserError
 from expand.terminal import Interrupted, err, interruptible, out, print_json, say
 
@@ -215,6 +226,59 @@ def count(
     out.print(render(found, check))
     if check is not None and not check["equal"]:
         raise RunFailed(f"fvcore counts {check['macs']:,} MACs, the closed form {found.complexity.macs:,}.")
+
+
+@app.command()
+def export(
+    network: ModelReference,
+    form: Annotated[
+        Literal[
+            "slowfast",
+            "pytorchvideo",
+            "mmaction2",
+            "x3d-multigrid",
+            "safetensors",
+            "onnx",
+            "torch-export",
+        ],
+        typer.Option("--format", help="Whose files to write."),
+    ],
+    file: Annotated[
+        Path, typer.Option("--out", help="The main file, or a folder for it; nothing is overwritten.")
+    ],
+    model: ModelName = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
+    ] = None,
+    fresh_weights: Annotated[
+        bool, typer.Option("--fresh-weights", help="Where there are no weights, untrained ones from seed 0.")
+    ] = False,
+    allow_approximate: Annotated[
+        bool,
+        typer.Option("--allow-approximate", help="Write a network that the target builds with other widths."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network for another project or runtime, with its weights and a model card."""
+    from expand.export.command import export as write_export
+
+    with interruptible():
+        done = write_export(
+            network,
+            model,
+            form,
+            file,
+            weights=weights,
+            fresh=fresh_weights,
+            allow_approximate=allow_approximate,
+        )
+    if as_json:
+        print_json(done.to_json())
+        return
+    for path in done.files:
+        out.print(path, highlight=False, soft_wrap=True)
+    for remark in (done.weights, *done.remarks):
+        say(remark)
 
 
 @app.command()

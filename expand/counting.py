@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,6 +16,9 @@ from expand.units import show_macs
 from search_spaces.base import ClipSampling, Complexity, Json
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.factors import PUBLISHED
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 VIEWS = (1, 10, 30)
 
@@ -139,19 +142,26 @@ def verified(found: Counted) -> Json:
     """The same network built and counted by fvcore, which traces it; BatchNorm left out, as in the tables."""
     import torch
 
+    network = found.space.build(found.architecture, found.classes).eval()
+    clip = torch.zeros(1, 3, found.sampling.frames, found.sampling.size, found.sampling.size)
+    macs = macs_by_fvcore(network, clip)
+    params = sum(parameter.numel() for parameter in network.parameters())
+    equal = macs == found.complexity.macs and params == found.complexity.params
+    return {"macs": macs, "params": params, "equal": equal}
+
+
+def macs_by_fvcore(network: nn.Module, clips: Tensor) -> int:
+    """Multiply-adds of a network for these clips, traced by fvcore; BatchNorm is left out."""
+    import torch
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fvcore imports what torch deprecates
         from fvcore.nn import FlopCountAnalysis
 
-    network = found.space.build(found.architecture, found.classes).eval()
-    clip = torch.zeros(1, 3, found.sampling.frames, found.sampling.size, found.sampling.size)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        analysis = FlopCountAnalysis(network, clip).set_op_handle("aten::batch_norm", lambda *_: 0)
-        macs = int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
-    params = sum(parameter.numel() for parameter in network.parameters())
-    equal = macs == found.complexity.macs and params == found.complexity.params
-    return {"macs": macs, "params": params, "equal": equal}
+        analysis = FlopCountAnalysis(network, clips).set_op_handle("aten::batch_norm", lambda *_: 0)
+        return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
 def render(found: Counted, check: Json | None) -> RenderableType:

@@ -1,0 +1,1 @@
+"""Networks in the formats that others load, and their weights back."""

@@ -1,0 +1,254 @@
+"""The model card: what an export is, how it was found, and how far its numbers go. Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from expand.export.base import Source, Written
+from expand.export.text import escaped, one_line
+from expand.export.views import CROPS, UNIFORM_CLIPS, Views
+from expand.models import Model
+from expand.published import KINETICS_400
+from expand.units import show_macs
+from expand.version import VERSION
+from search_spaces.base import ClipSampling
+from search_spaces.x3d import X3DSpace
+from search_spaces.x3d.architecture import Architecture
+from search_spaces.x3d.factors import PUBLISHED
+
+# The projects whose files a format imitates, with their licences.
+PROJECTS: Mapping[str, str] = {
+    "slowfast": "SlowFast (facebookresearch/SlowFast, Apache-2.0)",
+    "pytorchvideo": "PyTorchVideo (facebookresearch/pytorchvideo, Apache-2.0)",
+    "mmaction2": "MMAction2 (open-mmlab/mmaction2, Apache-2.0)",
+    "x3d-multigrid": "X3D-Multigrid (kkahatapitiya/X3D-Multigrid, MIT)",
+}
+
+_NAMED_CLASSES = 100  # more than so many are counted, not named
+
+
+def card(source: Source, written: Written, *, form: str, weights: str) -> str:
+    """The page for one export.
+
+    Args:
+        source: what was exported.
+        written: what the format wrote, with its remarks.
+        form: the format's name.
+        weights: a sentence: where the weights are from, or that there are none.
+    """
+    model = source.model
+    sections = [
+        ("", _opening(model, written, form, weights)),
+        ("Network", _network(model)),
+        ("How it came about", _origin(model)),
+        ("Data", _data(model)),
+        ("Accuracy", _accuracy(model)),
+        ("Loading", [f"```python\n{written.loading}\n```"]),
+        ("Remarks", [f"- {escaped(remark)}" for remark in written.remarks]),
+        ("Licence and sources", _licence(model, form)),
+    ]
+    parts = [f"# {escaped(model.name)}, for {escaped(form)}"]
+    for title, content in sections:
+        paragraphs = [paragraph for paragraph in content if paragraph]
+        if not paragraphs:
+            continue
+        if title:
+            parts.append(f"## {title}")
+        parts.append("\n".join(paragraphs) if title == "Remarks" else "\n\n".join(paragraphs))
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(model: Model, written: Written, form: str, weights: str) -> Iterator[str]:
+    several = "several labels a clip" if model.values.get("labels") == "several" else "one label a clip"
+    each = "logits for each frame" if model.head == "frame" else "logits for a clip"
+    classes = f"{len(model.classes)} {_plural('class', len(model.classes))}"
+    yield (
+        f"A video network with {classes} ({several}, {each}), "
+        f"exported by xpand {VERSION} for {escaped(form)}. {escaped(weights)}"
+    )
+    yield "Files: " + ", ".join(_code(path.name) for path in written.files) + "."
+
+
+def _network(model: Model) -> Iterator[str]:
+    frames, size = model.sampling.frames, model.sampling.size
+    yield f"Clips of {_clips(model.sampling)}, as float (batch, 3, {frames}, {size}, {size})."
+    if isinstance(model.architecture, Architecture):
+        yield _widths(model.architecture)
+    yield _costs(model)
+    yield (
+        "Multiply-adds are those of convolutions and linear layers; BatchNorm, activations, pooling, "
+        "additions and the products of squeeze-excite are left out. The X3D paper and SlowFast's model zoo "
+        "call them FLOPs. Parameters are all learned ones; activations are the elements of the convolutions' "
+        "and linear layers' outputs, for one view."
+    )
+
+
+def _clips(sampling: ClipSampling) -> str:
+    if sampling.frames == 1:
+        return f"1 frame, {sampling.size}×{sampling.size} pixels"
+    each = "every frame" if sampling.stride == 1 else f"every {_ordinal(sampling.stride)} frame"
+    return (
+        f"{sampling.frames} frames, {each} of a video with {sampling.fps:g} frames a second "
+        f"({sampling.span_seconds:.2f} s from the first to the last), {sampling.size}×{sampling.size} pixels"
+    )
+
+
+def _widths(network: Architecture) -> str:
+    rows = [("stem", network.stem_width, "", "", "")]
+    for number, stage in enumerate(network.stages, start=2):
+        rows.append((f"res{number}", stage.width, stage.inner_width, stage.squeeze_width, stage.depth))  # type: ignore[arg-type]
+    rows += [("conv5", network.conv5_width, "", "", ""), ("hidden", network.head_width, "", "", "")]
+    return _table(("part", "channels", "inside a block", "squeeze-excite", "blocks"), rows)
+
+
+def _costs(model: Model) -> str:
+    classes = len(model.classes)
+    cost = model.space.complexity(model.architecture, classes)
+    sampling = model.sampling
+    rows: list[tuple[object, ...]] = []
+    for count in (1, UNIFORM_CLIPS, UNIFORM_CLIPS * CROPS):
+        size, macs = sampling.size, cost.macs
+        if count == UNIFORM_CLIPS * CROPS and isinstance(model.architecture, Architecture):
+            size = Views.of(sampling).test_size
+            macs = model.space.complexity(replace(model.architecture, size=size), classes).macs
+        rows.append((count, f"{size}²", show_macs(count * macs)))
+    total = f"{cost.macs:,} multiply-adds, {cost.params:,} parameters, {cost.activations:,} activations."
+    return f"{total}\n\n{_table(('views', 'pixels', 'multiply-adds'), rows)}"
+
+
+def _origin(model: Model) -> Iterator[str]:
+    """How the network was found, imported or trained, as far as its file tells."""
+    values, found = model.values, model.values.get("found")
+    if isinstance(found, Mapping):
+        target = found.get("target")
+        for_target = f", contracted to a target of {show_macs(target)} multiply-adds" if target else ""
+        axis = f", grown last along {escaped(found['axis'])}" if found.get("axis") else ""
+        yield (
+            f"Found by progressive expansion with xpand {escaped(values.get('xpand', VERSION))}: "
+            f"step {escaped(found.get('step', 'unknown'))} of a search{axis}{for_target}."
+        )
+        if isinstance(factors := values.get("factors"), Mapping):
+            yield "Factors over the start of that search: " + _pairs(factors) + "."
+    elif _is_published(model):
+        yield (
+            "A published network of the X3D paper, built from its published factors: "
+            + _pairs(values.get("factors") or {})
+            + ". This is the network, not its published weights."
+        )
+    for key, title in (("imported", "Imported"), ("trained", "Trained")):
+        if isinstance(told := values.get(key), Mapping):
+            yield f"{title}: {_pairs(told)}."
+        elif told:
+            yield f"{title}: {escaped(told)}."
+
+
+def _data(model: Model) -> Iterator[str]:
+    data = model.values.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    if "name" in data:
+        yield (
+            f"{escaped(data['name'])}: {escaped(data.get('train', 'unknown'))} videos for training, "
+            f"{escaped(data.get('val', 'unknown'))} for validation; checksum "
+            f"{_code(data.get('checksum', 'unknown'))}."
+        )
+    names = model.classes
+    if names == tuple(str(number) for number in range(len(names))):
+        yield f"{len(names)} {_plural('class', len(names))}, which have numbers for names here."
+    elif len(names) > _NAMED_CLASSES:
+        yield f"{len(names)} classes, from {escaped(names[0])} to {escaped(names[-1])}."
+    else:
+        listed = ", ".join(f"{number} {escaped(name)}" for number, name in enumerate(names))
+        yield f"{len(names)} {_plural('class', len(names))}, in the order of the outputs: {listed}."
+
+
+def _accuracy(model: Model) -> Iterator[str]:
+    measured = model.values.get("measured")
+    if isinstance(measured, Mapping) and measured.get("seeds"):
+        yield from _measured(measured)
+    elif not model.values.get("trained"):
+        yield "Nothing was measured on this network by xpand."
+    if _is_published(model) and (published := KINETICS_400.get(model.name)) is not None:
+        rows = [
+            (10, f"{published.views_10:.1%}" if published.views_10 is not None else "not published"),
+            (30, f"{published.views_30:.1%}"),
+        ]
+        yield (
+            "Published by others, for their weights after full training on Kinetics-400, and not measured "
+            "here (SlowFast's model zoo; XL: the paper):"
+        )
+        yield _table(("views", "top-1"), rows)
+
+
+def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
+    seeds: Sequence[Mapping[str, Any]] = measured["seeds"]
+    recipe = measured.get("recipe") or {}
+    budget = f"{recipe['epochs']:g} epochs" if recipe.get("epochs") else f"{recipe.get('clips')} clips"
+    yield (
+        f"Of short proxy trainings ({budget}, {len(seeds)} {_plural('seed', len(seeds))}), made to compare "
+        "candidates of a search: how good the network is after a full training is not known from them. "
+        f"On the validation videos, {recipe.get('val_clips', 1)} centre-cropped "
+        f"{_plural('clip', recipe.get('val_clips', 1))} each:"
+    )
+    rows = []
+    for key, title in (
+        ("top1", "top-1"),
+        ("top5", "top-5"),
+        ("mean_class_accuracy", "mean class accuracy"),
+    ):
+        scores = [seed[key] for seed in seeds if key in seed]
+        if scores:
+            mean = sum(scores) / len(scores)
+            rows.append((title, f"{mean:.1%}", f"{min(scores):.1%} to {max(scores):.1%}"))
+    yield _table(("", "mean", "range of the seeds"), rows)
+    yield "Recipe: " + _pairs(recipe) + "."
+
+
+def _licence(model: Model, form: str) -> Iterator[str]:
+    yield (
+        "xpand is under the Apache License 2.0. Weights are made from the videos that they were trained on: "
+        "whether they may be passed on depends on those videos' terms too."
+    )
+    if form in PROJECTS:
+        yield f"The files are written to be read by {PROJECTS[form]}; none of its code is in them."
+    if isinstance(model.architecture, Architecture):
+        yield (
+            "Method and family of networks: Christoph Feichtenhofer, X3D: Expanding Architectures for "
+            "Efficient Video Recognition, CVPR 2020 (arXiv 2004.04730)."
+        )
+
+
+def _is_published(model: Model) -> bool:
+    """Whether it is a published network, and not one of a user's that has the same name."""
+    if model.name not in PUBLISHED or {"found", "measured", "trained"} & model.values.keys():
+        return False
+    there: bool = model.architecture == X3DSpace().architecture(PUBLISHED[model.name].factors)
+    return there
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Keys and values in words; those without a value are left out."""
+    given = {str(key).replace("_", " "): value for key, value in values.items() if value is not None}
+    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
+    return ", ".join(f"{escaped(key)} {escaped(value)}" for key, value in shown.items())
+
+
+def _code(text: object) -> str:
+    return f"`{one_line(text).replace('`', '')}`"
+
+
+def _plural(noun: str, count: int) -> str:
+    if count == 1:
+        return noun
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

@@ -1,0 +1,219 @@
+"""`xpand export`: a network into the files of one format, with a model card, all of them or none."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from expand.errors import UserError, cannot_write
+from expand.export.base import Format, Source, Written
+from expand.export.card import card
+from expand.export.checkpoints import CHECKPOINTS
+from expand.models import Model, find_model
+from search_spaces.base import Json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# A format's name, and the module of this package that writes it.
+FORMATS: Mapping[str, str] = {
+    "slowfast": "slowfast",
+    "pytorchvideo": "pytorchvideo",
+    "mmaction2": "mmaction2",
+    "x3d-multigrid": "multigrid",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "torch-export": "torch_export",
+}
+
+_CARD = ".md"
+_SEED = 0  # of untrained weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """What an export left.
+
+    Attributes:
+        form: the format's name.
+        model: the network's name.
+        files: the one that was asked for first, the model card last.
+        weights: a sentence: where the weights are from, or that there are none.
+        remarks: what is left out, approximate or rewritten.
+    """
+
+    form: str
+    model: str
+    files: tuple[Path, ...]
+    weights: str
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        return {
+            "format": self.form,
+            "model": self.model,
+            "files": [str(path) for path in self.files],
+            "weights": self.weights,
+            "remarks": list(self.remarks),
+        }
+
+
+def export(
+    reference: str,
+    name: str | None,
+    form: str,
+    out: Path,
+    *,
+    weights: Path | None = None,
+    fresh: bool = False,
+    allow_approximate: bool = False,
+) -> Exported:
+    """Write one format's files and their model card; after a failure or an interrupt there are none.
+
+    Args:
+        reference: a run's folder, a model's YAML, or a published network.
+        name: which model of a run.
+        form: one of FORMATS.
+        out: the main file, or an existing folder for NAME-FORMAT and the format's suffix.
+        weights: a file with weights, instead of those beside the model.
+        fresh: untrained weights from seed 0, where there are no others.
+        allow_approximate: write a network that the target builds otherwise.
+
+    Raises:
+        UserError: there is no such model, it does not fit the format, or a file is in the way.
+    """
+    writer = _format(form)
+    model = find_model(reference, name)
+    path = _place(out, model, form, writer.SUFFIX)
+    state, told = _weights(model, form, writer, weights, fresh=fresh)
+    source = Source(
+        model=model,
+        state=state,
+        fresh=told == _FRESH,
+        allow_approximate=allow_approximate,
+    )
+    with _folder_near(path) as folder:
+        written = writer.write(source, folder / path.name)
+        if state is not None and _left_out(written, writer):
+            told = _NONE
+        page = folder / (path.name.removesuffix(writer.SUFFIX) + _CARD)
+        page.write_text(card(source, written, form=form, weights=told), encoding="utf-8")
+        made = [*written.files, page]
+        _put_in_place([(each, path.parent / each.name) for each in made])
+    return Exported(
+        form=form,
+        model=model.name,
+        files=tuple(path.parent / each.name for each in made),
+        weights=told,
+        remarks=written.remarks,
+    )
+
+
+_FRESH = f"Its weights are untrained, drawn from seed {_SEED}."
+_NONE = "No weights go with it."
+
+
+def _format(form: str) -> Format:
+    if form not in FORMATS:
+        raise UserError(f"--format must be one of {', '.join(FORMATS)}, got {form!r}.")
+    return cast(Format, importlib.import_module(f"expand.export.{FORMATS[form]}"))
+
+
+def _place(out: Path, model: Model, form: str, suffix: str) -> Path:
+    """The main file; its folder may be missing yet."""
+    if out.is_dir():
+        stem = re.sub(r"[^\w.-]+", "-", model.name).strip(".-") or "model"
+        out = out / f"{stem}-{form}{suffix}"
+    elif not out.name.endswith(suffix) or out.name == suffix:
+        raise UserError(f"--out must end in {suffix} for {form}, or be an existing folder, got {out}.")
+    for path in (out, out.with_name(out.name.removesuffix(suffix) + _CARD)):
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path} must not exist yet, but it does: take another --out.")
+    return out
+
+
+def _weights(
+    model: Model, form: str, writer: Format, file: Path | None, *, fresh: bool
+) -> tuple[Mapping[str, Tensor] | None, str]:
+    """The weights, and a sentence on where they are from."""
+    if writer.WEIGHTS == "unused":
+        if file is not None or fresh:
+            option = "--weights" if file is not None else "--fresh-weights"
+            raise UserError(f"{form} takes no weights along: leave {option} out.")
+        return None, _NONE
+    if file is None and model.weights is None:
+        if fresh:
+            return _untrained(model), _FRESH
+        if writer.WEIGHTS == "needed":
+            raise UserError(
+                f"{form} must have weights, but {model.name} has none: "
+                "give --weights FILE, or --fresh-weights for untrained ones."
+            )
+        return None, _NONE
+    from expand.export.weights import read_weights
+
+    chosen = file or model.weights
+    assert chosen is not None
+    return read_weights(chosen, model), f"Its weights are those of {chosen.name}."
+
+
+def _untrained(model: Model) -> Mapping[str, Tensor]:
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        return model.build().state_dict()
+
+
+def _left_out(written: Written, writer: Format) -> bool:
+    """Whether a format that takes weights along as a file of their own has written none."""
+    return writer.WEIGHTS == "taken along" and not any(
+        path.suffix in CHECKPOINTS.values() for path in written.files
+    )
+
+
+@contextmanager
+def _folder_near(path: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk as `path`, in the nearest folder above it that there is."""
+    above = next(folder for folder in path.absolute().parents if folder.is_dir())
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".xpand-export-", dir=above))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move all files, or none of them."""
+    for _, target in moves:
+        if target.exists() or target.is_symlink():
+            raise UserError(f"{target} must not exist yet, but it does: take another --out.")
+    created: list[Path] = []
+    placed: list[Path] = []
+    try:
+        for folder in reversed([moves[0][1].parent, *moves[0][1].parent.parents]):
+            if not folder.exists():
+                folder.mkdir()
+                created.append(folder)
+        for source, target in moves:
+            placed.append(target)
+            source.replace(target)
+    except BaseException as error:
+        for path in placed:
+            with suppress(OSError):
+                path.unlink()
+        for folder in reversed(created):
+            folder.rmdir()
+        if isinstance(error, OSError):
+            raise cannot_write(moves[0][1], error) from None
+        raise

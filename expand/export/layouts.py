@@ -1,0 +1,209 @@
+"""The names that other projects give an X3D's weights, both ways.
+
+Source of the names: PyTorchVideo (f3142bb0), SlowFast (287ec007), X3D-Multigrid (d63d8fe6).
+
+Two things differ besides names. PyTorchVideo has no BatchNorm on a shortcut that keeps the width: one that is
+there is folded into the convolution before it and the bias of the norm that it is added to, which is exact in
+evaluation; one that is missing comes back as an identity. X3D-Multigrid keeps the statistics of the splits too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from search_spaces.x3d.architecture import Architecture
+from search_spaces.x3d.layers import EPS
+
+Layout = Literal["slowfast", "pytorchvideo", "multigrid"]
+LAYOUTS: tuple[Layout, ...] = ("slowfast", "pytorchvideo", "multigrid")
+SPLITS = 8  # of X3D-Multigrid's network, before a long cycle multiplies them
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_NORM = ("weight", "bias", *_STATISTICS)
+
+_PARTS: Mapping[Layout, Mapping[str, str]] = {
+    "slowfast": {
+        "stem.spatial": "s1.pathway0_stem.conv_xy",
+        "stem.temporal": "s1.pathway0_stem.conv",
+        "stem.norm": "s1.pathway0_stem.bn",
+        "head.conv5": "head.conv_5",
+        "head.conv5_norm": "head.conv_5_bn",
+        "head.hidden": "head.lin_5",
+        "head.classifier": "head.projection",
+        "shortcut": "branch1",
+        "shortcut_norm": "branch1_bn",
+        "expand": "branch2.a",
+        "expand_norm": "branch2.a_bn",
+        "depthwise": "branch2.b",
+        "depthwise_norm": "branch2.b_bn",
+        "squeeze_excite.squeeze": "branch2.se.fc1",
+        "squeeze_excite.excite": "branch2.se.fc2",
+        "project": "branch2.c",
+        "project_norm": "branch2.c_bn",
+    },
+    "pytorchvideo": {
+        "stem.spatial": "blocks.0.conv.conv_t",  # the names say it the other way round
+        "stem.temporal": "blocks.0.conv.conv_xy",
+        "stem.norm": "blocks.0.norm",
+        "head.conv5": "blocks.5.pool.pre_conv",
+        "head.conv5_norm": "blocks.5.pool.pre_norm",
+        "head.hidden": "blocks.5.pool.post_conv",
+        "head.classifier": "blocks.5.proj",
+        "shortcut": "branch1_conv",
+        "shortcut_norm": "branch1_norm",
+        "expand": "branch2.conv_a",
+        "expand_norm": "branch2.norm_a",
+        "depthwise": "branch2.conv_b",
+        "depthwise_norm": "branch2.norm_b.0",
+        "squeeze_excite.squeeze": "branch2.norm_b.1.block.0",
+        "squeeze_excite.excite": "branch2.norm_b.1.block.2",
+        "project": "branch2.conv_c",
+        "project_norm": "branch2.norm_c",
+    },
+    "multigrid": {
+        "stem.spatial": "conv1_s",
+        "stem.temporal": "conv1_t",
+        "stem.norm": "bn1",
+        "head.conv5": "conv5",
+        "head.conv5_norm": "bn5",
+        "head.hidden": "fc1",
+        "head.classifier": "fc2",
+        "shortcut": "downsample.0",
+        "shortcut_norm": "downsample.1",
+        "expand": "conv1",
+        "expand_norm": "bn1",
+        "depthwise": "conv2",
+        "depthwise_norm": "bn2",
+        "squeeze_excite.squeeze": "fc1",
+        "squeeze_excite.excite": "fc2",
+        "project": "conv3",
+        "project_norm": "bn3",
+    },
+}
+_BLOCKS: Mapping[Layout, str] = {
+    "slowfast": "s{stage}.pathway0_res{block}.",
+    "pytorchvideo": "blocks.{stage_from_1}.res_blocks.{block}.",
+    "multigrid": "layer{stage_from_1}.{block}.",
+}
+_FIRST: Mapping[Layout, str] = {layout: parts["stem.spatial"] for layout, parts in _PARTS.items()}
+
+
+def layout_of(names: Iterable[str]) -> Layout | None:
+    """Whose names these are; None: xpand's own, or nobody's that is known."""
+    found = set(names)
+    return next((layout for layout in LAYOUTS if f"{_FIRST[layout]}.weight" in found), None)
+
+
+def to_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
+    """A state dict of ours under another project's names, as its network of that architecture has it."""
+    fitted = dict(state)
+    for stage, wanted in enumerate(_norms(architecture, layout)):
+        _fit_norm(fitted, stage, wanted=wanted)
+    renamed = {name_in(layout, name): value for name, value in fitted.items()}
+    return _with_splits(renamed) if layout == "multigrid" else renamed
+
+
+def from_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
+    """Another project's state dict under our names; what has no place in the architecture keeps its name."""
+    given = _without_splits(state) if layout == "multigrid" else dict(state)
+    ours = {name_in(layout, name): name for name in _names(architecture)}
+    renamed = {ours.get(name, name): value for name, value in given.items()}
+    for stage, own in enumerate(architecture.stages):
+        _fit_norm(renamed, stage, wanted=own.shortcut_norm)
+    known = [name for name in ours.values() if name in renamed]
+    return {name: renamed[name] for name in dict.fromkeys([*known, *renamed])}
+
+
+def name_in(layout: Layout, name: str) -> str:
+    """Another project's name of one of our weights."""
+    module, leaf = name.rsplit(".", 1)
+    parts = _PARTS[layout]
+    if match := re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)", module):
+        stage, block, part = int(match[1]), match[2], match[3]
+        place = _BLOCKS[layout].format(stage=stage + 2, stage_from_1=stage + 1, block=block)
+        module = place + parts[part]
+    elif module in parts:
+        module = parts[module]
+    else:
+        return name
+    if layout == "multigrid" and leaf in _STATISTICS:
+        return f"{module}.bn.{leaf}"
+    return f"{module}.{leaf}"
+
+
+def _norms(architecture: Architecture, layout: Layout) -> list[bool]:
+    """Whether the project's network has a BatchNorm on each stage's shortcut."""
+    inputs = [architecture.stem_width, *(stage.width for stage in architecture.stages)]
+    return [
+        layout != "pytorchvideo" or stage.width != width_in
+        for stage, width_in in zip(architecture.stages, inputs, strict=False)
+    ]
+
+
+def _fit_norm(state: dict[str, Tensor], stage: int, *, wanted: bool) -> None:
+    """Bring the BatchNorm of a stage's shortcut into the state dict, or out of it, for the same logits."""
+    block = f"stages.{stage}.blocks.0."
+    names = {leaf: f"{block}shortcut_norm.{leaf}" for leaf in _NORM}
+    shortcut, last = f"{block}shortcut.weight", f"{block}project_norm.bias"
+    there = names["weight"] in state
+    if there == wanted or shortcut not in state or last not in state:
+        return
+    if wanted:
+        weight = state[shortcut]
+        width = weight.shape[0]
+        state[names["weight"]] = weight.new_ones(width)
+        state[names["bias"]] = weight.new_zeros(width)
+        state[names["running_mean"]] = weight.new_zeros(width)
+        state[names["running_var"]] = weight.new_full((width,), 1 - EPS)
+        state[names["num_batches_tracked"]] = torch.zeros((), dtype=torch.int64)
+        return
+    norm = {leaf: state.pop(name) for leaf, name in names.items()}
+    scale = norm["weight"].double() / (norm["running_var"].double() + EPS).sqrt()
+    shift = norm["bias"].double() - norm["running_mean"].double() * scale
+    weight, bias = state[shortcut], state[last]
+    state[shortcut] = (weight.double() * scale.view(-1, 1, 1, 1, 1)).to(weight.dtype)
+    state[last] = (bias.double() + shift).to(bias.dtype)
+
+
+def _with_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each split starts from the aggregated statistics."""
+    full: dict[str, Tensor] = {}
+    for name, value in state.items():
+        full[name] = value
+        if ".bn." in name:
+            full[name.replace(".bn.", ".split_bn.")] = value.repeat(SPLITS) if value.ndim else value.clone()
+    return full
+
+
+def _without_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Aggregated statistics only: those kept or, where they were never made, those of the splits."""
+    kept = {name: value for name, value in state.items() if ".split_bn." not in name}
+    for mean_name in [name for name in kept if name.endswith(".bn.running_mean")]:
+        var_name = mean_name.replace("running_mean", "running_var")
+        means, variances = (state.get(name.replace(".bn.", ".split_bn.")) for name in (mean_name, var_name))
+        untouched = not kept[mean_name].any() and bool((kept[var_name] == 1).all())
+        if untouched and means is not None and variances is not None:
+            means = means.view(-1, len(kept[mean_name]))
+            variances = variances.view_as(means)
+            kept[mean_name] = means.mean(0)
+            kept[var_name] = variances.mean(0) + means.var(0, correction=0)
+    return kept
+
+
+def _names(architecture: Architecture) -> list[str]:
+    from search_spaces.x3d.network import X3D
+
+    with torch.device("meta"):
+        names = list(X3D(architecture, 1).state_dict())
+    # Norms that this architecture lacks and others have.
+    shortcuts = (
+        f"stages.{stage}.blocks.0.shortcut_norm.{leaf}"
+        for stage in range(len(architecture.stages))
+        for leaf in _NORM
+    )
+    return list(dict.fromkeys([*names, *shortcuts]))
