@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -279,6 +280,33 @@ def export(
         out.print(path, highlight=False, soft_wrap=True)
     for remark in (done.weights, *done.remarks):
         say(remark)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Weights: safetensors, or what torch.save wrote.")],
+    network: Annotated[
+        str,
+        typer.Option("--network", help="What they are of: x3d-s and the like, a model's YAML, or a run."),
+    ],
+    made: Annotated[Path, typer.Option("--out", help="The model file to write; nothing is overwritten.")],
+    model: ModelName = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Names of the classes, one a line.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model of weights from SlowFast, PyTorchVideo, X3D-Multigrid or xpand."""
+    from expand.export.importing import import_weights
+
+    with interruptible():
+        done = import_weights(file, network, model, made, classes=classes)
+    if as_json:
+        print_json(asdict(done))
+        return
+    out.print(done.model, highlight=False, soft_wrap=True)
+    out.print(done.weights, highlight=False, soft_wrap=True)
+    say(f"{done.classes} classes; the names of the weights were those of {done.layout}")
 
 
 @app.command()

@@ -68,8 +68,8 @@ class Phase:
 class Schedule:
     """All steps of a training.
 
-        schedule.at(120)             # (the phase that step 120 is in, the shape that it sees)
-        schedule.clips_before(120)   # clips of steps 0 to 119
+    schedule.at(120)             # (the phase that step 120 is in, the shape that it sees)
+    schedule.clips_before(120)   # clips of steps 0 to 119
     """
 
     phases: tuple[Phase, ...]
@@ -173,9 +173,7 @@ def _phase(
         clips = splits * max(1, round(wanted(small) / splits))  # equal parts for BatchNorm
         shapes.append(Shape(clips=processes * clips, sampling=replace(coarse, size=small)))
     last = shapes[-1]
-    return Phase(
-        steps=0, shapes=tuple(dict.fromkeys(shapes)), splits=splits, rate=last.clips / batch_size
-    )
+    return Phase(steps=0, shapes=tuple(dict.fromkeys(shapes)), splits=splits, rate=last.clips / batch_size)
 
 
 def _rounded(size: float, most: int) -> int:

@@ -1,0 +1,50 @@
+"""Whether an exported network gives the logits of the one that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from expand.errors import RunFailed
+from expand.export.base import Source
+
+BATCHES = (1, 3)  # clips: the exports take any number
+TOLERANCE = 1e-4  # of the largest logit: other kernels add up in another order
+_SEED = 0
+
+
+def network_of(source: Source) -> nn.Module:
+    """The network with its weights, in evaluation mode."""
+    assert source.state is not None, "the format needs weights"
+    network = source.model.build()
+    network.load_state_dict(dict(source.state))
+    return network.eval()
+
+
+def random_clips(source: Source, count: int) -> Tensor:
+    """(count, 3, T, S, S), as if normalised."""
+    sampling = source.model.sampling
+    generator = torch.Generator().manual_seed(_SEED)
+    return torch.randn(count, 3, sampling.frames, sampling.size, sampling.size, generator=generator)
+
+
+@torch.no_grad()
+def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor], Tensor], what: str) -> str:
+    """A sentence on how far the logits are apart, over random clips in batches of several sizes.
+
+    Raises:
+        RunFailed: they differ by more than the tolerance.
+    """
+    worst = 0.0
+    for count in BATCHES:
+        clips = random_clips(source, count)
+        own, other = network(clips), exported(clips)
+        worst = max(worst, float((own - other).abs().max() / own.abs().max().clamp_min(1e-6)))
+    if not worst <= TOLERANCE:
+        raise RunFailed(
+            f"{what} must give the network's logits within {TOLERANCE:g} of the largest, "
+            f"but they are off by {worst:.1g}: nothing was written."
+        )
+    return f"Compared with the network on random clips: logits off by at most {worst:.0e} of the largest."

@@ -1,0 +1,98 @@
+"""`xpand import`: weights of any known layout as a model of ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from expand.config import SpaceConfig
+from expand.data.lists import class_names
+from expand.errors import UserError, cannot_write
+from expand.export.weights import open_weights, read_weights
+from expand.jobs import replacing
+from expand.models import Model, find_model, network_values, write_values
+
+_SUFFIX = ".yaml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Imported:
+    """What an import left: the model file, its weights, whose names these had, the number of classes."""
+
+    model: Path
+    weights: Path
+    layout: str
+    classes: int
+
+
+def import_weights(
+    file: Path, reference: str, name: str | None, out: Path, *, classes: Path | None = None
+) -> Imported:
+    """Write a model file and its weights; after a failure there are none.
+
+    Args:
+        file: the weights; see `read_weights`.
+        reference: the network that they are of: a published one, a model's YAML or a run's folder.
+        name: which model of a run.
+        out: the model file; the weights are put beside it.
+        classes: names of the classes, one a line; None: the network's, or numbers where it has others.
+
+    Raises:
+        UserError: the weights are not of that network, or something is in the way.
+    """
+    network = find_model(reference, name)
+    if out.suffix != _SUFFIX:
+        raise UserError(f"--out must end in {_SUFFIX}, got {out}.")
+    beside = out.with_suffix(".safetensors")
+    for path in (out, beside):
+        if path.exists():
+            raise UserError(f"{path} must not exist yet, but it does: take another --out.")
+    state, layout = open_weights(file, network.architecture)
+    model = replace(network, name=out.stem, classes=_classes(state, network, classes))
+    state = read_weights(file, model)
+    written = layout or "xpand"
+    values = _values(network, model) | {
+        "imported": {"file": file.name, "sha256": _digest(file), "layout": written}
+    }
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(beside) as partial:
+            save_file({key: value.contiguous() for key, value in state.items()}, partial)
+        write_values(out, values)
+    except OSError as error:
+        raise cannot_write(out, error) from None
+    return Imported(model=out, weights=beside, layout=written, classes=len(model.classes))
+
+
+def _values(network: Model, model: Model) -> dict[str, object]:
+    space = SpaceConfig.model_validate(network.values["space"])
+    values = network_values(model.name, space, model.architecture, model.sampling, model.classes)
+    kept = {key: network.values[key] for key in ("factors", "head", "labels") if key in network.values}
+    return values | kept
+
+
+def _classes(state: dict[str, Tensor], network: Model, file: Path | None) -> tuple[str, ...]:
+    """The label set: as many classes as the weights tell apart."""
+    bias = next((value for name, value in state.items() if name.endswith("classifier.bias")), None)
+    count = len(network.classes) if bias is None else len(bias)
+    if file is None:
+        return network.classes if count == len(network.classes) else _numbers(count)
+    names: Sequence[str] = class_names(file)
+    if len(names) != count:
+        raise UserError(
+            f"--classes must name the {count} classes of the weights, one a line, but {file} has {len(names)}."
+        )
+    return tuple(names)
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(count))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
