@@ -85,7 +85,8 @@ def _classes(state: dict[str, Tensor], network: Model, file: Path | None) -> tup
     names: Sequence[str] = class_names(file)
     if len(names) != count:
         raise UserError(
-            f"--classes must name the {count} classes of the weights, one a line, but {file} has {len(names)}."
+            f"--classes must name the {count} classes of the weights, one a line, "
+            f"but {file} has {len(names)}."
         )
     return tuple(names)
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from expand.errors import RunFailed, UserError
-from expand.export import comparing, onnx as onnx_format, torch_export
+from expand.export import comparing, torch_export
+from expand.export import onnx as onnx_format
 from expand.export.base import Source
 from expand.models import Model, find_model
 from search_spaces.x3d import X3DSpace

@@ -80,7 +80,7 @@ def test_a_safetensors_export_tells_what_it_is_and_opens_by_its_model_file(tmp_p
     from safetensors import safe_open
 
     export(str(RUN), MODEL, "safetensors", tmp_path / "net.safetensors", fresh=True)
-    with safe_open(tmp_path / "net.safetensors", "pt") as file:  # type: ignore[no-untyped-call]
+    with safe_open(tmp_path / "net.safetensors", "pt") as file:
         metadata = file.metadata()
     assert metadata["name"] == MODEL
     assert len(json.loads(metadata["classes"])) == 12

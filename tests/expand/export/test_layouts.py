@@ -1,6 +1,6 @@
 """Weights under other projects' names.
 
-Golden values: tests/facts/state_dict_layouts.json has, for every network and project, the SHA-256 over the sorted
+Golden values: tests/facts/state_dict_layouts.json has, for every network and project, the SHA-256 of the sorted
 lines `name shape dtype` of the state dict that the project's own network has (PyTorchVideo f3142bb0, SlowFast
 287ec007, X3D-Multigrid d63d8fe6), and X3D-XS's names in PyTorchVideo beside SlowFast's.
 """
