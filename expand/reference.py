@@ -28,8 +28,9 @@ key=value` sets one from the command line. Unknown keys are refused.
 _FULL = """
 ## Of a full training
 
-Every setting of `xpand train`, in the same form. The defaults are the recipe that X3D was released with. `data`
-is as above, but for `data.jitter`: where nothing is said, it is the released one, from 8/7 to 10/7 of a crop.
+Every setting of a full training, in the same form. The defaults are the recipe that X3D was released with.
+`data` is as above, but for `data.jitter`: where nothing is said, it is the released one, from 8/7 to 10/7 of
+a crop.
 """
 
 

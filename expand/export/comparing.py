@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -37,12 +38,19 @@ def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor],
     Raises:
         RunFailed: they differ by more than the tolerance.
     """
-    worst = 0.0
+    apart: list[float] = []
     for count in BATCHES:
         clips = random_clips(source, count)
         own, other = network(clips), exported(clips)
-        worst = max(worst, float((own - other).abs().max() / own.abs().max().clamp_min(1e-6)))
-    if not worst <= TOLERANCE:
+        if own.shape != other.shape:
+            raise RunFailed(
+                f"{what} must give logits {tuple(own.shape)} as the network does, "
+                f"but it gives {tuple(other.shape)}: nothing was written."
+            )
+        apart.append(float((own - other).abs().max() / own.abs().max().clamp_min(1e-6)))
+    worst = max(apart)
+    if not all(each <= TOLERANCE for each in apart):  # this way round, NaN fails too
+        worst = next((each for each in apart if math.isnan(each)), worst)
         raise RunFailed(
             f"{what} must give the network's logits within {TOLERANCE:g} of the largest, "
             f"but they are off by {worst:.1g}: nothing was written."

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from safetensors.torch import save_file
-from torch import Tensor
 
 from expand.config import SpaceConfig
 from expand.data.lists import class_names
 from expand.errors import UserError, cannot_write
-from expand.export.weights import open_weights, read_weights
+from expand.export.safetensors import save_weights
+from expand.export.weights import check_weights, classes_in, open_weights
 from expand.jobs import replacing
 from expand.models import Model, find_model, network_values, write_values
 
@@ -50,22 +49,20 @@ def import_weights(
         raise UserError(f"--out must end in {_SUFFIX}, got {out}.")
     beside = out.with_suffix(".safetensors")
     for path in (out, beside):
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise UserError(f"{path} must not exist yet, but it does: take another --out.")
     state, layout = open_weights(file, network.architecture)
-    model = replace(network, name=out.stem, classes=_classes(state, network, classes))
-    state = read_weights(file, model)
+    named = _classes(classes_in(state, network), network, classes)
+    state = check_weights(state, replace(network, classes=named), file, layout)
+    model = replace(network, name=out.stem, classes=named)
     written = layout or "xpand"
     values = _values(network, model) | {
         "imported": {"file": file.name, "sha256": _digest(file), "layout": written}
     }
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with _both_or_none(out, beside):
         with replacing(beside) as partial:
-            save_file({key: value.contiguous() for key, value in state.items()}, partial)
+            save_weights(partial, state, replace(model, values=values))
         write_values(out, values)
-    except OSError as error:
-        raise cannot_write(out, error) from None
     return Imported(model=out, weights=beside, layout=written, classes=len(model.classes))
 
 
@@ -76,10 +73,26 @@ def _values(network: Model, model: Model) -> dict[str, object]:
     return values | kept
 
 
-def _classes(state: dict[str, Tensor], network: Model, file: Path | None) -> tuple[str, ...]:
+@contextmanager
+def _both_or_none(out: Path, beside: Path) -> Iterator[None]:
+    """What was not there before goes again where not all of it can be written."""
+    folders = [folder for folder in out.absolute().parents if not folder.exists()]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+            out.unlink(missing_ok=True)
+            for folder in folders:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise cannot_write(out, error) from None
+        raise
+
+
+def _classes(count: int, network: Model, file: Path | None) -> tuple[str, ...]:
     """The label set: as many classes as the weights tell apart."""
-    bias = next((value for name, value in state.items() if name.endswith("classifier.bias")), None)
-    count = len(network.classes) if bias is None else len(bias)
     if file is None:
         return network.classes if count == len(network.classes) else _numbers(count)
     names: Sequence[str] = class_names(file)

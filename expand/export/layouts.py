@@ -10,7 +10,7 @@ evaluation; one that is missing comes back as an identity. X3D-Multigrid keeps t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -26,6 +26,15 @@ SPLITS = 8  # of X3D-Multigrid's network, before a long cycle multiplies them
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _NORM = ("weight", "bias", *_STATISTICS)
 
+# Our parts, in the order of our networks.
+_OURS = (
+    *("stem.spatial", "stem.temporal", "stem.norm"),
+    *("expand", "expand_norm", "depthwise", "depthwise_norm"),
+    *("squeeze_excite.squeeze", "squeeze_excite.excite", "project", "project_norm"),
+    *("shortcut", "shortcut_norm"),
+    *("head.conv5", "head.conv5_norm", "head.hidden", "head.classifier"),
+)
+# What each project calls them, in the order of its networks.
 _PARTS: Mapping[Layout, Mapping[str, str]] = {
     "slowfast": {
         "stem.spatial": "s1.pathway0_stem.conv_xy",
@@ -73,16 +82,16 @@ _PARTS: Mapping[Layout, Mapping[str, str]] = {
         "head.conv5_norm": "bn5",
         "head.hidden": "fc1",
         "head.classifier": "fc2",
-        "shortcut": "downsample.0",
-        "shortcut_norm": "downsample.1",
         "expand": "conv1",
         "expand_norm": "bn1",
         "depthwise": "conv2",
         "depthwise_norm": "bn2",
-        "squeeze_excite.squeeze": "fc1",
-        "squeeze_excite.excite": "fc2",
         "project": "conv3",
         "project_norm": "bn3",
+        "squeeze_excite.squeeze": "fc1",
+        "squeeze_excite.excite": "fc2",
+        "shortcut": "downsample.0",
+        "shortcut_norm": "downsample.1",
     },
 }
 _BLOCKS: Mapping[Layout, str] = {
@@ -100,23 +109,27 @@ def layout_of(names: Iterable[str]) -> Layout | None:
 
 
 def to_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
-    """A state dict of ours under another project's names, as its network of that architecture has it."""
+    """A state dict of ours under another project's names, as its network of that architecture has it.
+
+    The order is that network's too.
+    """
     fitted = dict(state)
     for stage, wanted in enumerate(_norms(architecture, layout)):
         _fit_norm(fitted, stage, wanted=wanted)
-    renamed = {name_in(layout, name): value for name, value in fitted.items()}
+    names = _in_order(fitted, _names(architecture, _PARTS[layout]))
+    renamed = {name_in(layout, name): fitted[name] for name in names}
     return _with_splits(renamed) if layout == "multigrid" else renamed
 
 
 def from_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
     """Another project's state dict under our names; what has no place in the architecture keeps its name."""
     given = _without_splits(state) if layout == "multigrid" else dict(state)
-    ours = {name_in(layout, name): name for name in _names(architecture)}
+    names = list(_names(architecture, _OURS))
+    ours = {name_in(layout, name): name for name in names}
     renamed = {ours.get(name, name): value for name, value in given.items()}
     for stage, own in enumerate(architecture.stages):
         _fit_norm(renamed, stage, wanted=own.shortcut_norm)
-    known = [name for name in ours.values() if name in renamed]
-    return {name: renamed[name] for name in dict.fromkeys([*known, *renamed])}
+    return {name: renamed[name] for name in _in_order(renamed, names)}
 
 
 def name_in(layout: Layout, name: str) -> str:
@@ -146,12 +159,15 @@ def _norms(architecture: Architecture, layout: Layout) -> list[bool]:
 
 
 def _fit_norm(state: dict[str, Tensor], stage: int, *, wanted: bool) -> None:
-    """Bring the BatchNorm of a stage's shortcut into the state dict, or out of it, for the same logits."""
+    """Bring the BatchNorm of a stage's shortcut into the state dict, or out of it, for the same logits.
+
+    Where tensors that it takes are missing or of other shapes, all stays as it is.
+    """
     block = f"stages.{stage}.blocks.0."
     names = {leaf: f"{block}shortcut_norm.{leaf}" for leaf in _NORM}
     shortcut, last = f"{block}shortcut.weight", f"{block}project_norm.bias"
-    there = names["weight"] in state
-    if there == wanted or shortcut not in state or last not in state:
+    there = [name in state for name in names.values()]
+    if shortcut not in state or last not in state or (any(there) if wanted else not all(there)):
         return
     if wanted:
         weight = state[shortcut]
@@ -161,6 +177,9 @@ def _fit_norm(state: dict[str, Tensor], stage: int, *, wanted: bool) -> None:
         state[names["running_mean"]] = weight.new_zeros(width)
         state[names["running_var"]] = weight.new_full((width,), 1 - EPS)
         state[names["num_batches_tracked"]] = torch.zeros((), dtype=torch.int64)
+        return
+    per_channel = [state[names[leaf]] for leaf in _NORM[:-1]]
+    if any(value.shape != state[shortcut].shape[:1] for value in (*per_channel, state[last])):
         return
     norm = {leaf: state.pop(name) for leaf, name in names.items()}
     scale = norm["weight"].double() / (norm["running_var"].double() + EPS).sqrt()
@@ -175,35 +194,61 @@ def _with_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     full: dict[str, Tensor] = {}
     for name, value in state.items():
         full[name] = value
-        if ".bn." in name:
-            full[name.replace(".bn.", ".split_bn.")] = value.repeat(SPLITS) if value.ndim else value.clone()
+        if name.endswith(f".bn.{_STATISTICS[-1]}"):
+            module = name.removesuffix(f".bn.{_STATISTICS[-1]}")
+            for leaf in _STATISTICS:
+                each = full[f"{module}.bn.{leaf}"]
+                full[f"{module}.split_bn.{leaf}"] = each.repeat(SPLITS) if each.ndim else each.clone()
     return full
 
 
 def _without_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Aggregated statistics only: those kept or, where they were never made, those of the splits."""
-    kept = {name: value for name, value in state.items() if ".split_bn." not in name}
-    for mean_name in [name for name in kept if name.endswith(".bn.running_mean")]:
-        var_name = mean_name.replace("running_mean", "running_var")
-        means, variances = (state.get(name.replace(".bn.", ".split_bn.")) for name in (mean_name, var_name))
-        untouched = not kept[mean_name].any() and bool((kept[var_name] == 1).all())
-        if untouched and means is not None and variances is not None:
-            means = means.view(-1, len(kept[mean_name]))
-            variances = variances.view_as(means)
-            kept[mean_name] = means.mean(0)
-            kept[var_name] = variances.mean(0) + means.var(0, correction=0)
+    """Aggregated statistics only: those kept or, where they were never made, those of the splits.
+
+    Statistics of splits that don't go with the others' channels stay, so that they are found to be odd.
+    """
+    kept = dict(state)
+    for name in state:
+        if not name.endswith(".split_bn.running_mean"):
+            continue
+        module = name.removesuffix(".split_bn.running_mean")
+        own = {leaf: f"{module}.bn.{leaf}" for leaf in _STATISTICS}
+        split = {leaf: f"{module}.split_bn.{leaf}" for leaf in _STATISTICS}
+        if not all(each in state for each in (*own.values(), *split.values())):
+            continue
+        mean, var = state[own["running_mean"]], state[own["running_var"]]
+        means, variances = state[split["running_mean"]], state[split["running_var"]]
+        channels = mean.numel()
+        if not channels or means.numel() % channels or variances.shape != means.shape:
+            continue
+        for each in split.values():
+            del kept[each]
+        if not mean.any() and bool((var == 1).all()):
+            means, variances = means.reshape(-1, channels), variances.reshape(-1, channels)
+            kept[own["running_mean"]] = means.mean(0)
+            kept[own["running_var"]] = variances.mean(0) + means.var(0, correction=0)
     return kept
 
 
-def _names(architecture: Architecture) -> list[str]:
-    from search_spaces.x3d.network import X3D
+def _names(architecture: Architecture, parts: Iterable[str]) -> Iterator[str]:
+    """The names that weights of an architecture can have; of each module, those of any kind of module.
 
-    with torch.device("meta"):
-        names = list(X3D(architecture, 1).state_dict())
-    # Norms that this architecture lacks and others have.
-    shortcuts = (
-        f"stages.{stage}.blocks.0.shortcut_norm.{leaf}"
-        for stage in range(len(architecture.stages))
-        for leaf in _NORM
-    )
-    return list(dict.fromkeys([*names, *shortcuts]))
+    Args:
+        architecture: says how many stages and blocks there are.
+        parts: in the order that is wanted.
+    """
+    around, inside = list[str](), list[str]()
+    for part in parts:
+        (around if part.startswith(("stem.", "head.")) else inside).append(part)
+    modules = [part for part in around if part.startswith("stem.")]
+    for index, stage in enumerate(architecture.stages):
+        blocks = (f"stages.{index}.blocks.{block}." for block in range(stage.depth))
+        modules += [block + part for block in blocks for part in inside]
+    modules += [part for part in around if part.startswith("head.")]
+    return (f"{module}.{leaf}" for module in modules for leaf in _NORM)
+
+
+def _in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
+    """The names, those that `order` has first."""
+    there = dict.fromkeys(names)
+    return list(dict.fromkeys([*(name for name in order if name in there), *there]))

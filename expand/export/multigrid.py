@@ -1,6 +1,7 @@
 """A checkpoint for X3D-Multigrid's network.
 
-Source of the keys: https://github.com/kkahatapitiya/X3D-Multigrid at d63d8fe6, its training scripts.
+Source of the keys, and of what the network takes: https://github.com/kkahatapitiya/X3D-Multigrid at d63d8fe6,
+its training scripts and x3d.py.
 """
 
 from __future__ import annotations
@@ -12,30 +13,75 @@ import torch
 from expand.errors import UserError
 from expand.export.base import Source, Written
 from expand.export.layouts import SPLITS, to_layout
-from search_spaces.x3d.architecture import Architecture
+from search_spaces.x3d.architecture import SQUEEZE_RATIO, Architecture, round_width
 
 SUFFIX = ".pt"
 WEIGHTS = "needed"
+
+_STAGES = 4
+_HIDDEN = 2048
+_SQUEEZE_MULTIPLE = 8
 
 
 def write(source: Source, path: Path) -> Written:
     """The weights as `model_state_dict`.
 
     Raises:
-        UserError: the network is none of the X3D space.
+        UserError: the network is none of the X3D space, or one that theirs cannot be.
     """
     assert source.state is not None, "the format needs weights"
-    architecture = source.model.architecture
+    model = source.model
+    architecture = model.architecture
     if not isinstance(architecture, Architecture):
         raise UserError(
-            f"x3d-multigrid must be given a network of the x3d space, but {source.model.name} is of another: "
+            f"x3d-multigrid must be given a network of the x3d space, but {model.name} is of another: "
             "take safetensors, onnx or torch-export."
+        )
+    if differing := _differing(architecture):
+        raise UserError(
+            f"X3D-Multigrid's network must hold {model.name} exactly, but {differing}: take another format."
         )
     state = to_layout(source.state, architecture, "multigrid")
     torch.save({"model_state_dict": state}, path)
-    loading = (
-        f'import torch\ncheckpoint = torch.load("{path.name}", weights_only=True)\n'
-        'network.load_state_dict(checkpoint["model_state_dict"])'
+    remarks = [f"Each of the {SPLITS} splits of a BatchNorm starts from the statistics of all."]
+    if model.head == "clip":
+        remarks.append("X3D-Multigrid's network gives logits (batch, classes, 1).")
+    else:
+        remarks.append("X3D-Multigrid's network gives logits (batch, classes, frames).")
+    return Written(files=(path,), loading=_loading(source, path), remarks=tuple(remarks))
+
+
+def _differing(network: Architecture) -> str | None:
+    """What of it X3D-Multigrid's network has no argument for; None: it can be built."""
+    stages = network.stages
+    if len(stages) != _STAGES:
+        return f"it has {_STAGES} stages, not {len(stages)}"
+    if network.head_width != _HIDDEN:
+        return f"its hidden layer has {_HIDDEN} channels, not {network.head_width}"
+    if network.stem_width != stages[0].width:
+        return f"its stem is as wide as res2, {stages[0].width} channels, not {network.stem_width}"
+    if network.conv5_width != stages[-1].inner_width:
+        return f"its conv5 is as wide as inside of res5, {stages[-1].inner_width}, not {network.conv5_width}"
+    if len({stage.shortcut for stage in stages}) > 1:
+        return "its shortcuts are all of one type, not of two"
+    if stages[0].shortcut == "A" and network.frames > 1:
+        return "its shortcuts of type A leave out every second frame"
+    for number, stage in enumerate(stages, start=2):
+        squeezed = round_width(stage.inner_width, SQUEEZE_RATIO, _SQUEEZE_MULTIPLE)
+        if stage.squeeze_width != squeezed:
+            return f"it squeezes res{number} to {squeezed} channels, not {stage.squeeze_width}"
+    return None
+
+
+def _loading(source: Source, path: Path) -> str:
+    stages = source.model.architecture.stages
+    depths = [stage.depth for stage in stages]
+    widths = [(stage.inner_width, stage.width) for stage in stages]
+    options = f"n_classes={len(source.model.classes)}, base_bn_splits={SPLITS}"
+    options += ', shortcut_type="A"' if stages[0].shortcut == "A" else ""
+    options += ', task="loc"' if source.model.head == "frame" else ""
+    return (
+        "import torch, x3d\n"
+        f"network = x3d.ResNet(x3d.Bottleneck, {depths}, {widths}, {options})\n"
+        f'network.load_state_dict(torch.load("{path.name}")["model_state_dict"])'
     )
-    remark = f"Each of the {SPLITS} splits of a BatchNorm starts from the statistics of all."
-    return Written(files=(path,), loading=loading, remarks=(remark,))

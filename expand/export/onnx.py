@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from expand.data.clips import MEAN, STD
-from expand.errors import UserError
+from expand.errors import RunFailed, UserError, first_line
 from expand.export.base import Source, Written
-from expand.export.comparing import check_equal, network_of, random_clips
+from expand.export.comparing import check_equal, network_of
+from expand.export.torch_export import program_of
 from expand.version import VERSION
 
 SUFFIX = ".onnx"
@@ -27,32 +31,38 @@ def write(source: Source, path: Path) -> Written:
 
     Raises:
         UserError: the extra is not installed.
-        RunFailed: ONNX Runtime gives other logits.
+        RunFailed: the network can't be written with ONNX's operators, or ONNX Runtime gives other logits.
     """
     onnx, runtime = _packages()
     network = network_of(source)
-    clips = random_clips(source, 2)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # the exporter's own, of what it imports
-        torch.onnx.export(
-            network,
-            (clips,),
-            str(path),
-            input_names=["clips"],
-            output_names=["logits"],
-            opset_version=OPSET,
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            external_data=False,
-            verbose=False,
-        )
+    program = program_of(source, network)
+    try:
+        with _quiet():
+            if any(node.target in _DECOMPOSED for node in program.graph.nodes):
+                program = program.run_decompositions(_DECOMPOSED)
+            torch.onnx.export(
+                program,
+                f=str(path),
+                input_names=["clips"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=({0: "batch"},),  # the name; the program has the shapes
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise RunFailed(
+            f"{source.model.name} must be of operators that ONNX has, but it is not: "
+            f"{first_line(error.__cause__ or error)}"
+        ) from error
     graph = onnx.load(str(path))
     onnx.helper.set_model_props(graph, _metadata(source))
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, str(path))
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def run(x: torch.Tensor) -> torch.Tensor:
+    def run(x: Tensor) -> Tensor:
         return torch.from_numpy(session.run(["logits"], {"clips": x.numpy()})[0])
 
     said = check_equal(source, network, run, "the ONNX graph in ONNX Runtime")
@@ -61,6 +71,36 @@ def write(source: Source, path: Path) -> Written:
         '(logits,) = session.run(["logits"], {"clips": clips})'
     )
     return Written(files=(path,), loading=loading, remarks=(said, f"Opset {OPSET}."))
+
+
+def _pooled(x: Tensor, size: Sequence[int]) -> Tensor:
+    """AdaptiveAvgPool3d, which ONNX lacks, as means along one axis after the other."""
+    for axis, wanted in zip((-3, -2, -1), size, strict=True):
+        there = x.shape[axis]
+        if there % wanted == 0:
+            parts = (*x.shape[:axis], wanted, there // wanted, *x.shape[axis:][1:])
+            x = x.reshape(parts).mean(axis)
+            continue
+        ends = [(index * there // wanted, -(-(index + 1) * there // wanted)) for index in range(wanted)]
+        x = torch.cat([x.narrow(axis, a, b - a).mean(axis, keepdim=True) for a, b in ends], axis)
+    return x
+
+
+_DECOMPOSED: Mapping[Any, Any] = {torch.ops.aten.adaptive_avg_pool3d.default: _pooled}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says on its way, and of packages that it could use too."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _metadata(source: Source) -> dict[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.export import ExportedProgram
 
+from expand.errors import RunFailed, first_line
 from expand.export.base import Source, Written
 from expand.export.comparing import check_equal, network_of, random_clips
 
@@ -14,16 +17,30 @@ WEIGHTS = "needed"
 
 
 def write(source: Source, path: Path) -> Written:
-    """The network in evaluation mode, for batches of any size; read again and compared before it is kept."""
+    """The network in evaluation mode, for batches of any size; read again and compared before it is kept.
+
+    Raises:
+        RunFailed: the network can't be traced, or the graph gives other logits.
+    """
     network = network_of(source)
-    clips = random_clips(source, 2)
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(network, (clips,), dynamic_shapes=({0: batch},))
+    program = program_of(source, network)
     torch.export.save(program, path)
     loaded = torch.export.load(path).module()
     said = check_equal(source, network, loaded, "the exported graph")
     loading = (
         f'import torch\nnetwork = torch.export.load("{path.name}").module()\n'
-        f"logits = network(torch.rand{(2, *clips.shape[1:])})"
+        f"logits = network(torch.rand{tuple(random_clips(source, 2).shape)})"
     )
     return Written(files=(path,), loading=loading, remarks=(said,))
+
+
+def program_of(source: Source, network: nn.Module) -> ExportedProgram:
+    """The network as a graph, for batches of any size. The CPU kernels stay out of it: they see the trace."""
+    try:
+        batch = torch.export.Dim("batch")
+        return torch.export.export(network, (random_clips(source, 2),), dynamic_shapes=({0: batch},))
+    except Exception as error:  # whatever a network of somebody's own raises
+        raise RunFailed(
+            f"{source.model.name} must be traceable by torch.export for batches of any size, "
+            f"but it is not: {first_line(error)}"
+        ) from error

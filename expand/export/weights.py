@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from search_spaces.x3d.architecture import Architecture
 
 # Where checkpoints keep the weights, besides at the top.
 _INSIDE = ("model_state", "state_dict", "model_state_dict", "model_weights", "model")
-_PREFIXES = ("module.", "model.", "_orig_mod.")  # DataParallel, wrappers, torch.compile
+_PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")  # DataParallel, wrappers, torch.compile
 
 
 def read_weights(
@@ -37,15 +37,7 @@ def read_weights(
         UserError: the file cannot be read, or is of another network; the first layer that differs is named.
     """
     state, layout = open_weights(path, model.architecture)
-    wanted = shapes_of(model)
-    if classifier == "may differ":
-        names = [name for name in wanted if _is_classifier(name)]
-        if any(name in state and state[name].shape != wanted[name] for name in names):
-            for name in names:
-                state.pop(name, None)
-                del wanted[name]
-    _check(state, wanted, path, model, layout)
-    return state
+    return check_weights(state, model, path, layout, classifier=classifier)
 
 
 def open_weights(path: Path, architecture: object) -> tuple[dict[str, Tensor], Layout | None]:
@@ -57,14 +49,53 @@ def open_weights(path: Path, architecture: object) -> tuple[dict[str, Tensor], L
     return from_layout(state, architecture, layout), layout
 
 
-def shapes_of(model: Model) -> dict[str, torch.Size]:
-    """The names and shapes of a network's state dict."""
-    with torch.device("meta"):
-        return {name: value.shape for name, value in model.build().state_dict().items()}
+def check_weights(
+    state: Mapping[str, Tensor],
+    model: Model,
+    path: Path,
+    layout: Layout | None,
+    *,
+    classifier: Literal["needed", "may differ"] = "needed",
+) -> dict[str, Tensor]:
+    """The same weights, each with the network's type of number; `path` and `layout` are for messages.
+
+    Raises:
+        UserError: they are not those of the network.
+    """
+    wanted = _fresh(model)
+    of_classes = classifier_of(model, wanted)
+    others = [name for name in of_classes if name in state and state[name].shape != wanted[name].shape]
+    left_out = set(of_classes) if others and classifier == "may differ" else set()
+    given = {name: value for name, value in state.items() if name not in left_out}
+    wanted = {name: value for name, value in wanted.items() if name not in left_out}
+    _check(given, wanted, path, model, layout, of_classes)
+    return {name: value.to(wanted[name].dtype) for name, value in given.items()}
 
 
-def _is_classifier(name: str) -> bool:
-    return "classifier." in f".{name}"
+def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
+    """How many classes the weights tell apart; where they have no classifier, as many as the network."""
+    wanted = _fresh(model)
+    for name, axis in classifier_of(model, wanted).items():
+        if name in state and state[name].ndim == wanted[name].ndim:
+            return state[name].shape[axis]
+    return len(model.classes)
+
+
+def classifier_of(model: Model, wanted: Mapping[str, Tensor]) -> dict[str, int]:
+    """The weights whose shape depends on the number of classes, and the axis along which it does."""
+    more = _fresh(replace(model, classes=(*model.classes, "")))
+    axes: dict[str, int] = {}
+    for name, value in wanted.items():
+        for axis, (size, larger) in enumerate(zip(value.shape, more[name].shape, strict=True)):
+            if larger == size + 1:
+                axes[name] = axis
+    return axes
+
+
+def _fresh(model: Model) -> dict[str, Tensor]:
+    """A state dict of the network, for names, shapes and types; leaves the random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        return model.build().state_dict()
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -72,14 +103,17 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise UserError(f"the weights must be a file, but {path} is none.")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        values = torch.load(path, map_location="cpu", weights_only=True)
+            values: Any = load_file(path)
+        else:
+            values = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(
             f"{path} must hold tensors and plain values only, but it holds code or is no checkpoint: "
             "save its state dict alone."
         ) from None
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError):
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were
         raise UserError(
             f"{path} must be a whole file of weights, but it is cut off or of no known kind."
         ) from None
@@ -109,22 +143,39 @@ def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _check(
     state: Mapping[str, Tensor],
-    wanted: Mapping[str, torch.Size],
+    wanted: Mapping[str, Tensor],
     path: Path,
     model: Model,
     layout: Layout | None,
+    of_classes: Mapping[str, int],
 ) -> None:
-    def said(name: str) -> str:
-        return name if layout is None else f"{name} ({name_in(layout, name)} there)"
+    """Raises UserError for the first layer, in the order of the network, that is not as wanted."""
 
+    def said(name: str) -> str:
+        there = name if layout is None else name_in(layout, name)
+        return name if there == name else f"{name} ({there} there)"
+
+    if state and not any(name in wanted for name in state):
+        known = "xpand, SlowFast, PyTorchVideo or X3D-Multigrid"
+        raise UserError(
+            f"{path} must have the names that {known} gives to weights, but it has {next(iter(state))}: "
+            "rename them."
+        )
     of = f"{path} must hold the weights of {model.name}, but"
     change = "name the network that they are of."
-    for name, shape in wanted.items():
+    for name, value in wanted.items():
         if name not in state:
             raise UserError(f"{of} {said(name)} is missing: {change}")
-        if state[name].shape != shape:
-            given = tuple(state[name].shape)
-            raise UserError(f"{of} {said(name)} has shape {given}, not {tuple(shape)}: {change}")
+        given, shape = tuple(state[name].shape), tuple(value.shape)
+        if given == shape:
+            continue
+        axis = of_classes.get(name)
+        if axis is not None and [*given[:axis], *given[axis + 1 :]] == [*shape[:axis], *shape[axis + 1 :]]:
+            raise UserError(
+                f"{path} must hold weights for the {shape[axis]} classes of {model.name}, but {said(name)} "
+                f"has shape {given}, not {shape}: `xpand import` makes a model with the classes of the file."
+            )
+        raise UserError(f"{of} {said(name)} has shape {given}, not {shape}: {change}")
     for name in state:
         if name not in wanted:
             raise UserError(f"{of} it has {said(name)} besides, which {model.name} has not: {change}")

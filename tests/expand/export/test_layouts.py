@@ -1,8 +1,9 @@
 """Weights under other projects' names.
 
-Golden values: tests/facts/state_dict_layouts.json has, for every network and project, the SHA-256 of the sorted
-lines `name shape dtype` of the state dict that the project's own network has (PyTorchVideo f3142bb0, SlowFast
-287ec007, X3D-Multigrid d63d8fe6), and X3D-XS's names in PyTorchVideo beside SlowFast's.
+Golden values, from the state dicts of the projects' own networks (PyTorchVideo f3142bb0, SlowFast 287ec007,
+X3D-Multigrid d63d8fe6 with 8 splits): tests/facts/state_dict_layouts.json has, for every network and project,
+the SHA-256 of the lines `name shape dtype` in their order, and X3D-S's modules in the three projects, a line
+each, where PyTorchVideo lacks one. tests/facts/parity_xs_random.npz has logits that all three give.
 """
 
 from __future__ import annotations
@@ -11,16 +12,20 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from expand.export.layouts import LAYOUTS, Layout, from_layout, layout_of, name_in, to_layout
+from expand.export.layouts import LAYOUTS, SPLITS, Layout, from_layout, layout_of, name_in, to_layout
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.network import X3D
+from tests.search_spaces.test_network import drawn
 
-FACTS = json.loads((Path(__file__).parents[2] / "facts" / "state_dict_layouts.json").read_text())
+FOLDER = Path(__file__).parents[2] / "facts"
+FACTS = json.loads((FOLDER / "state_dict_layouts.json").read_text())
 SPACE = X3DSpace()
+SMALL = X3DSpace(size=32, head_width=32)
 LISTED = [(name, layout) for name, layouts in FACTS["digests"].items() for layout in layouts]
 
 
@@ -39,28 +44,55 @@ def shaken(network: X3D) -> X3D:
 
 
 def listing(state: dict[str, Tensor]) -> str:
-    return "\n".join(
-        sorted(f"{name} {list(value.shape)} {str(value.dtype)[6:]}" for name, value in state.items())
-    )
+    return "\n".join(f"{name} {list(value.shape)} {str(value.dtype)[6:]}" for name, value in state.items())
 
 
 @pytest.mark.parametrize(("name", "layout"), LISTED)
-def test_every_layer_has_the_name_shape_and_type_of_the_project(name: str, layout: Layout) -> None:
+def test_every_layer_has_the_name_shape_type_and_place_of_the_project(name: str, layout: Layout) -> None:
     architecture = SPACE.architecture(published(f"x3d-{name.lower()}").factors)
     with torch.device("meta"):
         state = SPACE.build(architecture, 400).state_dict()
+    state = dict(sorted(state.items()))  # as safetensors gives them
     found = hashlib.sha256(listing(to_layout(state, architecture, layout)).encode()).hexdigest()
     assert found == FACTS["digests"][name][layout]
 
 
-def test_the_names_of_two_projects_belong_to_the_same_weights() -> None:
-    """X3D-XS, layer by layer."""
-    architecture = SPACE.architecture(published("x3d-xs").factors)
+def test_the_names_of_three_projects_belong_to_the_same_weights() -> None:
+    """X3D-S, module by module."""
+    architecture = SPACE.architecture(published("x3d-s").factors)
     with torch.device("meta"):
-        names = list(SPACE.build(architecture, 400).state_dict())
-    pairs = {name_in("pytorchvideo", name): name_in("slowfast", name) for name in names}
-    assert FACTS["pytorchvideo_to_slowfast"].items() <= pairs.items()
-    assert len(pairs) - len(FACTS["pytorchvideo_to_slowfast"]) == 5  # the norm that PyTorchVideo lacks
+        names = [name for name in SPACE.build(architecture, 400).state_dict() if name.endswith(".weight")]
+    found = {
+        name_in("slowfast", name): (name_in("pytorchvideo", name), name_in("multigrid", name))
+        for name in names
+    }
+    assert len(found) == len(FACTS["modules"])
+    for pytorchvideo, slowfast, multigrid in FACTS["modules"]:
+        theirs = found[f"{slowfast}.weight"]
+        assert theirs[1] == f"{multigrid}.weight"
+        if pytorchvideo is not None:  # else the norm that PyTorchVideo lacks
+            assert theirs[0] == f"{pytorchvideo}.weight"
+
+
+@pytest.mark.parametrize("norm_every_shortcut", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_of_the_projects_give_the_logits_that_the_projects_give(
+    layout: Layout, norm_every_shortcut: bool
+) -> None:
+    space = X3DSpace(norm_every_shortcut=norm_every_shortcut)
+    architecture = space.architecture(published("x3d-xs").factors)
+    network = space.build(architecture, 400).eval()
+    empty = to_layout(network.state_dict(), architecture, "pytorchvideo")
+    theirs = {name: drawn(name, tuple(value.shape)) for name, value in empty.items()}
+    if layout != "pytorchvideo":  # on their way through another project
+        theirs = to_layout(from_layout(theirs, architecture, "pytorchvideo"), architecture, layout)
+    network.load_state_dict(from_layout(theirs, architecture, layout))
+    clips = np.random.default_rng(0).standard_normal((1, 3, 4, 160, 160)).astype(np.float32)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(clips)).numpy()
+    golden = np.load(FOLDER / "parity_xs_random.npz")
+    for implementation in ("ptv", "slowfast", "multigrid"):
+        np.testing.assert_allclose(logits, golden[f"logits_{implementation}"], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -73,7 +105,7 @@ def test_logits_are_equal_where_the_same_weights_go_round(name: str, layout: Lay
     there = to_layout(network.state_dict(), architecture, layout)
     assert layout_of(there) == layout
     other.load_state_dict(from_layout(there, architecture, layout))
-    clips = torch.randn(1, 3, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    clips = torch.randn(1, 3, 2, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         own, again = network(clips), other(clips)
     assert float((own - again).abs().max()) <= 1e-5 * max(1.0, float(own.abs().max()))
@@ -101,3 +133,50 @@ def test_statistics_that_were_never_aggregated_are_those_of_the_splits() -> None
     back = from_layout(there, architecture, "multigrid")
     assert torch.equal(back["stem.norm.running_mean"], torch.full((24,), 3.5))
     assert torch.allclose(back["stem.norm.running_var"], torch.full((24,), 1 + 5.25))
+
+
+@pytest.mark.parametrize("splits", [8, 64])
+def test_statistics_that_were_aggregated_stay(splits: int) -> None:
+    """Though those of the splits, of which a long cycle has made more, went on."""
+    architecture = SMALL.architecture(SMALL.start)
+    network = shaken(SMALL.build(architecture, 5))
+    there = to_layout(network.state_dict(), architecture, "multigrid")
+    for name, value in there.items():
+        if ".split_bn.running" in name:
+            there[name] = torch.rand(splits * value.numel() // SPLITS)
+    back = from_layout(there, architecture, "multigrid")
+    assert back.keys() == network.state_dict().keys()
+    for name, value in network.state_dict().items():
+        assert torch.equal(back[name], value), name
+
+
+def test_shortcuts_of_type_a_go_round() -> None:
+    space = X3DSpace(shortcut="A", norm_every_shortcut=False, size=32, head_width=32)
+    architecture = space.architecture(space.start)
+    state = shaken(space.build(architecture, 5)).state_dict()
+    there = to_layout(state, architecture, "multigrid")
+    assert [name for name in there if "downsample" in name] == []
+    back = from_layout(there, architecture, "multigrid")
+    assert list(back) == list(state)
+    assert all(torch.equal(back[name], value) for name, value in state.items())
+
+
+def test_what_has_no_place_in_the_network_keeps_its_name() -> None:
+    architecture = SMALL.architecture(SMALL.start)
+    there = {
+        "blocks.0.norm.bias": torch.zeros(24),
+        "blocks.1.res_blocks.9.branch2.conv_a.weight": torch.ones(1),
+    }
+    assert list(from_layout(there, architecture, "pytorchvideo")) == [
+        "stem.norm.bias",
+        "blocks.1.res_blocks.9.branch2.conv_a.weight",
+    ]
+
+
+def test_the_norm_that_is_folded_away_leaves_the_given_weights_as_they_are() -> None:
+    architecture = SMALL.architecture(SMALL.start)
+    state = shaken(SMALL.build(architecture, 5)).state_dict()
+    before = {name: value.clone() for name, value in state.items()}
+    to_layout(state, architecture, "pytorchvideo")
+    assert state.keys() == before.keys()
+    assert all(torch.equal(state[name], value) for name, value in before.items())
