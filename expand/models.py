@@ -175,8 +175,6 @@ def published_model(name: str) -> Model:
 
 def _of_run(folder: Path, name: str | None) -> Path:
     models = {path.stem: path for path in sorted((folder / "models").glob("*.yaml"))}
-    if (alone := folder / "model.yaml").exists():  # a full training leaves one
-        models["model"] = alone
     if not models:
         raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")
     if name is None and len(models) == 1:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
+MEAN = 0.45  # of each channel, in shares of white: what normalised clips have taken off, and are divided by
+STD = 0.225
 SplitName = Literal["train", "val"]
 SPLITS: tuple[SplitName, ...] = ("train", "val")
 

@@ -24,12 +24,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from expand.data.ahead import read_ahead
-from expand.data.base import Frames, Split
+from expand.data.base import MEAN, STD, Frames, Split
 from expand.data.sampling import clip_times, train_starts, val_starts
 from search_spaces.base import ClipSampling
-
-MEAN = 0.45
-STD = 0.225
 
 Batch = tuple[Tensor, Tensor]  # (B, 3, T, S, S) float32 clips, (B,) int64 labels
 ValBatch = tuple[Tensor, Tensor, Tensor]  # clips, (B,) int64 videos, (B,) int64 labels

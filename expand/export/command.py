@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import importlib
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from expand.errors import UserError, cannot_write
+from expand.errors import UserError
 from expand.export.base import Format, Source, Written
 from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
+from expand.export.placing import check_absent, together
 from expand.models import Model, find_model
 from search_spaces.base import Json
 
@@ -99,14 +97,13 @@ def export(
         fresh=told == _FRESH,
         allow_approximate=allow_approximate,
     )
-    with _folder_near(path) as folder:
+    with together(path) as folder:
         written = writer.write(source, folder / path.name)
         if state is not None and _left_out(written, writer):
             told = _NONE
         page = folder / (path.name.removesuffix(writer.SUFFIX) + _CARD)
         page.write_text(card(source, written, form=form, weights=told), encoding="utf-8")
         made = [*written.files, page]
-        _put_in_place([(each, path.parent / each.name) for each in made])
     return Exported(
         form=form,
         model=model.name,
@@ -133,9 +130,7 @@ def _place(out: Path, model: Model, form: str, suffix: str) -> Path:
         out = out / f"{stem}-{form}{suffix}"
     elif not out.name.endswith(suffix) or out.name == suffix:
         raise UserError(f"--out must end in {suffix} for {form}, or be an existing folder, got {out}.")
-    for path in (out, out.with_name(out.name.removesuffix(suffix) + _CARD)):
-        if path.exists() or path.is_symlink():
-            raise UserError(f"{path} must not exist yet, but it does: take another --out.")
+    check_absent(out, out.with_name(out.name.removesuffix(suffix) + _CARD))
     return out
 
 
@@ -177,43 +172,3 @@ def _left_out(written: Written, writer: Format) -> bool:
     return writer.WEIGHTS == "taken along" and not any(
         path.suffix in CHECKPOINTS.values() for path in written.files
     )
-
-
-@contextmanager
-def _folder_near(path: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk as `path`, in the nearest folder above it that there is."""
-    above = next(folder for folder in path.absolute().parents if folder.is_dir())
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".xpand-export-", dir=above))
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Move all files, or none of them."""
-    for _, target in moves:
-        if target.exists() or target.is_symlink():
-            raise UserError(f"{target} must not exist yet, but it does: take another --out.")
-    created: list[Path] = []
-    placed: list[Path] = []
-    try:
-        for folder in reversed([moves[0][1].parent, *moves[0][1].parent.parents]):
-            if not folder.exists():
-                folder.mkdir()
-                created.append(folder)
-        for source, target in moves:
-            placed.append(target)
-            source.replace(target)
-    except BaseException as error:
-        for path in placed:
-            with suppress(OSError):
-                path.unlink()
-        for folder in reversed(created):
-            folder.rmdir()
-        if isinstance(error, OSError):
-            raise cannot_write(moves[0][1], error) from None
-        raise

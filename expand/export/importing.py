@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from expand.config import SpaceConfig
 from expand.data.lists import class_names
-from expand.errors import UserError, cannot_write
+from expand.errors import UserError
+from expand.export.placing import check_absent, together
 from expand.export.safetensors import save_weights
 from expand.export.weights import check_weights, classes_in, open_weights
-from expand.jobs import replacing
 from expand.models import Model, find_model, network_values, write_values
 
 _SUFFIX = ".yaml"
@@ -48,9 +47,7 @@ def import_weights(
     if out.suffix != _SUFFIX:
         raise UserError(f"--out must end in {_SUFFIX}, got {out}.")
     beside = out.with_suffix(".safetensors")
-    for path in (out, beside):
-        if path.exists() or path.is_symlink():
-            raise UserError(f"{path} must not exist yet, but it does: take another --out.")
+    check_absent(out, beside)
     state, layout = open_weights(file, network.architecture)
     named = _classes(classes_in(state, network), network, classes)
     state = check_weights(state, replace(network, classes=named), file, layout)
@@ -59,10 +56,9 @@ def import_weights(
     values = _values(network, model) | {
         "imported": {"file": file.name, "sha256": _digest(file), "layout": written}
     }
-    with _both_or_none(out, beside):
-        with replacing(beside) as partial:
-            save_weights(partial, state, replace(model, values=values))
-        write_values(out, values)
+    with together(out) as folder:
+        save_weights(folder / beside.name, state, replace(model, values=values))
+        write_values(folder / out.name, values)
     return Imported(model=out, weights=beside, layout=written, classes=len(model.classes))
 
 
@@ -71,24 +67,6 @@ def _values(network: Model, model: Model) -> dict[str, object]:
     values = network_values(model.name, space, model.architecture, model.sampling, model.classes)
     kept = {key: network.values[key] for key in ("factors", "head", "labels") if key in network.values}
     return values | kept
-
-
-@contextmanager
-def _both_or_none(out: Path, beside: Path) -> Iterator[None]:
-    """What was not there before goes again where not all of it can be written."""
-    folders = [folder for folder in out.absolute().parents if not folder.exists()]
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-            out.unlink(missing_ok=True)
-            for folder in folders:
-                folder.rmdir()
-        if isinstance(error, OSError):
-            raise cannot_write(out, error) from None
-        raise
 
 
 def _classes(count: int, network: Model, file: Path | None) -> tuple[str, ...]:

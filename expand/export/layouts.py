@@ -4,7 +4,8 @@ Source of the names: PyTorchVideo (f3142bb0), SlowFast (287ec007), X3D-Multigrid
 
 Two things differ besides names. PyTorchVideo has no BatchNorm on a shortcut that keeps the width: one that is
 there is folded into the convolution before it and the bias of the norm that it is added to, which is exact in
-evaluation; one that is missing comes back as an identity. X3D-Multigrid keeps those of splits too.
+evaluation; one that is missing comes back as an identity. X3D-Multigrid
+keeps the statistics of each split of a batch besides those of all.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
 from expand.export.base import Source, Written
 from expand.export.targets import MMACTION2, Arguments
 from expand.export.text import assigned, comment, python
-from expand.export.views import CROPS, MEAN, STD, UNIFORM_CLIPS, Views
+from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.models import Model
 from search_spaces.base import Json
 

@@ -13,14 +13,13 @@ import torch
 from expand.errors import UserError
 from expand.export.base import Source, Written
 from expand.export.layouts import SPLITS, to_layout
-from search_spaces.x3d.architecture import SQUEEZE_RATIO, Architecture, round_width
+from search_spaces.x3d.architecture import Architecture, squeeze_width
 
 SUFFIX = ".pt"
 WEIGHTS = "needed"
 
 _STAGES = 4
 _HIDDEN = 2048
-_SQUEEZE_MULTIPLE = 8
 
 
 def write(source: Source, path: Path) -> Written:
@@ -67,7 +66,7 @@ def _differing(network: Architecture) -> str | None:
     if stages[0].shortcut == "A" and network.frames > 1:
         return "its shortcuts of type A leave out every second frame"
     for number, stage in enumerate(stages, start=2):
-        squeezed = round_width(stage.inner_width, SQUEEZE_RATIO, _SQUEEZE_MULTIPLE)
+        squeezed = squeeze_width(stage.inner_width)
         if stage.squeeze_width != squeezed:
             return f"it squeezes res{number} to {squeezed} channels, not {stage.squeeze_width}"
     return None

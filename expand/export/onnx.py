@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expand.data.clips import MEAN, STD
+from expand.data.base import MEAN, STD
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.base import Source, Written
 from expand.export.comparing import check_equal, network_of

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
 from expand.export.base import Source, Written
 from expand.export.checkpoints import CHECKPOINTS, save_checkpoint
 from expand.export.targets import PYTORCHVIDEO, Arguments
 from expand.export.text import assigned, comment, python, to_yaml
-from expand.export.views import CROPS, MEAN, STD, UNIFORM_CLIPS, Views
+from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.models import Model
 from search_spaces.base import Json
 

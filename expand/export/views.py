@@ -1,7 +1,6 @@
 """Clips as other projects write them: frames, whole frame rates, and the sizes of the published tests.
 
-Source: the configs/Kinetics/X3D_*.yaml of facebookresearch/SlowFast at 287ec007 (sizes), expand/data/clips.py
-(mean and standard deviation).
+Source of the sizes: the configs/Kinetics/X3D_*.yaml of facebookresearch/SlowFast at 287ec007.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from fractions import Fraction
 
 from search_spaces.base import ClipSampling
 
-MEAN = 0.45  # of each channel, in shares of white
-STD = 0.225
 UNIFORM_CLIPS = 10  # of a video, in both tests
 CROPS = 3  # along the longer side, of each clip of the 30-view test
 

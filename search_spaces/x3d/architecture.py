@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE, Basis, Factors, sampling
 
-SQUEEZE_RATIO = 0.0625  # width of squeeze-excite over the inner width of its block
+_SQUEEZE_RATIO = 0.0625  # width of squeeze-excite over the inner width of its block
 _SQUEEZE_MULTIPLE = 8  # also where the stages' widths have another multiple, as in SlowFast
 
 
@@ -114,7 +114,7 @@ def architecture(basis: Basis, factors: Factors) -> Architecture:
             Stage(
                 width=width,
                 inner_width=inner_width,
-                squeeze_width=round_width(inner_width, SQUEEZE_RATIO, _SQUEEZE_MULTIPLE),
+                squeeze_width=squeeze_width(inner_width),
                 depth=math.ceil(factors.depth * base_depth - 1e-9),  # 2.2 · 25 is 55.000…01
                 shortcut_norm=basis.shortcut == "B" and (basis.norm_every_shortcut or width != width_in),
                 shortcut=basis.shortcut,
@@ -129,6 +129,11 @@ def architecture(basis: Basis, factors: Factors) -> Architecture:
         conv5_width=stages[-1].inner_width,
         head_width=basis.head_width,
     )
+
+
+def squeeze_width(inner_width: int) -> int:
+    """The channels inside of squeeze-excite, from those of its block."""
+    return round_width(inner_width, _SQUEEZE_RATIO, _SQUEEZE_MULTIPLE)
 
 
 def round_width(width: int, factor: float, multiple: int) -> int:

@@ -113,6 +113,11 @@ class ZeroPadded(nn.Module):
         return functional.pad(x, (0, 0, 0, 0, 0, 0, 0, self.width - x.shape[1]))
 
 
+def _shortcut(stage: Stage, width_in: int) -> Conv | ZeroPadded:
+    """That of a stage's first block."""
+    return conv(width_in, stage.width, halve=True) if stage.shortcut == "B" else ZeroPadded(stage.width)
+
+
 class Block(nn.Module):
     """An inverted bottleneck: expand, channelwise 3×3×3, project, and add the shortcut.
 
@@ -133,18 +138,16 @@ class Block(nn.Module):
         self.squeeze_excite = SqueezeExcite(inner, stage.squeeze_width) if index % 2 == 0 else None
         self.project = conv(inner, stage.width)
         self.project_norm = batch_norm(stage.width)
-        convolved = first and stage.shortcut == "B"
-        self.shortcut = conv(width_in, stage.width, halve=True) if convolved else None
-        self.shortcut_padding = ZeroPadded(stage.width) if first and not convolved else None
+        self.shortcut = _shortcut(stage, width_in) if first else None
         self.shortcut_norm = batch_norm(stage.width) if first and stage.shortcut_norm else None
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
         norms = [self.expand_norm, self.depthwise_norm, self.project_norm]
         norms += [self.shortcut_norm] if self.shortcut_norm is not None else []
         widths = [self.expand.in_channels, self.expand.out_channels, self.project.out_channels]
-        if self.shortcut_padding is None and fused.usable(x, self, norms, widths):
+        if not isinstance(self.shortcut, ZeroPadded) and fused.usable(x, self, norms, widths):
             return self._forward_fused(x, norms, fused.count_batch(norms))
-        shortcut = self.shortcut_padding(x) if self.shortcut_padding is not None else x
+        shortcut = x
         if self.shortcut is not None:
             shortcut = self.shortcut(shortcut)
         if self.shortcut_norm is not None:
@@ -180,7 +183,7 @@ class Block(nn.Module):
             self.project.weight,
             *fused.norm_parameters(self.project_norm),
             *((None,) * 4 if se is None else se.parameters()),
-            self.shortcut.weight if self.shortcut is not None else None,
+            self.shortcut.weight if isinstance(self.shortcut, Conv) else None,
             *fused.norm_parameters(self.shortcut_norm),
         ]
 

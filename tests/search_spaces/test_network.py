@@ -8,10 +8,9 @@ torch's own counter of operations; the paper's parameter count.
 from __future__ import annotations
 
 import math
-import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +19,11 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from expand.export.layouts import name_in
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.layers import Block, conv
 from search_spaces.x3d.network import X3D
@@ -41,35 +42,6 @@ def _seed() -> Iterator[None]:
 
 
 # Logits of others' implementations
-
-STEM = {"spatial": "conv.conv_t", "temporal": "conv.conv_xy", "norm": "norm"}
-BLOCK = {
-    "shortcut": "branch1_conv",
-    "shortcut_norm": "branch1_norm",
-    "expand": "branch2.conv_a",
-    "expand_norm": "branch2.norm_a",
-    "depthwise": "branch2.conv_b",
-    "depthwise_norm": "branch2.norm_b.0",
-    "squeeze_excite.squeeze": "branch2.norm_b.1.block.0",
-    "squeeze_excite.excite": "branch2.norm_b.1.block.2",
-    "project": "branch2.conv_c",
-    "project_norm": "branch2.norm_c",
-}
-HEAD = {
-    "conv5": "pool.pre_conv",
-    "conv5_norm": "pool.pre_norm",
-    "hidden": "pool.post_conv",
-    "classifier": "proj",
-}
-
-
-def pytorchvideo_name(key: str) -> str:
-    """PyTorchVideo's name of one of our weights."""
-    module, weight = key.rsplit(".", 1)
-    if match := re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)", module):
-        return f"blocks.{int(match[1]) + 1}.res_blocks.{match[2]}.{BLOCK[match[3]]}.{weight}"
-    part, layer = module.split(".", 1)
-    return f"blocks.0.{STEM[layer]}.{weight}" if part == "stem" else f"blocks.5.{HEAD[layer]}.{weight}"
 
 
 def drawn(key: str, shape: tuple[int, ...]) -> torch.Tensor:
@@ -91,12 +63,23 @@ def drawn(key: str, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(value, dtype=np.float32))
 
 
+def logits_like_the_others(network: nn.Module) -> tuple[NDArray[np.float32], Mapping[str, NDArray[Any]]]:
+    """The logits of the golden clip, which are those of three implementations, and the golden file."""
+    clips = np.random.default_rng(0).standard_normal((1, 3, 4, 160, 160)).astype(np.float32)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(clips)).numpy()
+    golden = np.load(FACTS / "parity_xs_random.npz")
+    for implementation in ("ptv", "slowfast", "multigrid"):
+        np.testing.assert_allclose(logits, golden[f"logits_{implementation}"], rtol=0, atol=1e-4)
+    return logits, golden
+
+
 @pytest.mark.parametrize("norm_every_shortcut", [True, False])
 def test_logits_equal_those_of_three_other_implementations(norm_every_shortcut: bool) -> None:
     space = X3DSpace(norm_every_shortcut=norm_every_shortcut)
     network = space.build(space.architecture(published("x3d-xs").factors), 400).eval()
     weights = {
-        key: drawn(pytorchvideo_name(key), tuple(weight.shape))
+        key: drawn(name_in("pytorchvideo", key), tuple(weight.shape))
         for key, weight in network.state_dict().items()
     }
     if norm_every_shortcut:  # PyTorchVideo has no such norm; in the others it was the identity
@@ -108,12 +91,7 @@ def test_logits_equal_those_of_three_other_implementations(norm_every_shortcut: 
         prefix = "stages.0.blocks.0.shortcut_norm."
         weights.update({prefix + key: value for key, value in norm.state_dict().items()})
     network.load_state_dict(weights)
-    clips = np.random.default_rng(0).standard_normal((1, 3, 4, 160, 160)).astype(np.float32)
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(clips)).numpy()
-    golden = np.load(FACTS / "parity_xs_random.npz")
-    for implementation in ("ptv", "slowfast", "multigrid"):
-        np.testing.assert_allclose(logits, golden[f"logits_{implementation}"], rtol=0, atol=1e-4)
+    logits, golden = logits_like_the_others(network)
     top5 = np.argsort(-logits[0])[:5]
     assert top5.tolist() == golden["top5"].tolist() == [101, 50, 128, 165, 86]
     assert logits[0][top5] == pytest.approx([9.822953, 8.926193, 8.799383, 8.768161, 8.566886], abs=1e-4)

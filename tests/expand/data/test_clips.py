@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from expand.config import DataConfig
+from expand.data.base import MEAN, STD
 from expand.data.clips import (
-    MEAN,
-    STD,
     Augment,
     batch_sizes,
     clip_draws,

@@ -12,7 +12,6 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from expand.export.layouts import LAYOUTS, SPLITS, Layout, from_layout, layout_of, name_in, to_layout
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.network import X3D
-from tests.search_spaces.test_network import drawn
+from tests.search_spaces.test_network import drawn, logits_like_the_others
 
 FOLDER = Path(__file__).parents[2] / "facts"
 FACTS = json.loads((FOLDER / "state_dict_layouts.json").read_text())
@@ -87,12 +86,7 @@ def test_weights_of_the_projects_give_the_logits_that_the_projects_give(
     if layout != "pytorchvideo":  # on their way through another project
         theirs = to_layout(from_layout(theirs, architecture, "pytorchvideo"), architecture, layout)
     network.load_state_dict(from_layout(theirs, architecture, layout))
-    clips = np.random.default_rng(0).standard_normal((1, 3, 4, 160, 160)).astype(np.float32)
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(clips)).numpy()
-    golden = np.load(FOLDER / "parity_xs_random.npz")
-    for implementation in ("ptv", "slowfast", "multigrid"):
-        np.testing.assert_allclose(logits, golden[f"logits_{implementation}"], rtol=0, atol=1e-4)
+    logits_like_the_others(network)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -1,0 +1,62 @@
+"""Files that belong together: all of them are put in place, or none."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from expand.errors import UserError, cannot_write
+
+
+def check_absent(*paths: Path) -> None:
+    """Raises UserError where something is there already."""
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path} must not exist yet, but it does: take another --out.")
+
+
+@contextmanager
+def together(path: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk as `path`, whose files are moved beside it in the end.
+
+    After a failure or an interrupt there are none of them, nor folders that were made for them.
+
+    Raises:
+        UserError: something is there already, or it cannot be written.
+    """
+    above = next(folder for folder in path.absolute().parents if folder.is_dir())
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".xpand-", dir=above))
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    try:
+        yield folder
+        _put_in_place(sorted(folder.iterdir()), path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(files: list[Path], folder: Path) -> None:
+    check_absent(*(folder / file.name for file in files))
+    created: list[Path] = []
+    placed: list[Path] = []
+    try:
+        for parent in reversed([folder, *folder.parents]):
+            if not parent.exists():
+                parent.mkdir()
+                created.append(parent)
+        for file in files:
+            placed.append(folder / file.name)
+            file.replace(placed[-1])
+    except BaseException:
+        for path in placed:
+            with suppress(OSError):
+                path.unlink()
+        for parent in reversed(created):
+            parent.rmdir()
+        raise
