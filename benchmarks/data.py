@@ -23,7 +23,8 @@ from expand.data.clips import Augment, Batch, train_batches
 from expand.data.sources import FileSource, open_source
 from expand.data.synthetic import FPS, SyntheticSource
 from expand.driver import cores
-from expand.training.trainer import make_optimizer, place_network, prepare, training_step
+from expand.training.devices import place_network, prepare
+from expand.training.trainer import make_optimizer, training_step
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
 from search_spaces.x3d.factors import Factors

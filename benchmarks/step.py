@@ -17,8 +17,9 @@ from benchmarks.peers import Peer
 from benchmarks.trajectory import TRAJECTORY
 from expand.config import TrainingConfig
 from expand.errors import UserError
+from expand.training.devices import has_device, place_clips, place_network, prepare
 from expand.training.graphs import WARM_UP
-from expand.training.trainer import has_device, make_optimizer, make_step, place_clips, place_network, prepare
+from expand.training.trainer import make_optimizer, make_step
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import Factors

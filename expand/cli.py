@@ -35,6 +35,8 @@ from expand.terminal import Interrupted, err, interruptible, out, print_json, sa
 if TYPE_CHECKING:
     from expand.config import Config
     from expand.study import Run
+    from expand.train import Trained
+    from expand.training_view import TrainingView
 
 app = typer.Typer(
     name="xpand",
@@ -99,7 +101,14 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
 
 @app.command()
 def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) -> None:
-    """Go on with a run that was interrupted; nothing finished is trained again."""
+    """Go on with a search or a training that was interrupted; nothing finished is trained again."""
+    from expand.trainings import TrainingFolder
+
+    if TrainingFolder.is_one(folder):
+        if workers is not None:
+            raise UserError("--workers is for searches, and this is a training: leave it out.")
+        _resume_training(folder, as_json)
+        return
     from expand.session import go_on
     from expand.study import Run
 
@@ -307,6 +316,135 @@ def import_(
     out.print(done.model, highlight=False, soft_wrap=True)
     out.print(done.weights, highlight=False, soft_wrap=True)
     say(f"{done.classes} classes; the names of the weights were those of {done.layout}")
+
+
+@app.command()
+def train(
+    network: ModelReference,
+    model: ModelName = None,
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the training; by default results/MODEL-DATA.")
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", help="Budget in epochs; 300 as released.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Clips in a step, over all processes; 128 as released.")
+    ] = None,
+    multigrid: Annotated[
+        bool, typer.Option("--multigrid", help="Large batches of coarse clips first: takes less time.")
+    ] = False,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Start from the weights beside the model.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Start from these weights, of any known layout.")
+    ] = None,
+    no_flip: Annotated[
+        bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
+    ] = False,
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule, and stop.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network in full, by the recipe that X3D was released with, in one process or torchrun's."""
+    from expand.train import choose, listed_schedule, start
+    from expand.training_view import schedule_table
+
+    chosen_settings = list(settings or ())
+    chosen_settings += [f"training.epochs={epochs}"] if epochs is not None else []
+    chosen_settings += [f"training.batch_size={batch_size}"] if batch_size is not None else []
+    chosen_settings += ["training.multigrid=true"] if multigrid else []
+    chosen_settings += ["data.flip=false"] if no_flip else []
+    chosen = choose(
+        network,
+        model,
+        config=config,
+        data=data,
+        settings=chosen_settings,
+        fine_tune=fine_tune,
+        weights=weights,
+    )
+    if dry_run:
+        schedule = listed_schedule(chosen)
+        if as_json:
+            print_json(asdict(schedule) | {"steps": schedule.steps, "clips": schedule.clips})
+            return
+        out.print(schedule_table(schedule, chosen.recipe))
+        return
+    with interruptible(), _training_view() as view:
+        done = start(chosen, folder, view)
+    _show_trained(done, as_json)
+
+
+def _resume_training(folder: Path, as_json: bool) -> None:
+    from expand.train import go_on
+
+    with interruptible(), _training_view() as view:
+        done = go_on(folder, view)
+    _show_trained(done, as_json)
+
+
+def _training_view() -> TrainingView:
+    from expand.training.processes import Processes
+    from expand.training_view import TrainingView
+
+    return TrainingView(err, shown=Processes.of_torchrun().leads)
+
+
+def _show_trained(done: Trained, as_json: bool) -> None:
+    """What to type next; in the leading process alone."""
+    from expand.training.processes import Processes
+
+    if not Processes.of_torchrun().leads:
+        return
+    if as_json:
+        print_json(done.to_json())
+        return
+    out.print(done.model, highlight=False, soft_wrap=True)
+    say(
+        f"\nNext:\n  xpand test {done.folder} --views 1 --views 10 --views 30\n"
+        f"  xpand export {done.folder} --format onnx --out {done.folder}"
+    )
+
+
+@app.command(name="test")
+def evaluate(
+    network: ModelReference,
+    model: ModelName = None,
+    data: DataFolder = None,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--views", help="Views of each video: 1, 10, 30 (10x3), 5x3; may be repeated."),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
+    ] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test weights on the validation videos: top-1, top-5, mean class accuracy, or mAP of several labels."""
+    from expand.evaluation import choose_test, result_table, run_test
+    from expand.view import SearchView
+
+    chosen = choose_test(
+        network,
+        model,
+        views=views or ["10"],
+        weights=weights,
+        config=config,
+        data=data,
+        settings=settings or (),
+    )
+    with interruptible(), SearchView(err) as view:
+        results = run_test(chosen, view.caching)
+    if as_json:
+        print_json({"model": chosen.model.name, "tests": [result.to_json() for result in results]})
+        return
+    out.print(result_table(results))
 
 
 @app.command()

@@ -7,7 +7,7 @@ it may change when a run is resumed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -26,11 +26,13 @@ from expand.units import parse_macs
 Macs = Annotated[int, BeforeValidator(parse_macs)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: frozen, and without keys that it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class SpaceConfig(_Section):
+class SpaceConfig(Section):
     """What is searched."""
 
     name: str = Field("x3d", description="a space by name (x3d), or one's own as module:Class")
@@ -40,7 +42,7 @@ class SpaceConfig(_Section):
     )
 
 
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """How the space is searched."""
 
     targets: tuple[Macs, ...] = Field((), description="compute targets, in multiply-adds per clip")
@@ -61,14 +63,14 @@ class SearchConfig(_Section):
         return axes
 
 
-class CacheConfig(_Section):
+class CacheConfig(Section):
     """Where decoded frames are kept."""
 
     folder: Path | None = Field(None, description="folder of the cache; null: $XDG_CACHE_HOME/xpand")
     limit_gb: float = Field(20.0, gt=0, description="above this many GB, frames are kept as JPEG")
 
 
-class SyntheticConfig(_Section):
+class SyntheticConfig(Section):
     """Clips drawn from a seed (expand/data/synthetic.py)."""
 
     train: int = Field(1_000, ge=12, description="clips in the training split")
@@ -77,7 +79,7 @@ class SyntheticConfig(_Section):
     seed: int = Field(0, ge=0, description="the seed that the clips are drawn from")
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """The labelled videos."""
 
     format: Literal["auto", "folders", "list", "ucf101", "synthetic"] = Field(
@@ -116,7 +118,7 @@ class DataConfig(_Section):
         return self
 
 
-class TrainingConfig(_Section):
+class TrainingConfig(Section):
     """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
 
     # Chosen by `xpand bench recipe` on real motion and on the synthetic clips: benchmarks/LOG.md, 2026-11-23.
@@ -167,7 +169,7 @@ class TrainingConfig(_Section):
 DEFAULT_EPOCHS = 10.0
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Where and how fast: decides nothing, so it may change when a run is resumed."""
 
     workers: int | None = Field(
@@ -184,7 +186,7 @@ class RunConfig(_Section):
     )
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration of a run."""
 
     space: SpaceConfig = SpaceConfig()
@@ -203,12 +205,20 @@ class Config(_Section):
         return values
 
 
-def to_yaml(config: Config) -> str:
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
+
+
+def to_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def from_values(values: object, origin: str) -> Config:
-    """A Config from plain values; a mistake is one line that names the key and where it stands.
+    """The configuration of a search from plain values; see `validated`."""
+    return validated(values, origin, Config)
+
+
+def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
+    """A configuration from plain values; a mistake is one line that names the key and where it stands.
 
     Raises:
         UserError: an unknown key, a wrong type, a value out of range.
@@ -216,13 +226,18 @@ def from_values(values: object, origin: str) -> Config:
     if not isinstance(values, dict):
         raise UserError(f"{origin} must hold keys and values, got {type(values).__name__}.")
     try:
-        return Config.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{origin}: {'; '.join(_line(detail) for detail in error.errors())}.") from None
+        raise UserError(f"{origin}: {'; '.join(_line(detail, kind) for detail in error.errors())}.") from None
 
 
-def load_config(path: Path) -> Config:
-    return from_values(read_yaml(path), str(path))
+def load_config(path: Path, kind: type[AnyConfig]) -> AnyConfig:
+    """The configuration in a YAML file.
+
+    Raises:
+        UserError: it cannot be read, or something in it is wrong.
+    """
+    return validated(read_yaml(path), str(path), kind)
 
 
 def read_yaml(path: Path) -> Any:
@@ -245,18 +260,18 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None
 
 
-def _line(detail: Any) -> str:
+def _line(detail: Any, kind: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in detail["loc"]) or "config"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {key}: {_known_keys(detail['loc'])}"
+        return f"unknown key {key}: {_known_keys(detail['loc'], kind)}"
     message = detail["msg"].removeprefix("Value error, ")
     given = detail["input"]
     shown = f", got {given!r}" if detail["type"] != "value_error" and not isinstance(given, dict) else ""
     return f"{key}: {message[0].lower()}{message[1:]}{shown}"
 
 
-def _known_keys(location: tuple[Any, ...]) -> str:
-    model: type[BaseModel] = Config
+def _known_keys(location: tuple[Any, ...], kind: type[BaseModel]) -> str:
+    model: type[BaseModel] = kind
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         if (

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from expand.config import Config
 from expand.data.base import SPLITS, Source
-from expand.data.cache import Cached, CacheNeeds, OnProgress, open_cache
+from expand.data.cache import Cached, CacheNeeds, OnProgress, cache_needs, open_cache
 from expand.data.cache import Progress as CacheProgress
 from expand.data.doctor import Report, examine
 from expand.data.sources import open_source
@@ -78,15 +78,10 @@ class Machine:
 
         On a CUDA device at most four, and each has 10 GB; one on MPS.
         """
-        from expand.training.trainer import best_device, has_device
+        from expand.training.devices import choose_device
 
         options = config.run
-        device = best_device() if options.device == "auto" else options.device
-        if not has_device(device):
-            raise UserError(
-                f"run.device must be one that torch finds on this machine, got {device}: "
-                "install a torch that supports it, or choose cpu or auto."
-            )
+        device = choose_device(options.device)
         workers = options.workers or _usual_workers(device)
         return cls(workers=workers, threads=options.threads or max(1, cores() // workers), device=device)
 
@@ -135,7 +130,7 @@ def plan(config: Config) -> Plan:
     check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
     source = open_source(config.data)
     check_targets(space, config.search.targets, len(source.classes))
-    needs = cache_needs(config, possible_clips(config, space, axes, config.search.targets))
+    needs = cache_needs(config.data, possible_clips(config, space, axes, config.search.targets))
     labels = ([item.label for item in source.splits[split]] for split in SPLITS)
     card = _card(source, needs, *labels, checksum="")
     return Plan(
@@ -163,24 +158,13 @@ def examine_data(config: Config, on_progress: OnProgress) -> Report:
     axes = choose_axes(space, config.search.axes)
     targets = config.search.targets or (round(config.search.step**2 * macs_of(space, space.start, 2)),)
     clips = possible_clips(config, space, axes, targets)
-    needs = cache_needs(config, clips)
+    needs = cache_needs(config.data, clips)
     return examine(config.data, needs, cores(), clips=clips, on_progress=on_progress)
 
 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cache_needs(config: Config, clips: Sequence[ClipSampling]) -> CacheNeeds:
-    """What the cache must hold for these clips.
-
-    Frames are kept at twice the highest frame rate, so that a frame of a clip is at most half a stride of
-    that rate away from its time.
-    """
-    size = max(clip.size for clip in clips)
-    fps = max(1 / clip.step_seconds for clip in clips)
-    return CacheNeeds(short_side=round(size * config.data.jitter[1]), fps=min(clips[0].fps, 2 * fps))
 
 
 def decode(planned: Plan, view: View) -> Prepared:

@@ -174,6 +174,9 @@ def published_model(name: str) -> Model:
 
 
 def _of_run(folder: Path, name: str | None) -> Path:
+    trained = folder / "model.yaml"  # of a full training
+    if name is None and trained.is_file():
+        return trained
     models = {path.stem: path for path in sorted((folder / "models").glob("*.yaml"))}
     if not models:
         raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")

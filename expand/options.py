@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
-from expand.config import Config, from_values, read_yaml
+from expand.config import Config, from_values, read_yaml, validated
 from expand.errors import UserError
+from expand.recipe import Recipe, released_jitter
 from expand.units import parse_macs
+from search_spaces.base import ClipSampling
 
 
 def build_config(
@@ -29,13 +31,49 @@ def build_config(
         UserError: something of it is wrong; one line says what.
     """
     values, origin = _base(file, data)
+    _name_data(values, data, origin)
+    if targets:
+        _section(values, ["search"], origin)["targets"] = [_target(target) for target in targets]
+    _set(values, settings)
+    return from_values(values, origin)
+
+
+def build_recipe(
+    file: Path | None,
+    sampling: ClipSampling,
+    *,
+    data: Path | None = None,
+    settings: Sequence[str] = (),
+    jitter: tuple[float, float] | None = None,
+) -> Recipe:
+    """The file's values, then the options; the released recipe where nothing is said.
+
+    Args:
+        file: a YAML file.
+        sampling: the clips of the network: the released jitter depends on their size.
+        data: the folder of the videos, or `synthetic`.
+        settings: as for `build_config`.
+        jitter: where nothing is said; None: the released one.
+
+    Raises:
+        UserError: something of it is wrong; one line says what.
+    """
+    values, origin = ({}, "options") if file is None else _read(file)
+    _name_data(values, data, origin)
+    _set(values, settings)
+    _section(values, ["data"], origin).setdefault("jitter", jitter or released_jitter(sampling))
+    return validated(values, origin, Recipe)
+
+
+def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
     if data is not None:
         section = _section(values, ["data"], origin)
         section.update(
             {"format": "synthetic", "path": None} if str(data) == "synthetic" else {"path": str(data)}
         )
-    if targets:
-        _section(values, ["search"], origin)["targets"] = [_target(target) for target in targets]
+
+
+def _set(values: dict[str, Any], settings: Sequence[str]) -> None:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -45,19 +83,22 @@ def build_config(
             _section(values, path, "--set")[last] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise UserError(f"--set {key} must have a value in YAML, got {value!r}.") from None
-    return from_values(values, origin)
 
 
 def _base(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
     if file is not None:
-        values = read_yaml(file)
-        if not isinstance(values, dict):
-            raise UserError(f"{file} must hold keys and values, got {type(values).__name__}.")
-        return values, str(file)
+        return _read(file)
     if data is not None:
         return {}, "options"
     with as_file(files("expand") / "configs" / "default.yaml") as default:
         return dict(read_yaml(default)), "options"
+
+
+def _read(file: Path) -> tuple[dict[str, Any], str]:
+    values = read_yaml(file)
+    if not isinstance(values, dict):
+        raise UserError(f"{file} must hold keys and values, got {type(values).__name__}.")
+    return values, str(file)
 
 
 def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 
 from pydantic import BaseModel
 
 from expand.config import Config
+from expand.recipe import FullConfig, FullRunConfig
 
 _HEAD = """\
 # Settings
+
+## Of a search
 
 Every setting of a run, as `--config FILE` reads it and `config.yaml` in the run folder keeps it; `--set
 key=value` sets one from the command line. Unknown keys are refused.
@@ -21,8 +25,18 @@ key=value` sets one from the command line. Unknown keys are refused.
 """
 
 
+_FULL = """
+## Of a full training
+
+Every setting of a full training, in the same form. The defaults are the recipe that X3D was released with.
+`data` is as above, but for `data.jitter`: where nothing is said, it is the released one, from 8/7 to 10/7 of
+a crop.
+"""
+
+
 def reference() -> str:
-    return _HEAD + "".join(_sections(Config, ""))
+    full = (_sections(FullConfig, "training."), _sections(FullRunConfig, "run."))
+    return _HEAD + "".join(_sections(Config, "")) + _FULL + "".join(chain(*full))
 
 
 def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
@@ -37,7 +51,7 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
         rows.append(f"| `{name}` | `{default}` | {field.description} |\n")
     if rows:
         about = (model.__doc__ or "").splitlines()[0]
-        yield f"\n## `{prefix.rstrip('.')}`\n\n{about}\n\n"
+        yield f"\n### `{prefix.rstrip('.')}`\n\n{about}\n\n"
         yield from ("| setting | default | meaning |\n", "| --- | --- | --- |\n", *rows)
     for kind, place in inner:
         yield from _sections(kind, place)

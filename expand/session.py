@@ -11,11 +11,12 @@ from typing import Any
 
 from expand.config import Config
 from expand.driver import Plan, check_same_data, decode, drive, plan
+from expand.folders import check_free, free_folder
 from expand.forecast import Clock, Speed
 from expand.options import build_config
 from expand.runs import RunFrames, load_run, read_run
 from expand.show import forecast_text
-from expand.study import Run, check_free, free_folder
+from expand.study import Run
 from expand.terminal import err, say
 from expand.training.calibrate import calibrate
 from expand.view import SearchView

@@ -13,10 +13,8 @@ A run folder appears whole, by one rename, so there is none that lacks its study
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import shutil
-import socket
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config import Config, load_config, to_yaml
 from expand.errors import UserError, first_line
-from expand.jobs import Attempt, Failure, Job, Measurement, Result, write_json
+from expand.folders import check_free, differences, locked
+from expand.jobs import Attempt, Failure, Job, Measurement, Result
 from expand.search import Candidate
 from expand.setup import DataCard
 from expand.version import VERSION
@@ -102,7 +100,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        return load_config(self.folder / "config.yaml")
+        return load_config(self.folder / "config.yaml", Config)
 
     @cached_property
     def study(self) -> optuna.Study:
@@ -145,7 +143,7 @@ class Run:
 
     def check_config(self) -> None:
         """Raises UserError where config.yaml no longer says what the run was started with."""
-        changes = list(_differences(self.study.user_attrs["config"], self.config.deciding()))
+        changes = list(differences(self.study.user_attrs["config"], self.config.deciding()))
         if changes:
             raise UserError(
                 f"{self.folder / 'config.yaml'} must be as the run was started, but it differs: "
@@ -159,20 +157,8 @@ class Run:
         Raises:
             UserError: another process drives it; says which.
         """
-        lock, holder = FileLock(self.folder / ".lock", timeout=0), self.folder / "driver.json"
-        try:
-            lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"{self.folder} must have one driver, but {_describe(holder)} has it: wait for it, or end it."
-            ) from None
-        try:
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now})
+        with locked(self.folder):
             yield
-        finally:
-            holder.unlink(missing_ok=True)
-            lock.release()
 
     def job_folder(self, job: Job) -> Path:
         return self.folder / "checkpoints" / job.key
@@ -241,26 +227,6 @@ class Run:
         return {path.stem: path for path in sorted((self.folder / "models").glob("*.yaml"))}
 
 
-def check_free(folder: Path) -> None:
-    """Raises UserError where a new run cannot be put at `folder`."""
-    if (folder / "study.db").exists():
-        raise UserError(
-            f"{folder} must be free for a new run, but it holds one: go on with it by "
-            f"`xpand resume {folder}`, or choose another --out."
-        )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} must be free for a new run, but it is not empty: choose another --out.")
-
-
-def free_folder(parent: Path, name: str) -> Path:
-    """NAME, or NAME-2, NAME-3, … where it is taken."""
-    folder, number = parent / name, 1
-    while folder.exists():
-        number += 1
-        folder = parent / f"{name}-{number}"
-    return folder
-
-
 def _storage(folder: Path) -> optuna.storages.RDBStorage:
     path = (folder / "study.db").absolute()
     return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
@@ -269,20 +235,3 @@ def _storage(folder: Path) -> optuna.storages.RDBStorage:
 def _result(attrs: Mapping[str, Any]) -> Result:
     kind = Failure if "reason" in attrs else Measurement
     return kind(**{field.name: attrs[field.name] for field in fields(kind)})
-
-
-def _describe(holder: Path) -> str:
-    try:
-        values = json.loads(holder.read_text(encoding="utf-8"))
-        return f"process {values['process']} on {values['host']}, since {values['since']},"
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-def _differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Each leaf that differs, as `search.targets: [1] → [2]`."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for key in {**was, **now}:
-            yield from _differences(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-    elif was != now:
-        yield f"{path}: {was!r} → {now!r}"

@@ -30,6 +30,7 @@ from expand.data.shards import Bad, Entry, Kept, Plan, Shard, Storage
 from expand.data.shrinking import scaled
 from expand.data.timeline import frame_count
 from expand.errors import UserError
+from search_spaces.base import ClipSampling
 
 __all__ = [
     "CacheNeeds",
@@ -37,6 +38,7 @@ __all__ = [
     "CachedSplit",
     "OnProgress",
     "Progress",
+    "cache_needs",
     "default_folder",
     "estimate_bytes",
     "open_built",
@@ -88,6 +90,17 @@ def estimate_bytes(infos: Iterable[VideoInfo], needs: CacheNeeds) -> int:
         width, height = scaled(info.width, info.height, needs.short_side)
         total += frame_count(info.seconds, needs.fps) * width * height * 3
     return total
+
+
+def cache_needs(config: DataConfig, clips: Sequence[ClipSampling]) -> CacheNeeds:
+    """What the cache must hold for these clips.
+
+    Frames are kept at twice the highest frame rate, so that a frame of a clip is at most half a stride of
+    that rate away from its time.
+    """
+    size = max(clip.size for clip in clips)
+    fps = max(1 / clip.step_seconds for clip in clips)
+    return CacheNeeds(short_side=round(size * config.jitter[1]), fps=min(clips[0].fps, 2 * fps))
 
 
 def default_folder() -> Path:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from expand.config import DataConfig
 from expand.data import video
 from expand.data.base import SPLITS, BadVideo, Frames, Item, Source, SplitName, VideoInfo
+from expand.data.labels import Segment
 from expand.data.lists import SUFFIXES, class_names, default_list, list_path, read_list, read_text
 from expand.errors import UserError
 
@@ -23,12 +24,18 @@ _HASH_CHUNK = 32  # files that a thread takes at once: small ones take less than
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSource:
-    """Videos in files; a key is the path relative to `root`, or whole where the file lies elsewhere."""
+    """Videos in files; a key is the path relative to `root`, or whole where the file lies elsewhere.
+
+    Attributes:
+        segments: what each video shows, by its key, where a video has several labels: its items' labels are
+            all 0 then. None: a video has the one label of its item.
+    """
 
     name: str
     root: Path
     classes: tuple[str, ...]
     splits: dict[SplitName, tuple[Item, ...]]
+    segments: Mapping[str, tuple[Segment, ...]] | None = None
 
     def path(self, item: Item) -> Path:
         return self.root / item.key
@@ -36,6 +43,9 @@ class FileSource:
     def checksum(self) -> str:
         listed = {split: [(item.key, item.label) for item in self.splits[split]] for split in SPLITS}
         total = hashlib.sha256(json.dumps([self.classes, listed]).encode())
+        if self.segments is not None:
+            shown = {key: [astuple(segment) for segment in found] for key, found in self.segments.items()}
+            total.update(json.dumps(shown, sort_keys=True).encode())
         for digest in self.digests():
             total.update(digest)
         return total.hexdigest()

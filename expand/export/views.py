@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from expand.data.sampling import released_sides
 from search_spaces.base import ClipSampling
 
 UNIFORM_CLIPS = 10  # of a video, in both tests
@@ -41,22 +42,17 @@ class Views:
     def of(cls, sampling: ClipSampling) -> Views:
         """The published sizes, kept in proportion: 182 and 182 to 228 pixels for crops of 160."""
         rate = Fraction(sampling.fps).limit_denominator(_LARGEST_DENOMINATOR)
-        larger = _even(sampling.size * 8 / 7)
+        sides = released_sides(sampling.size)
         return cls(
             frames=sampling.frames,
             stride=sampling.stride * rate.denominator,
             fps=rate.numerator,
             size=sampling.size,
-            test_size=larger,
-            jitter=(larger, _even(sampling.size * 10 / 7)),
+            test_size=sides[0],
+            jitter=sides,
         )
 
     @property
     def seconds(self) -> float:
         """Of a clip, its last frame's stride included."""
         return self.frames * self.stride / self.fps
-
-
-def _even(length: float) -> int:
-    """The nearest even number."""
-    return 2 * round(length / 2)

@@ -11,9 +11,10 @@ from torch import nn
 from expand.forecast import TRAIN_FACTOR, Speed, ends
 from expand.search import Candidate
 from expand.setup import Setup
+from expand.training.devices import place_network, prepare
 from expand.training.graphs import WARM_UP
 from expand.training.memory import release_memory
-from expand.training.trainer import Step, make_optimizer, make_step, place_network, prepare
+from expand.training.trainer import Step, make_optimizer, make_step
 
 _STEPS = 3
 _USUAL = 1e-10  # seconds a MAC where nothing can be timed: a core's worth

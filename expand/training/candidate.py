@@ -34,18 +34,12 @@ from expand.jobs import (
 )
 from expand.logs import log_to
 from expand.spaces import load_space
+from expand.training.devices import place_network, prepare
 from expand.training.events import open_events
 from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, peak_bytes, release_memory, reset_peak
-from expand.training.trainer import (
-    budget_clips,
-    each_micro_batch,
-    place_network,
-    prepare,
-    train,
-    validate,
-)
+from expand.training.trainer import budget_clips, each_micro_batch, train, validate
 from search_spaces.base import ClipSampling
 
 WEIGHTS = "weights.safetensors"

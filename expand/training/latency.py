@@ -7,7 +7,7 @@ import time
 import torch
 from torch import nn
 
-from expand.training.trainer import autocast, place_clips
+from expand.training.devices import autocast, place_clips
 from search_spaces.base import ClipSampling
 
 _WARM_UPS = 2

@@ -6,23 +6,23 @@ Shapes: B clips in a batch, T frames, S × S pixels, C classes, V validation vid
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from expand.config import TrainingConfig
 from expand.data.base import Split
-from expand.data.clips import Augment, train_batches, val_batches
-from expand.training.graphs import Function, Graphed, read_later
-from expand.training.losses import Diverged, Losses, Read, Report
+from expand.data.clips import Augment, ViewGrid, train_batches
+from expand.training.devices import Precision, autocast, place_clips
+from expand.training.graphs import Graphed, read_later
+from expand.training.losses import Losses, Read, Report
 from expand.training.metrics import Scores, score
+from expand.training.processes import without_exchange
 from expand.training.schedule import learning_rate_factor
+from expand.training.views import view_means
 from search_spaces.base import ClipSampling
 
 
@@ -32,48 +32,20 @@ class Step(Protocol):
     def __call__(self, clips: Tensor, labels: Tensor) -> Read: ...
 
 
-def has_device(device: str) -> bool:
-    """Whether torch can use cuda, mps or cpu on this machine."""
-    if device == "cuda":
-        return torch.cuda.is_available()
-    return device == "cpu" or torch.backends.mps.is_available()
+class Rates(Protocol):
+    """What an optimizer is made of; every recipe has it."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def nesterov(self) -> bool: ...
+    @property
+    def weight_decay(self) -> float: ...
 
 
-def best_device() -> str:
-    """The device that `auto` stands for on this machine."""
-    return next(device for device in ("cuda", "mps", "cpu") if has_device(device))
-
-
-def prepare(device: str, threads: int, seed: int) -> None:
-    """Make what follows a function of its seed: seeds, threads and deterministic algorithms."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-    # Else every new tensor is first filled with NaN, for programs that read what they never wrote.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
-    torch.manual_seed(seed)
-
-
-def place_network(network: nn.Module, device: str) -> nn.Module:
-    """The network on its device, channels last: 1.4 to 2 times as fast on CPU as the default layout."""
-    network.to(device)
-    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
-
-
-def place_clips(clips: Tensor, device: str) -> Tensor:
-    """(B, 3, T, S, S) in the layout of the network."""
-    return clips.to(device, memory_format=torch.channels_last_3d, non_blocking=True)
-
-
-def autocast(device: str) -> AbstractContextManager[object]:
-    """bfloat16 on CUDA, where it is faster; full precision on the CPU, where it is slower, and on MPS."""
-    if device == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def make_optimizer(network: nn.Module, recipe: TrainingConfig) -> torch.optim.SGD:
+def make_optimizer(network: nn.Module, recipe: Rates) -> torch.optim.SGD:
     """SGD whose weight decay leaves out BatchNorm and biases: all parameters with one dimension.
 
     On the CPU and on CUDA it is a single kernel for many parameters. On CUDA the learning rate is on the
@@ -110,11 +82,13 @@ def make_step(
     device: str,
     micro_batch: int,
     gradient_clip: float | None = None,
+    precision: Precision = "auto",
+    graphs: bool = True,
 ) -> Step:
     """The fastest way on this device to make one step after another of `training_step`'s maths.
 
-    On CUDA a call does not wait for its step, which is part of a CUDA graph where that can be; and a loss
-    that is no number spoils the weights.
+    On CUDA a call does not wait for its step, which is part of a CUDA graph where that can be (`graphs`: may
+    be); and a loss that is no number spoils the weights.
     """
 
     def step(clips: Tensor, labels: Tensor) -> Read:
@@ -127,18 +101,19 @@ def make_step(
             device=device,
             micro_batch=micro_batch,
             gradient_clip=gradient_clip,
+            precision=precision,
         )
         return lambda: loss
 
     def queue(clips: Tensor, labels: Tensor) -> Tensor:
-        losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch)
+        losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch, precision)
         _update(network, optimizer, gradient_clip)
         return torch.stack(losses).sum()
 
     if device != "cuda":
         return step
-    graphed = Graphed(queue)
-    return lambda clips, labels: read_later(graphed(_pinned(clips), _pinned(labels)))
+    made = Graphed(queue) if graphs else queue
+    return lambda clips, labels: read_later(made(_pinned(clips), _pinned(labels)))
 
 
 def training_step(
@@ -151,12 +126,13 @@ def training_step(
     device: str,
     micro_batch: int,
     gradient_clip: float | None = None,
+    precision: Precision = "auto",
 ) -> float:
     """One optimizer step on (B, 3, T, S, S) clips in parts of `micro_batch`; the mean loss before it.
 
     A loss that is no number changes no weight.
     """
-    losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch)
+    losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch, precision)
     total = sum(float(loss) for loss in losses)
     if math.isfinite(total):
         _update(network, optimizer, gradient_clip)
@@ -171,17 +147,20 @@ def _gradients(
     labels: Tensor,
     device: str,
     micro_batch: int,
+    precision: Precision,
 ) -> list[Tensor]:
     """Leave the gradient of the mean loss in the parameters; the share of each part in that loss."""
     optimizer.zero_grad(set_to_none=True)
-    losses = []
+    losses: list[Tensor] = []
     parts = max(1, len(clips) // micro_batch)  # a clip left over joins a part: BatchNorm needs two
     for part, part_labels in zip(clips.tensor_split(parts), labels.tensor_split(parts), strict=True):
-        with autocast(device):
-            logits = network(place_clips(part, device))  # (B, C)
-            targets = part_labels.to(device, non_blocking=True)
-            loss = loss_function(logits.float(), targets) * (len(part) / len(clips))
-        loss.backward()
+        last = len(losses) == parts - 1
+        with nullcontext() if last else without_exchange(network):
+            with autocast(device, precision):
+                logits = network(place_clips(part, device))  # (B, C)
+                targets = part_labels.to(device, non_blocking=True)
+                loss = loss_function(logits.float(), targets) * (len(part) / len(clips))
+            loss.backward()
         losses.append(loss.detach())
     return losses
 
@@ -250,7 +229,6 @@ def budget_clips(recipe: TrainingConfig, videos: int) -> int:
     return recipe.clips if recipe.clips is not None else max(1, round((recipe.epochs or 0) * videos))
 
 
-@torch.no_grad()
 def validate(
     network: nn.Module, split: Split, sampling: ClipSampling, recipe: TrainingConfig, *, device: str
 ) -> Scores:
@@ -259,26 +237,10 @@ def validate(
     Raises:
         Diverged: a probability is not finite.
     """
-
-    def shares_of(clips: Tensor) -> Tensor:  # (B, 3, T, S, S) to (B, C)
-        with autocast(device):
-            logits = network(place_clips(clips, device))
-        shares: Tensor = logits.float().softmax(dim=1)
-        return shares
-
-    network.eval()
-    forward: Function = Graphed(shares_of) if device == "cuda" else shares_of
-    batches = val_batches(
-        split, sampling, val_clips=recipe.val_clips, batch_size=2 * recipe.batch_size, device=device
+    views, batch_size = ViewGrid(clips=recipe.val_clips), 2 * recipe.batch_size
+    return score(
+        view_means(network, split, sampling, views, batch_size=batch_size, device=device), split.labels
     )
-    found = [(videos.numpy(), forward(clips)) for clips, videos, _ in batches]
-    assert found, "a cache never holds an empty split"
-    probabilities: NDArray[np.float64] = np.zeros((len(split.labels), found[0][1].shape[1]))
-    for videos, shares in found:
-        np.add.at(probabilities, videos, shares.cpu().double().numpy() / recipe.val_clips)
-    if not np.isfinite(probabilities).all():
-        raise Diverged("the validation scores are not finite")
-    return score(probabilities, split.labels)
 
 
 def each_micro_batch(batch_size: int) -> Iterator[int]:

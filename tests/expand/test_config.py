@@ -16,7 +16,7 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
     )
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
-    assert load_config(path) == config
+    assert load_config(path, Config) == config
     assert config.search.targets == (40_000_000, 80_000_000)
 
 

@@ -175,7 +175,7 @@ def test_workers_share_a_gpu_that_has_memory_for_them(
     monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, workers: int, share: float
 ) -> None:
     monkeypatch.setattr("expand.driver.cores", lambda: cores)
-    monkeypatch.setattr("expand.training.trainer.has_device", lambda _: True)
+    monkeypatch.setattr("expand.training.devices.has_device", lambda _: True)
     monkeypatch.setattr("expand.training.memory.device_bytes", lambda: gigabytes * 10**9)
     options = {"workers": None, "threads": None, "device": "cuda"}
     machine = Machine.of(toy_config(run=options))

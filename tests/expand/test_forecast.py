@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expand.config import Config
-from expand.driver import cache_needs, possible_clips
+from expand.data.cache import cache_needs
+from expand.driver import possible_clips
 from expand.forecast import Clock, Load, Speed, ends, forecast, makespan
 from expand.setup import Setup
 from search_spaces.base import ClipSampling
@@ -65,9 +66,9 @@ def test_the_time_left_learns_from_what_was_measured() -> None:
 def test_the_cache_holds_the_largest_and_the_fastest_clip() -> None:
     config = Config.model_validate({"search": {"targets": ["80M"]}, "data": {"jitter": [1, 1.5]}})
     clips = (ClipSampling(frames=1, stride=48, size=112), ClipSampling(frames=8, stride=6, size=80))
-    needs = cache_needs(config, clips)
+    needs = cache_needs(config.data, clips)
     assert (needs.short_side, needs.fps) == (168, 10.0)
-    assert cache_needs(config, (ClipSampling(frames=9, stride=1, size=32),)).fps == 30.0
+    assert cache_needs(config.data, (ClipSampling(frames=9, stride=1, size=32),)).fps == 30.0
 
 
 def test_what_a_search_may_ask_for_grows_with_its_target() -> None:

@@ -12,10 +12,11 @@ import optuna
 import pytest
 
 from expand.errors import UserError
+from expand.folders import check_free, free_folder
 from expand.jobs import Attempt, Failure
 from expand.search import Candidate
 from expand.setup import Replay
-from expand.study import Run, check_free, free_folder
+from expand.study import Run
 from tests.expand.runs import CARD, toy_config, toy_setup
 from tests.expand.test_setup import measurement
 

@@ -14,11 +14,12 @@ from expand.config import DataConfig
 from expand.data.base import MEAN, STD
 from expand.data.clips import (
     Augment,
+    ViewGrid,
     batch_sizes,
     clip_draws,
     clip_order,
     train_batches,
-    val_batches,
+    view_batches,
 )
 from expand.data.sources import flip_swaps
 from search_spaces.base import ClipSampling
@@ -80,7 +81,7 @@ def test_normalisation() -> None:
     frames = np.zeros((200, 8, 8, 3), np.uint8)
     frames[..., 1], frames[..., 2] = 255, 128
     split = ArraySplit(videos=(frames,), labels=np.zeros(1, np.int64))
-    ((clips, _, _),) = val_batches(split, SMALL)
+    ((clips, _),) = view_batches(split, SMALL, ViewGrid())
     assert clips[0, :, 0, 0, 0].tolist() == pytest.approx(
         [(value / 255 - 0.45) / 0.225 for value in (0, 255, 128)], abs=1e-5
     )
@@ -193,10 +194,9 @@ def test_networks_of_other_sizes_see_the_same_places() -> None:
 
 def test_validation_shows_the_centre_of_every_video() -> None:
     split = gradient_split(count=5)
-    batches = list(val_batches(split, SMALL, val_clips=2, batch_size=4))
-    assert torch.cat([videos for _, videos, _ in batches]).tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
-    assert torch.cat([labels for _, _, labels in batches]).tolist() == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1]
-    shown = pixels(torch.cat([clips for clips, _, _ in batches]))[:, :2, 0] / 6
+    batches = list(view_batches(split, SMALL, ViewGrid(clips=2), batch_size=4))
+    assert torch.cat([numbers for _, numbers in batches]).tolist() == list(range(10))
+    shown = pixels(torch.cat([clips for clips, _ in batches]))[:, :2, 0] / 6
     assert torch.allclose(shown[:, 0].mean(dim=(1, 2)), torch.tensor(15.5), atol=0.3)
     assert torch.allclose(shown[:, 1].mean(dim=(1, 2)), torch.tensor(11.5), atol=0.3)
     assert torch.allclose(shown[:, 0, 0, 0], torch.tensor(5.0), atol=1.0)  # 4 columns are cut on each side
@@ -204,7 +204,7 @@ def test_validation_shows_the_centre_of_every_video() -> None:
 
 def test_validation_clips_are_spread_in_time() -> None:
     split = ArraySplit.of_seconds([2.0])
-    ((clips, _, _),) = val_batches(split, SMALL, val_clips=4, batch_size=8)
+    ((clips, _),) = view_batches(split, SMALL, ViewGrid(clips=4), batch_size=8)
     shown = pixels(clips)[:, 0, :, 0, 0]
     starts = (2 - 0.4) * (np.arange(4) + 0.5) / 4
     assert shown.numpy() == pytest.approx(100 * (starts[:, None] + np.arange(3) * 0.2), abs=1.01)
@@ -213,7 +213,7 @@ def test_validation_clips_are_spread_in_time() -> None:
 def test_a_video_shorter_than_a_clip_goes_round() -> None:
     split = ArraySplit.of_seconds([0.5])
     sampling = ClipSampling(frames=6, stride=6, size=8)  # every 0.2 s
-    ((clips, _, _),) = val_batches(split, sampling)
+    ((clips, _),) = view_batches(split, sampling, ViewGrid())
     assert pixels(clips)[0, 0, :, 0, 0].tolist() == pytest.approx([0, 20, 40, 10, 30, 0], abs=0.01)
 
 
@@ -280,7 +280,7 @@ def test_validation_clips_are_those_of_the_obvious_way() -> None:
     split = noise_split([(24, 31), (33, 24)])
     sampling = ClipSampling(frames=2, stride=3, size=12)
     middle = Augment(swaps=None, jitter=(1.0, 1.0))
-    ((clips, _, _),) = val_batches(split, sampling, val_clips=3)
+    ((clips, _),) = view_batches(split, sampling, ViewGrid(clips=3))
     for place, clip in enumerate(clips):
         video, part = divmod(place, 3)
         draws = np.array([(part + 0.5) / 3, 0, 0.5, 0.5, 1])

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from expand.config import TrainingConfig
+from expand.training.devices import place_network
 from expand.training.graphs import WARM_UP, Function, Graphed, Recording, read_later
-from expand.training.trainer import make_optimizer, make_step, place_network, set_learning_rate, training_step
+from expand.training.trainer import make_optimizer, make_step, set_learning_rate, training_step
 from search_spaces.x3d import X3DSpace
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, and there is none here")

@@ -7,13 +7,12 @@ import torch
 from torch import nn
 
 from expand.config import TrainingConfig
+from expand.training.devices import best_device, place_network
 from expand.training.trainer import (
-    best_device,
     budget_clips,
     each_micro_batch,
     make_optimizer,
     make_step,
-    place_network,
     set_learning_rate,
     training_step,
 )

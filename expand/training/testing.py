@@ -1,0 +1,161 @@
+"""Testing a network on a split, with any views and any kind of labels.
+
+Shapes: V videos, C classes, T frames in a view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from expand.data.base import Split
+from expand.data.clips import WHOLE, ViewGrid, view_times
+from expand.data.labels import OneLabel, SeveralLabels
+from expand.training.devices import Precision
+from expand.training.metrics import average_precisions, per_class_accuracy, score
+from expand.training.processes import ALONE, Processes
+from expand.training.views import view_means, view_scores
+from search_spaces.base import ClipSampling
+
+MOMENTS = 25  # of each video, that localisation is measured at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tested:
+    """What a test gave.
+
+    Attributes:
+        videos: in the split.
+        scores: by name. One label a clip: top1, top5, mean_class_accuracy (shares) and loss (nats). Several:
+            mean_average_precision, over the classes that are there.
+        per_class: (C,) top-1 or average precision of each class; NaN where no video has it.
+    """
+
+    videos: int
+    scores: dict[str, float]
+    per_class: tuple[float, ...]
+
+
+def evaluate(
+    network: nn.Module,
+    split: Split,
+    truth: OneLabel | SeveralLabels,
+    sampling: ClipSampling,
+    views: ViewGrid,
+    *,
+    batch_size: int,
+    device: str,
+    precision: Precision = "auto",
+    processes: Processes = ALONE,
+) -> Tested:
+    """Score a network on all videos of a split; probabilities of a video's views are averaged.
+
+    Args:
+        network: (B, 3, T, S, S) to (B, C), or to (B, T, C) where the labels are by frame.
+        split: the videos.
+        truth: their labels, as numbers of the network's outputs.
+        sampling: the network's clips.
+        views: of each video.
+        batch_size: views in a forward pass.
+        device: where the network is.
+        precision: of the forward passes.
+        processes: among which the views are divided.
+
+    Raises:
+        Diverged: a probability is not finite.
+    """
+    if isinstance(truth, SeveralLabels) and truth.per_frame:
+        # Frames of one video may be in several batches: each process would need them all.
+        scores = localisation_scores(
+            network, split, sampling, views, batch_size=batch_size, device=device, precision=precision
+        )
+        videos, moments = np.arange(len(scores)), _moments(split.seconds)
+        flat = truth.shown(videos, moments).reshape(-1, truth.classes)
+        return _average_precision(scores.reshape(-1, truth.classes), flat, videos=len(scores))
+    several = isinstance(truth, SeveralLabels)
+    means = processes.summed(
+        view_means(
+            network,
+            split,
+            sampling,
+            views,
+            batch_size=batch_size,
+            device=device,
+            activation="sigmoid" if several else "softmax",
+            precision=precision,
+            share=processes.share,
+        ),
+        device,
+    )
+    if isinstance(truth, SeveralLabels):
+        shown = truth.of_videos()
+        labelled = shown.any(axis=1)  # as the Charades benchmark does: a video without any label says nothing
+        return _average_precision(means[labelled], shown[labelled], videos=len(means))
+    return Tested(
+        videos=len(means),
+        scores=asdict(score(means, truth.labels)),
+        per_class=tuple(per_class_accuracy(means, truth.labels).tolist()),
+    )
+
+
+def localisation_scores(
+    network: nn.Module,
+    split: Split,
+    sampling: ClipSampling,
+    views: ViewGrid,
+    *,
+    batch_size: int,
+    device: str,
+    precision: Precision = "auto",
+) -> NDArray[np.float64]:
+    """(V, 25, C) probabilities at equally spaced moments, from 0 on, from those of the views' frames.
+
+    Between the frames that the views show, probabilities are interpolated; where several show the same
+    moment, they are averaged.
+    """
+    times = np.mod(view_times(split, sampling, views), np.repeat(split.seconds, views.count)[:, None])
+    frames: list[NDArray[np.float64]] = []
+    found: list[NDArray[np.float64]] = []
+    for _, scores in view_scores(
+        network,
+        split,
+        sampling,
+        views,
+        batch_size=batch_size,
+        device=device,
+        activation="sigmoid",
+        precision=precision,
+        share=WHOLE,
+    ):
+        frames.extend(scores)  # (T, C) of each view
+        while len(frames) >= views.count:  # the views come video by video
+            video = len(found)
+            own = times[video * views.count : (video + 1) * views.count].ravel()
+            found.append(_at(_moments(split.seconds[[video]])[0], own, np.concatenate(frames[: views.count])))
+            del frames[: views.count]
+    return np.stack(found)
+
+
+def _moments(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(V, 25) where localisation is measured: k/25 of each video."""
+    return seconds[:, None] * np.arange(MOMENTS) / MOMENTS
+
+
+def _at(
+    moments: NDArray[np.float64], times: NDArray[np.float64], scores: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(25, C) scores at some moments, from (N, C) scores at other times."""
+    known, places = np.unique(times, return_inverse=True)
+    sums = np.zeros((len(known), scores.shape[1]))
+    np.add.at(sums, places, scores)
+    means = sums / np.bincount(places)[:, None]
+    return np.stack([np.interp(moments, known, column) for column in means.T], axis=1)
+
+
+def _average_precision(scores: NDArray[np.float64], truth: NDArray[np.bool_], *, videos: int) -> Tested:
+    per_class = average_precisions(scores, truth)
+    mean = float(np.nanmean(per_class)) if np.isfinite(per_class).any() else 0.0
+    return Tested(videos=videos, scores={"mean_average_precision": mean}, per_class=tuple(per_class.tolist()))

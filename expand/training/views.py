@@ -1,0 +1,97 @@
+"""What a network says of the views of each video.
+
+Shapes: B views in a batch, V videos, n views of each, T frames in a view, C classes; outputs are (B, C), or
+(B, T, C) of a network with a per-frame head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from expand.data.base import Split
+from expand.data.clips import WHOLE, Share, ViewGrid, view_batches
+from expand.training.devices import Precision, autocast, place_clips
+from expand.training.graphs import Function, Graphed
+from expand.training.losses import Diverged
+from search_spaces.base import ClipSampling
+
+Activation = Literal["softmax", "sigmoid"]  # of one label a clip, of several
+
+
+@torch.no_grad()
+def view_scores(
+    network: nn.Module,
+    split: Split,
+    sampling: ClipSampling,
+    views: ViewGrid,
+    *,
+    batch_size: int,
+    device: str,
+    activation: Activation = "softmax",
+    precision: Precision = "auto",
+    share: Share = WHOLE,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """The numbers of views (view_batches), and the network's probabilities for them, batch by batch.
+
+    The network is left in evaluation mode.
+
+    Raises:
+        Diverged: a probability is not finite.
+    """
+
+    def probabilities(clips: Tensor) -> Tensor:
+        with autocast(device, precision):
+            logits = network(place_clips(clips, device)).float()
+        shares: Tensor = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
+        return shares
+
+    network.eval()
+    forward: Function = Graphed(probabilities) if device == "cuda" else probabilities
+    batches = view_batches(split, sampling, views, batch_size=batch_size, share=share, device=device)
+    for clips, numbers in batches:
+        scores = forward(clips).cpu().double().numpy()
+        if not np.isfinite(scores).all():
+            raise Diverged("the validation scores are not finite")
+        yield numbers.numpy(), scores
+
+
+def view_means(
+    network: nn.Module,
+    split: Split,
+    sampling: ClipSampling,
+    views: ViewGrid,
+    *,
+    batch_size: int,
+    device: str,
+    activation: Activation = "softmax",
+    precision: Precision = "auto",
+    share: Share = WHOLE,
+) -> NDArray[np.float64]:
+    """(V, C) the mean probabilities of each video's views; of a share of the views, its part of the mean.
+
+    Raises:
+        Diverged: a probability is not finite.
+    """
+    means: NDArray[np.float64] | None = None
+    for numbers, scores in view_scores(
+        network,
+        split,
+        sampling,
+        views,
+        batch_size=batch_size,
+        device=device,
+        activation=activation,
+        precision=precision,
+        share=share,
+    ):
+        if means is None:
+            means = np.zeros((len(split.labels), scores.shape[1]))
+        np.add.at(means, numbers // views.count, scores / views.count)
+    assert means is not None, "a cache never holds an empty split"
+    return means

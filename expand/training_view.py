@@ -1,0 +1,162 @@
+"""What a full training shows: its schedule before, then the step, the loss, the scores and the time left.
+
+On a terminal a line that stays in place; elsewhere a line a validation, and one a minute.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from expand.data.cache import Progress as CacheProgress
+from expand.recipe import Recipe
+from expand.training.full import Row
+from expand.training.grid import Phase, Schedule
+from expand.training.schedule import released_factor
+from expand.units import show_seconds
+
+_EVERY = 60.0  # seconds between two lines, where there is no terminal
+
+SCORES = {
+    "top1": "top-1",
+    "top5": "top-5",
+    "mean_class_accuracy": "mean class",
+    "mean_average_precision": "mAP",
+    "loss": "loss",
+}
+
+
+class TrainingView:
+    """A View (train.py) on a console; use it as a context manager. One that is not `shown` says nothing."""
+
+    def __init__(self, console: Console, *, shown: bool = True) -> None:
+        self._console = console if shown else Console(quiet=True)
+        self._caching: CacheProgress | None = None
+        self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
+        self._began = self._told = time.monotonic()
+        self._live = Live(
+            console=self._console, get_renderable=self.render, refresh_per_second=2, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def caching(self, progress: CacheProgress) -> None:
+        if progress.note:
+            self.note(progress.note)
+        self._caching = progress
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def begin(self, schedule: Schedule, recipe: Recipe, step: int) -> None:
+        self._caching = None
+        self._console.print(schedule_table(schedule, recipe))
+        if step:
+            self.note(f"going on after step {step:,} of {schedule.steps:,}")
+        self._steps, self._first, self._step = schedule.steps, step, step
+        self._began = self._told = time.monotonic()
+
+    def progress(self, step: int, loss: float) -> None:
+        self._step, self._loss = step, loss
+        if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
+            self._told = time.monotonic()
+            self.note(self._line())
+
+    def validated(self, row: Row) -> None:
+        scores = (
+            f"{title} {row[f'val_{name}']:.1%}"
+            for name, title in SCORES.items()
+            if f"val_{name}" in row and name != "loss"
+        )
+        self._told = time.monotonic()
+        self.note(
+            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._left()}"
+        )
+
+    def render(self) -> RenderableType:
+        """The state of now."""
+        row = Table.grid(padding=(0, 1))
+        if self._caching is not None:
+            bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
+            row.add_row(self._caching.what, bar, f"{self._caching.done:,} of {self._caching.total:,}")
+        elif self._steps:
+            row.add_row(ProgressBar(total=self._steps, completed=self._step, width=20), Text(self._line()))
+        else:
+            row.add_row(Text("preparing"))
+        return row
+
+    def _line(self) -> str:
+        loss = "" if math.isnan(self._loss) else f", loss {self._loss:.3f}"
+        return f"step {self._step:,} of {self._steps:,}{loss}{self._left()}"
+
+    def _left(self) -> str:
+        """How long it will go on, by the steps so far: they cost about the same all along."""
+        done = self._step - self._first
+        if not done or self._step == self._steps:
+            return ""
+        left = (time.monotonic() - self._began) * (self._steps - self._step) / done
+        return f", about {show_seconds(left)} left"
+
+
+def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
+    """What the steps see, phase by phase: clips in a batch, their frames × stride and sizes, BatchNorm's splits.
+
+    The volume of a batch is B·T·H·W, in shares of the usual one's.
+    """
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for heading, right in (
+        ("steps", True),
+        ("clips", True),
+        ("frames", False),
+        ("sizes in turn", False),
+        ("splits", True),
+        ("learning rate", False),
+        ("volume", True),
+    ):
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    usual = schedule.phases[-1].shapes[-1].volume
+    for phase, begin in zip(schedule.phases, schedule.starts, strict=True):
+        clip = phase.shapes[-1].sampling
+        volumes = [shape.volume / usual for shape in phase.shapes]
+        table.add_row(
+            f"{phase.steps:,}",
+            "/".join(str(shape.clips) for shape in phase.shapes),
+            f"{clip.frames}×{clip.stride}",
+            "/".join(f"{shape.sampling.size}²" for shape in phase.shapes),
+            str(phase.splits),
+            _rates(phase, begin, schedule.steps, recipe),
+            _range(f"{min(volumes):.0%}", f"{max(volumes):.0%}"),
+        )
+    table.add_section()
+    table.add_row(f"{schedule.steps:,}", f"{schedule.clips:,}", "in all", style="bold")
+    return table
+
+
+def _rates(phase: Phase, begin: int, steps: int, recipe: Recipe) -> str:
+    training = recipe.training
+    ends = (
+        training.peak * phase.rate * released_factor(step / steps, training.warmup, training.warmup_start)
+        for step in (begin, begin + phase.steps)
+    )
+    return _range(*(f"{rate:.3g}" for rate in ends))
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} … {high}"

@@ -1,0 +1,107 @@
+"""Labelled videos, decoded, with what they show as a network is to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from expand.config import DataConfig
+from expand.data.base import SplitName
+from expand.data.built import Cached
+from expand.data.cache import OnProgress, cache_needs, open_cache
+from expand.data.labels import OneLabel, Segment, SeveralLabels
+from expand.data.sources import FileSource, open_source
+from expand.errors import UserError
+from search_spaces.base import ClipSampling, Json
+
+Labels = OneLabel | SeveralLabels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Videos:
+    """A data set whose videos are decoded.
+
+    Attributes:
+        cached: its frames.
+        segments: what each video shows, by its key; None: every video has one label.
+    """
+
+    cached: Cached
+    segments: dict[str, tuple[Segment, ...]] | None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.cached.classes
+
+    def card(self) -> Json:
+        """What model files say of the data."""
+        return {
+            "name": self.cached.name,
+            "checksum": self.cached.checksum,
+            "train": len(self.cached.train),
+            "val": len(self.cached.val),
+            "classes": list(self.classes),
+        }
+
+    def labels(
+        self,
+        name: SplitName,
+        *,
+        per_frame: bool = False,
+        swaps: tuple[int, ...] | None = None,
+        outputs: Sequence[int] | None = None,
+        count: int | None = None,
+    ) -> Labels:
+        """What the videos of a split show.
+
+        Args:
+            name: of the split.
+            per_frame: labels for each frame of a clip.
+            swaps: for each class, the class of its mirror image.
+            outputs: for each class, the network's output that stands for it; None: its own number.
+            count: of the network's outputs; None: as many as there are classes.
+        """
+        split = self.cached.train if name == "train" else self.cached.val
+        places = np.array(outputs if outputs is not None else range(len(self.classes)), np.int64)
+        if self.segments is None:
+            return OneLabel(labels=places[split.labels], swaps=swaps)
+        shown = tuple(
+            tuple(
+                Segment(label=int(places[one.label]), start=one.start, end=one.end)
+                for one in self.segments[key]
+            )
+            for key in split.keys
+        )
+        return SeveralLabels(
+            segments=shown,
+            seconds=split.seconds,
+            classes=count or len(self.classes),
+            per_frame=per_frame,
+            swaps=swaps,
+        )
+
+
+def open_videos(
+    data: DataConfig, sampling: ClipSampling, *, per_frame: bool, processes: int, on_progress: OnProgress
+) -> Videos:
+    """The decoded videos for a network with these clips, decoded now where no earlier run has left them.
+
+    Raises:
+        UserError: they are not there, too many are bad, or they lack labels by time that are needed.
+    """
+    source = open_source(data)
+    segments = source.segments if isinstance(source, FileSource) else None
+    if per_frame and (segments is None or not _timed(segments.values())):
+        raise UserError(
+            "training.head: frame needs labels by time, as data.format charades and multi-label have them, "
+            f"but {source.name} has none: add times to its list, or set training.head: clip."
+        )
+    needs = cache_needs(data, (sampling,))
+    cached = open_cache(source, needs, data, processes=processes, on_progress=on_progress)
+    return Videos(cached=cached, segments=None if segments is None else dict(segments))
+
+
+def _timed(shown: Iterable[tuple[Segment, ...]]) -> bool:
+    return any(np.isfinite(segment.end) for segments in shown for segment in segments)
