@@ -82,8 +82,10 @@ class SyntheticConfig(Section):
 class DataConfig(Section):
     """The labelled videos."""
 
-    format: Literal["auto", "folders", "list", "ucf101", "synthetic"] = Field(
-        "auto", description="how the data lists its videos; auto: found out by looking"
+    format: Literal["auto", "folders", "list", "multi-label", "ucf101", "charades", "synthetic"] = Field(
+        "auto",
+        description="how the data lists its videos; auto: found out by looking, but for multi-label: lists "
+        "of `video label;label`, each label with or without its times in seconds (`run 0 2.5`)",
     )
     path: Path | None = Field(None, description="folder of the videos; not for synthetic")
     train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")

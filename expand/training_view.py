@@ -116,9 +116,10 @@ class TrainingView:
 
 
 def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
-    """What the steps see, phase by phase: clips in a batch, their frames × stride and sizes, BatchNorm's splits.
+    """What the steps see, phase by phase.
 
-    The volume of a batch is B·T·H·W, in shares of the usual one's.
+    Clips in a batch; their frames × stride, and their sizes from step to step; the parts of a process's batch
+    that BatchNorm takes one by one; the batch's volume B·T·H·W in shares of the usual one's.
     """
     table = Table(box=None, header_style="dim", padding=(0, 1))
     for heading, right in (

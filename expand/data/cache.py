@@ -154,7 +154,7 @@ def open_cache(
             )
             _build(plan, needs, checksum, estimate, processes, on_progress)
     cached = open_built(folder)
-    _check_bad(cached, config)
+    _check_bad(cached, config, {item.label for item in source.splits["train"]})
     if cached.bad:
         counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached.train) + len(cached.val):,}"
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
@@ -335,11 +335,11 @@ def _check_free(plan: Plan, needed: int) -> None:
         )
 
 
-def _check_bad(cached: Cached, config: DataConfig) -> None:
+def _check_bad(cached: Cached, config: DataConfig, listed: set[int]) -> None:
     _check_share(cached.bad, len(cached.bad) + len(cached.train) + len(cached.val), config)
     left = Counter(cached.train.labels.tolist())
     for label, name in enumerate(cached.classes):
-        if not left[label]:
+        if label in listed and not left[label]:
             raise UserError(
                 f"every class must have a training video that can be read, but {name!r} has none: "
                 "replace its bad videos (`xpand doctor` lists them), or take the class out."

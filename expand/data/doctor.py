@@ -19,7 +19,7 @@ from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, CacheNeeds, OnProgress, Progress, estimate_bytes, silent
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
-from expand.data.sources import FileSource, open_source
+from expand.data.sources import FileSource, open_source, shown_labels
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16
@@ -144,7 +144,10 @@ def examine(
         if isinstance(info, str)
     )
     leaks = _leaks(source, on_progress)
-    counts = {split: Counter(item.label for item in source.splits[split]) for split in SPLITS}
+    counts = {
+        split: Counter(label for item in source.splits[split] for label in shown_labels(source, item))
+        for split in SPLITS
+    }
     return Report(
         name=source.name,
         listed={split: len(source.splits[split]) for split in SPLITS},
@@ -244,10 +247,11 @@ def _leaks(source: Source, on_progress: OnProgress) -> tuple[Leak, ...]:
 def _largest(source: Source, good: Sequence[tuple[Entry, VideoInfo]]) -> dict[SplitName, Largest]:
     largest: dict[SplitName, Largest] = {}
     for split in SPLITS:
-        labels = Counter(entry.item.label for entry, _ in good if entry.split == split)
+        items = [entry.item for entry, _ in good if entry.split == split]
+        labels = Counter(label for item in items for label in shown_labels(source, item))
         if labels:
             label, count = labels.most_common(1)[0]
-            largest[split] = Largest(name=source.classes[label], share=count / labels.total())
+            largest[split] = Largest(name=source.classes[label], share=count / len(items))
     return largest
 
 

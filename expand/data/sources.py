@@ -12,6 +12,14 @@ from pathlib import Path
 
 from expand.config import DataConfig
 from expand.data import video
+from expand.data.annotations import (
+    Shown,
+    charades_classes,
+    charades_lists,
+    charades_videos,
+    read_charades,
+    read_several,
+)
 from expand.data.base import SPLITS, BadVideo, Frames, Item, Source, SplitName, VideoInfo
 from expand.data.labels import Segment
 from expand.data.lists import SUFFIXES, class_names, default_list, list_path, read_list, read_text
@@ -145,6 +153,10 @@ def _files(config: DataConfig) -> Source:
             return _ucf101(config)
         case "list":
             return _lists(config)
+        case "multi-label":
+            return _several(config)
+        case "charades":
+            return _charades(config)
         case _:
             return _folders(config)
 
@@ -154,6 +166,8 @@ def _format(config: DataConfig) -> str:
         return config.format
     if config.path is not None and config.train is None and _ucf101_lists(config.path):
         return "ucf101"
+    if config.path is not None and config.train is None and charades_lists(config.path):
+        return "charades"
     if config.train is not None or default_list(config.path, ("train",)):
         return "list"
     return "folders"
@@ -170,11 +184,7 @@ def _source(
         )
     trained = {label for _, label in listed["train"]}
     for key, label in listed["val"]:
-        if label not in trained:
-            raise UserError(
-                f"every class in validation must be in training too, but {label!r} ({key}) is not: "
-                "add training videos of it, or take it out of validation."
-            )
+        _check_trained(label, key, trained)
     kept = tuple(name for name in classes if name in trained)
     if len(kept) < 2:
         raise UserError(
@@ -236,14 +246,7 @@ def _videos(folder: Path) -> list[Path]:
 
 
 def _lists(config: DataConfig) -> FileSource:
-    train = list_path(config.train, config.path, "train") or default_list(config.path, ("train",))
-    if train is None:
-        raise UserError(f"data.train must name a list, but {config.path} has no train.txt or train.csv.")
-    val = list_path(config.val, config.path, "val") or default_list(train.parent, _VALIDATION)
-    root = config.path or train.parent
-    names = class_names(
-        next((p for p in (train.parent / "classes.txt", root / "classes.txt") if p.is_file()), None)
-    )
+    train, val, root, names = _list_files(config)
     lines = {"train": read_list(train), "val": read_list(val) if val else []}
     numbered = all(label.isdecimal() for split in lines.values() for _, label, _ in split)
     listed: dict[SplitName, list[tuple[str, str]]] = {
@@ -261,6 +264,108 @@ def _lists(config: DataConfig) -> FileSource:
     found = {label for split in SPLITS for _, label in listed[split]}
     classes = names or sorted(found, key=lambda name: (int(name) if numbered else 0, name))
     return _source(_name(root), root, classes, listed, str(train))
+
+
+def _list_files(config: DataConfig) -> tuple[Path, Path | None, Path, tuple[str, ...]]:
+    """The lists of both splits, the folder of the videos, and the names of the classes."""
+    train = list_path(config.train, config.path, "train") or default_list(config.path, ("train",))
+    if train is None:
+        raise UserError(f"data.train must name a list, but {config.path} has no train.txt or train.csv.")
+    val = list_path(config.val, config.path, "val") or default_list(train.parent, _VALIDATION)
+    root = config.path or train.parent
+    names = class_names(
+        next((p for p in (train.parent / "classes.txt", root / "classes.txt") if p.is_file()), None)
+    )
+    return train, val, root, names
+
+
+def _several(config: DataConfig) -> FileSource:
+    """Lists whose lines have several labels; a video may have several lines."""
+    train, val, root, names = _list_files(config)
+    lines = {"train": [*read_several(train)], "val": [*read_several(val)] if val else []}
+    found = {name for split in lines.values() for _, labels, _ in split for name, _, _ in labels}
+    numbered = all(name.isdecimal() for name in found)
+
+    def merged(split: SplitName, origin: Path) -> dict[str, list[Shown]]:
+        videos: dict[str, list[Shown]] = {}
+        for path, labels, at in lines[split]:
+            own = [(_label(name, names, numbered, at), start, end) for name, start, end in labels]
+            videos.setdefault(_key(path, root, origin), []).extend(own)
+        return videos
+
+    listed: dict[SplitName, dict[str, list[Shown]]] = {
+        "train": merged("train", train),
+        "val": merged("val", val or train),
+    }
+    if val is None:
+        whole = listed["train"]
+        parts = stratified_split([(key, "") for key in whole], share=config.val_share, seed=config.split_seed)
+        listed = {split: {key: whole[key] for key, _ in parts[split]} for split in SPLITS}
+    known = {name for videos in listed.values() for own in videos.values() for name, _, _ in own}
+    classes = names or sorted(known, key=lambda name: (int(name) if numbered else 0, name))
+    return _annotated(_name(root), root, classes, listed, str(train))
+
+
+def _charades(config: DataConfig) -> FileSource:
+    root = _needed_path(config)
+    lists = charades_lists(root)
+    if lists is None:
+        raise UserError(
+            f"Charades must have its own tables, but {root} has no Charades_v1_train.csv: "
+            "unpack Charades.zip there."
+        )
+    codes = charades_classes(lists)
+    folder = charades_videos(lists, root).relative_to(root)
+
+    def read(table: str) -> dict[str, list[Shown]]:
+        rows = read_charades(lists / f"Charades_v1_{table}.csv", codes)
+        return {(folder / f"{video}.mp4").as_posix(): list(found) for video, found, _ in rows}
+
+    listed: dict[SplitName, dict[str, list[Shown]]] = {"train": read("train"), "val": read("test")}
+    return _annotated(_name(root), root, tuple(codes.values()), listed, str(lists))
+
+
+def _annotated(
+    name: str,
+    root: Path,
+    classes: Sequence[str],
+    listed: dict[SplitName, dict[str, list[Shown]]],
+    origin: str,
+) -> FileSource:
+    """A source whose videos have several labels; of the classes, those with training videos stay."""
+    trained = {label for found in listed["train"].values() for label, _, _ in found}
+    for key, found in listed["val"].items():
+        for label, _, _ in found:
+            _check_trained(label, key, trained)
+    kept = tuple(label for label in classes if label in trained)
+    if not kept:
+        raise UserError(f"the data must have labels to train on, but {origin} has none.")
+    places = {label: place for place, label in enumerate(kept)}
+    return FileSource(
+        name=name,
+        root=root,
+        classes=kept,
+        splits={split: tuple(Item(key=key, label=0) for key in listed[split]) for split in SPLITS},
+        segments={
+            key: tuple(Segment(label=places[label], start=start, end=end) for label, start, end in found)
+            for split in SPLITS
+            for key, found in listed[split].items()
+        },
+    )
+
+
+def shown_labels(source: Source, item: Item) -> frozenset[int]:
+    """The classes that a video shows."""
+    segments = source.segments if isinstance(source, FileSource) else None
+    return frozenset([item.label] if segments is None else (one.label for one in segments[item.key]))
+
+
+def _check_trained(label: str, key: str, trained: set[str]) -> None:
+    if label not in trained:
+        raise UserError(
+            f"every class in validation must be in training too, but {label!r} ({key}) is not: "
+            "add training videos of it, or take it out of validation."
+        )
 
 
 def _key(path: str, root: Path, listed_in: Path) -> str:
