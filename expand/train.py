@@ -381,6 +381,7 @@ def _run(
             ) from None
         except Stopped:
             log.info("stopped at step %d", training.step)
+            view.note(f"stopped after step {training.step:,}; go on with: xpand resume {place.folder}")
             raise Interrupted(signals.came[0] if signals.came else signal.SIGTERM) from None
         if processes.leads:
             _finish(place, model, recipe, network, training)

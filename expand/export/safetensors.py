@@ -29,14 +29,15 @@ def write(source: Source, path: Path) -> Written:
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], model: Model) -> None:
-    """A safetensors file whose metadata tell what it is of."""
-    metadata = {
+    """A safetensors file whose metadata tell what it is of; the same weights give the same bytes."""
+    told = {
         "name": model.name,
-        "xpand": VERSION,
-        "space": json.dumps(model.values["space"]),
-        "architecture": json.dumps(model.space.architecture_to_json(model.architecture)),
-        "classes": json.dumps(model.classes),
+        "version": VERSION,
+        "space": model.values["space"],
+        "architecture": model.space.architecture_to_json(model.architecture),
+        "classes": model.classes,
     }
+    metadata = {"xpand": json.dumps(told)}  # one entry: several are written in any order
     whole = {name: value.detach().cpu() for name, value in state.items()}
     whole = {name: value.clone(memory_format=torch.contiguous_format) for name, value in whole.items()}
     save_file(whole, path, metadata=metadata)  # which takes no tensors that share memory
