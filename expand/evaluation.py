@@ -225,11 +225,14 @@ def result_table(results: Sequence[Result]) -> Table:
 
 
 def _check_kind(model: Model, videos: Videos) -> None:
-    several = model.values.get("labels") == "several"
-    if several and videos.segments is None:
+    """Raises UserError where the network says one thing of a clip, and the data several, or the reverse."""
+    gives = model.values.get("labels") == "several"
+    has = videos.segments is not None
+    if gives != has:
+        kinds = ("one label a clip", "several labels a clip")
         raise UserError(
-            f"{model.name} gives several labels a clip, but the videos of {videos.cached.name} have one "
-            "each: name data with several (data.format charades or multi-label)."
+            f"{model.name} gives {kinds[gives]}, but the videos of {videos.cached.name} have "
+            f"{'several each' if has else 'one each'}: name other data, or train it on these."
         )
 
 

@@ -290,9 +290,13 @@ def _windows(
     down: NDArray[np.float64] | float,
     across: NDArray[np.float64] | float,
 ) -> NDArray[np.int64]:
-    """(B, 4) top, bottom, left and right of squares with `sides` (B,) in frames of `sizes` (B, 2)."""
-    top = ((sizes[:, 0] - sides + 1) * down).astype(np.int64)
-    left = ((sizes[:, 1] - sides + 1) * across).astype(np.int64)
+    """(B, 4) top, bottom, left and right of squares with `sides` (B,) in frames of `sizes` (B, 2).
+
+    `down` and `across` say where, from 0 to 1.
+    """
+    room = sizes - sides[:, None]
+    top = np.minimum((room[:, 0] + 1) * down, room[:, 0]).astype(np.int64)
+    left = np.minimum((room[:, 1] + 1) * across, room[:, 1]).astype(np.int64)
     return np.stack((top, top + sides, left, left + sides), axis=1)
 
 

@@ -14,10 +14,12 @@ from expand.config import DataConfig
 from expand.data.base import MEAN, STD
 from expand.data.clips import (
     Augment,
+    Share,
     ViewGrid,
     batch_sizes,
     clip_draws,
     clip_order,
+    planned_batches,
     train_batches,
     view_batches,
 )
@@ -307,3 +309,69 @@ def test_draws_are_uniform_and_unlike_each_other() -> None:
     assert draws.mean(axis=0) == pytest.approx([0.5] * 5, abs=0.01)
     assert np.abs(np.corrcoef(draws.T) - np.eye(5)).max() < 0.03
     assert np.abs(np.corrcoef(draws[:-1].T, draws[1:].T)[:5, 5:]).max() < 0.03
+
+
+# Steps of a plan, shares of it, and views
+
+
+def test_steps_may_differ_in_kind_and_number() -> None:
+    augment = Augment(swaps=None)
+    other = ClipSampling(frames=2, stride=6, size=16)
+    batches = list(planned_batches(gradient_split(), [(4, SMALL), (6, other)], augment=augment, seed=0))
+    assert [tuple(clips.shape) for clips, _ in batches] == [
+        (4, 3, SMALL.frames, SMALL.size, SMALL.size),
+        (6, 3, 2, 16, 16),
+    ]
+    (alone,) = planned_batches(gradient_split(), [(6, other)], augment=augment, seed=0, first=4)
+    assert torch.equal(alone[0], batches[1][0])
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_shares_make_up_the_batch(ranks: int) -> None:
+    settings = {"augment": Augment(swaps=(0, 1, 2), jitter=(1.0, 1.5)), "seed": 3}
+    ((clips, labels),) = planned_batches(gradient_split(), [(8, SMALL)], **settings)  # type: ignore[arg-type]
+    for rank in range(ranks):
+        share = Share(rank=rank, ranks=ranks)
+        ((own, own_labels),) = planned_batches(
+            gradient_split(), [(8, SMALL)], share=share, **settings  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert torch.equal(own, clips[rank::ranks])
+        assert torch.equal(own_labels, labels[rank::ranks])
+
+
+@given(first=st.integers(0, 40), balanced=st.booleans())
+def test_the_order_can_be_entered_anywhere(first: int, balanced: bool) -> None:
+    labels = np.arange(7, dtype=np.int64) % 3
+    whole = list(islice(clip_order(labels, seed=2, balanced=balanced), first + 10))
+    assert list(islice(clip_order(labels, seed=2, balanced=balanced, first=first), 10)) == whole[first:]
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 48), (48, 24)])
+def test_three_crops_go_along_the_longer_side(height: int, width: int) -> None:
+    along = np.arange(48, dtype=np.uint8) * 5
+    frame = along[None, :] if width == 48 else along[:, None]
+    video = np.broadcast_to(np.broadcast_to(frame, (height, width))[None, :, :, None], (50, height, width, 3))
+    split = ArraySplit(videos=(video,), labels=np.zeros(1, np.int64))
+    sampling = ClipSampling(frames=1, stride=1, size=16)
+    grid = ViewGrid(crops=3, scale=1.5)
+    ((clips, numbers),) = view_batches(split, sampling, grid)
+    assert numbers.tolist() == [0, 1, 2]
+    assert tuple(clips.shape) == (3, 3, 1, 24, 24)  # the larger size
+    middles = pixels(clips).mean(dim=(1, 2, 3, 4)) / 5
+    assert middles.tolist() == pytest.approx([11.5, 23.5, 35.5], abs=0.1)
+
+
+def test_the_centre_crop_leaves_a_border_as_training_did() -> None:
+    along = np.arange(32, dtype=np.uint8) * 8
+    video = np.broadcast_to(along[None, None, :, None], (50, 32, 32, 3))
+    split = ArraySplit(videos=(video,), labels=np.zeros(1, np.int64))
+    ((clips, _),) = view_batches(split, ClipSampling(frames=1, stride=1, size=16), ViewGrid(scale=2.0))
+    shown = pixels(clips)[0, 0, 0, 0] / 8
+    assert shown.tolist() == pytest.approx(list(range(8, 24)), abs=0.1)
+
+
+def test_the_published_views() -> None:
+    published = ClipSampling(frames=4, stride=12, size=160)
+    assert ViewGrid(clips=10, crops=3, scale=182 / 160).seen(published).size == 182
+    assert ViewGrid(clips=10, scale=182 / 160).seen(published) == published
+    assert ViewGrid(clips=10, crops=3).count == 30
