@@ -142,6 +142,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
     from expand.training.devices import choose_device, place_network, prepare
     from expand.training.losses import Diverged
     from expand.training.testing import evaluate
+    from expand.training.views import Viewing
 
     model, recipe = test.model, test.recipe
     network = model.build()
@@ -161,16 +162,14 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
         views = ViewGrid(clips=clips, crops=3 if crops == 3 else 1, scale=recipe.data.jitter[0])
         began = time.monotonic()
         try:
-            tested = evaluate(
-                network,
-                videos.cached.val,
-                truth,
-                model.sampling,
-                views,
+            viewing = Viewing(
+                sampling=model.sampling,
+                views=views,
                 batch_size=recipe.training.micro_batch or recipe.training.batch_size,
                 device=device,
                 precision=recipe.run.precision,
             )
+            tested = evaluate(network, videos.cached.val, truth, viewing)
         except Diverged as error:
             raise RunFailed(f"{error}: are {test.weights} those of {model.name}?") from None
         size = views.seen(model.sampling).size

@@ -37,6 +37,7 @@ from expand.training.grid import Schedule, multigrid, plain
 from expand.training.losses import Diverged
 from expand.training.processes import Processes
 from expand.training.testing import evaluate
+from expand.training.views import Viewing
 from expand.trainings import MODEL, TrainingFolder
 from expand.videos import Videos, open_videos
 from search_spaces.base import Json
@@ -293,18 +294,16 @@ def _task(
     targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
     truth = videos.labels("val", per_frame=per_frame)
 
+    viewing = Viewing(
+        sampling=model.sampling,
+        views=ViewGrid(scale=recipe.data.jitter[0]),
+        batch_size=max(1, recipe.training.batch_size // processes.count),
+        device=device,
+        precision=recipe.run.precision,
+    )
+
     def validate(network: nn.Module) -> dict[str, float]:
-        return evaluate(
-            network,
-            videos.cached.val,
-            truth,
-            model.sampling,
-            ViewGrid(scale=recipe.data.jitter[0]),
-            batch_size=max(1, recipe.training.batch_size // processes.count),
-            device=device,
-            precision=recipe.run.precision,
-            processes=processes,
-        ).scores
+        return evaluate(network, videos.cached.val, truth, viewing, processes).scores
 
     return Task(
         train=videos.cached.train,

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 import time
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from expand.data.cache import Progress as CacheProgress
+from expand.live import LiveView
 from expand.recipe import Recipe
 from expand.training.full import Row
 from expand.training.grid import Phase, Schedule
@@ -34,33 +31,13 @@ SCORES = {
 }
 
 
-class TrainingView:
+class TrainingView(LiveView):
     """A View (train.py) on a console; use it as a context manager. One that is not `shown` says nothing."""
 
     def __init__(self, console: Console, *, shown: bool = True) -> None:
-        self._console = console if shown else Console(quiet=True)
-        self._caching: CacheProgress | None = None
         self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
         self._began = self._told = time.monotonic()
-        self._live = Live(
-            console=self._console, get_renderable=self.render, refresh_per_second=2, transient=True
-        )
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def caching(self, progress: CacheProgress) -> None:
-        if progress.note:
-            self.note(progress.note)
-        self._caching = progress
+        super().__init__(console if shown else Console(quiet=True))
 
     def note(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -92,14 +69,12 @@ class TrainingView:
 
     def render(self) -> RenderableType:
         """The state of now."""
-        row = Table.grid(padding=(0, 1))
         if self._caching is not None:
-            bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
-            row.add_row(self._caching.what, bar, f"{self._caching.done:,} of {self._caching.total:,}")
-        elif self._steps:
-            row.add_row(ProgressBar(total=self._steps, completed=self._step, width=20), Text(self._line()))
-        else:
-            row.add_row(Text("preparing"))
+            return self.caching_row()
+        if not self._steps:
+            return Text("preparing")
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=self._steps, completed=self._step, width=20), Text(self._line()))
         return row
 
     def _line(self) -> str:

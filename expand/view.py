@@ -7,53 +7,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from expand.data.cache import Progress as CacheProgress
 from expand.forecast import Clock
 from expand.jobs import Failure, Job, Measurement, Result, read_progress
+from expand.live import LiveView
 from expand.search import Failed
 from expand.setup import RoundJobs, Setup, outcome, scored
 from expand.study import Run
 from expand.units import show_macs, show_seconds
 
 
-class SearchView:
+class SearchView(LiveView):
     """A View (driver.py) on a console; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._started = time.monotonic()
         self._run: Run | None = None
         self._setup: Setup | None = None
         self._clock: Clock | None = None
         self._round: RoundJobs | None = None
         self._results: dict[str, Result] = {}
-        self._caching: CacheProgress | None = None
-        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=True)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def caching(self, progress: CacheProgress) -> None:
-        if progress.note:
-            self._console.print(progress.note, style="dim", highlight=False, soft_wrap=True)
-        self._caching = progress
+        super().__init__(console)
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None
@@ -93,10 +72,7 @@ class SearchView:
     def render(self) -> RenderableType:
         """The state of now."""
         if self._caching is not None:
-            row = Table.grid(padding=(0, 1))
-            bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
-            row.add_row(self._caching.what, bar, f"{self._caching.done:,} of {self._caching.total:,}")
-            return row
+            return self.caching_row()
         if self._round is None or self._setup is None:
             return Text("preparing")
         return Group(self._headline(), self._table())

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from expand.data.base import Split
-from expand.data.clips import WHOLE, ViewGrid, view_times
+from expand.data.clips import view_times
 from expand.data.labels import OneLabel, SeveralLabels
-from expand.training.devices import Precision
 from expand.training.metrics import average_precisions, per_class_accuracy, score
 from expand.training.processes import ALONE, Processes
-from expand.training.views import view_means, view_scores
-from search_spaces.base import ClipSampling
+from expand.training.views import Activation, Viewing, view_means, view_scores
 
 MOMENTS = 25  # of each video, that localisation is measured at
 
@@ -43,12 +41,7 @@ def evaluate(
     network: nn.Module,
     split: Split,
     truth: OneLabel | SeveralLabels,
-    sampling: ClipSampling,
-    views: ViewGrid,
-    *,
-    batch_size: int,
-    device: str,
-    precision: Precision = "auto",
+    viewing: Viewing,
     processes: Processes = ALONE,
 ) -> Tested:
     """Score a network on all videos of a split; probabilities of a video's views are averaged.
@@ -57,42 +50,24 @@ def evaluate(
         network: (B, 3, T, S, S) to (B, C), or to (B, T, C) where the labels are by frame.
         split: the videos.
         truth: their labels, as numbers of the network's outputs.
-        sampling: the network's clips.
-        views: of each video.
-        batch_size: views in a forward pass.
-        device: where the network is.
-        precision: of the forward passes.
+        viewing: how the network is shown them.
         processes: among which the views are divided.
 
     Raises:
         Diverged: a probability is not finite.
     """
     if isinstance(truth, SeveralLabels) and truth.per_frame:
-        # Frames of one video may be in several batches: each process would need them all.
-        scores = localisation_scores(
-            network, split, sampling, views, batch_size=batch_size, device=device, precision=precision
-        )
-        videos, moments = np.arange(len(scores)), _moments(split.seconds)
-        flat = truth.shown(videos, moments).reshape(-1, truth.classes)
+        # Every process does it all: the frames of a video are needed together.
+        scores = localisation_scores(network, split, viewing)
+        moments = _moments(split.seconds)
+        flat = truth.shown(np.arange(len(scores)), moments).reshape(-1, truth.classes)
         return _average_precision(scores.reshape(-1, truth.classes), flat, videos=len(scores))
-    several = isinstance(truth, SeveralLabels)
-    means = processes.summed(
-        view_means(
-            network,
-            split,
-            sampling,
-            views,
-            batch_size=batch_size,
-            device=device,
-            activation="sigmoid" if several else "softmax",
-            precision=precision,
-            share=processes.share,
-        ),
-        device,
-    )
+    activation: Activation = "sigmoid" if isinstance(truth, SeveralLabels) else "softmax"
+    own = view_means(network, split, viewing, activation, processes.share)
+    means = processes.summed(own, viewing.device)
     if isinstance(truth, SeveralLabels):
         shown = truth.of_videos()
-        labelled = shown.any(axis=1)  # as the Charades benchmark does: a video without any label says nothing
+        labelled = shown.any(axis=1)  # as Charades does: a video without any label says nothing
         return _average_precision(means[labelled], shown[labelled], videos=len(means))
     return Tested(
         videos=len(means),
@@ -101,40 +76,24 @@ def evaluate(
     )
 
 
-def localisation_scores(
-    network: nn.Module,
-    split: Split,
-    sampling: ClipSampling,
-    views: ViewGrid,
-    *,
-    batch_size: int,
-    device: str,
-    precision: Precision = "auto",
-) -> NDArray[np.float64]:
+def localisation_scores(network: nn.Module, split: Split, viewing: Viewing) -> NDArray[np.float64]:
     """(V, 25, C) probabilities at equally spaced moments, from 0 on, from those of the views' frames.
 
     Between the frames that the views show, probabilities are interpolated; where several show the same
     moment, they are averaged.
     """
-    times = np.mod(view_times(split, sampling, views), np.repeat(split.seconds, views.count)[:, None])
-    frames: list[NDArray[np.float64]] = []
+    views = viewing.views
+    seconds = np.repeat(split.seconds, views.count)[:, None]
+    times = np.mod(view_times(split, viewing.sampling, views), seconds)
+    moments = _moments(split.seconds)
+    frames: list[NDArray[np.float64]] = []  # (T, C) of each view of the video that is under way
     found: list[NDArray[np.float64]] = []
-    for _, scores in view_scores(
-        network,
-        split,
-        sampling,
-        views,
-        batch_size=batch_size,
-        device=device,
-        activation="sigmoid",
-        precision=precision,
-        share=WHOLE,
-    ):
-        frames.extend(scores)  # (T, C) of each view
+    for _, scores in view_scores(network, split, viewing, "sigmoid"):
+        frames.extend(scores)
         while len(frames) >= views.count:  # the views come video by video
             video = len(found)
             own = times[video * views.count : (video + 1) * views.count].ravel()
-            found.append(_at(_moments(split.seconds[[video]])[0], own, np.concatenate(frames[: views.count])))
+            found.append(_at(moments[video], own, np.concatenate(frames[: views.count])))
             del frames[: views.count]
     return np.stack(found)
 

@@ -22,7 +22,7 @@ from expand.training.losses import Losses, Read, Report
 from expand.training.metrics import Scores, score
 from expand.training.processes import without_exchange
 from expand.training.schedule import learning_rate_factor
-from expand.training.views import view_means
+from expand.training.views import Viewing, view_means
 from search_spaces.base import ClipSampling
 
 
@@ -237,10 +237,13 @@ def validate(
     Raises:
         Diverged: a probability is not finite.
     """
-    views, batch_size = ViewGrid(clips=recipe.val_clips), 2 * recipe.batch_size
-    return score(
-        view_means(network, split, sampling, views, batch_size=batch_size, device=device), split.labels
+    viewing = Viewing(
+        sampling=sampling,
+        views=ViewGrid(clips=recipe.val_clips),
+        batch_size=2 * recipe.batch_size,
+        device=device,
     )
+    return score(view_means(network, split, viewing), split.labels)
 
 
 def each_micro_batch(batch_size: int) -> Iterator[int]:

@@ -7,6 +7,7 @@ Shapes: B views in a batch, V videos, n views of each, T frames in a view, C cla
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -24,17 +25,31 @@ from search_spaces.base import ClipSampling
 Activation = Literal["softmax", "sigmoid"]  # of one label a clip, of several
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Viewing:
+    """How a network is shown videos.
+
+    Attributes:
+        sampling: its clips.
+        views: of each video.
+        batch_size: views in a forward pass.
+        device: where the network is.
+        precision: of the forward passes.
+    """
+
+    sampling: ClipSampling
+    views: ViewGrid
+    batch_size: int
+    device: str
+    precision: Precision = "auto"
+
+
 @torch.no_grad()
 def view_scores(
     network: nn.Module,
     split: Split,
-    sampling: ClipSampling,
-    views: ViewGrid,
-    *,
-    batch_size: int,
-    device: str,
+    viewing: Viewing,
     activation: Activation = "softmax",
-    precision: Precision = "auto",
     share: Share = WHOLE,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """The numbers of views (view_batches), and the network's probabilities for them, batch by batch.
@@ -44,16 +59,19 @@ def view_scores(
     Raises:
         Diverged: a probability is not finite.
     """
+    device = viewing.device
 
     def probabilities(clips: Tensor) -> Tensor:
-        with autocast(device, precision):
+        with autocast(device, viewing.precision):
             logits = network(place_clips(clips, device)).float()
         shares: Tensor = logits.softmax(dim=-1) if activation == "softmax" else logits.sigmoid()
         return shares
 
     network.eval()
     forward: Function = Graphed(probabilities) if device == "cuda" else probabilities
-    batches = view_batches(split, sampling, views, batch_size=batch_size, share=share, device=device)
+    batches = view_batches(
+        split, viewing.sampling, viewing.views, batch_size=viewing.batch_size, share=share, device=device
+    )
     for clips, numbers in batches:
         scores = forward(clips).cpu().double().numpy()
         if not np.isfinite(scores).all():
@@ -64,13 +82,8 @@ def view_scores(
 def view_means(
     network: nn.Module,
     split: Split,
-    sampling: ClipSampling,
-    views: ViewGrid,
-    *,
-    batch_size: int,
-    device: str,
+    viewing: Viewing,
     activation: Activation = "softmax",
-    precision: Precision = "auto",
     share: Share = WHOLE,
 ) -> NDArray[np.float64]:
     """(V, C) the mean probabilities of each video's views; of a share of the views, its part of the mean.
@@ -79,19 +92,10 @@ def view_means(
         Diverged: a probability is not finite.
     """
     means: NDArray[np.float64] | None = None
-    for numbers, scores in view_scores(
-        network,
-        split,
-        sampling,
-        views,
-        batch_size=batch_size,
-        device=device,
-        activation=activation,
-        precision=precision,
-        share=share,
-    ):
+    count = viewing.views.count
+    for numbers, scores in view_scores(network, split, viewing, activation, share):
         if means is None:
             means = np.zeros((len(split.labels), scores.shape[1]))
-        np.add.at(means, numbers // views.count, scores / views.count)
+        np.add.at(means, numbers // count, scores / count)
     assert means is not None, "a cache never holds an empty split"
     return means
