@@ -101,7 +101,7 @@ def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
         ("steps", True),
         ("clips", True),
         ("frames", False),
-        ("sizes in turn", False),
+        ("sizes", False),
         ("splits", True),
         ("learning rate", False),
         ("volume", True),
@@ -115,13 +115,13 @@ def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
             f"{phase.steps:,}",
             "/".join(str(shape.clips) for shape in phase.shapes),
             f"{clip.frames}×{clip.stride}",
-            "/".join(f"{shape.sampling.size}²" for shape in phase.shapes),
+            "/".join(str(shape.sampling.size) for shape in phase.shapes),
             str(phase.splits),
             _rates(phase, begin, schedule.steps, recipe),
-            _range(f"{min(volumes):.0%}", f"{max(volumes):.0%}"),
+            _range(f"{100 * min(volumes):.0f}", f"{100 * max(volumes):.0f}") + "%",
         )
     table.add_section()
-    table.add_row(f"{schedule.steps:,}", f"{schedule.clips:,}", "in all", style="bold")
+    table.add_row(f"{schedule.steps:,}", f"{schedule.clips:,}", style="bold")
     return table
 
 
@@ -135,4 +135,4 @@ def _rates(phase: Phase, begin: int, steps: int, recipe: Recipe) -> str:
 
 
 def _range(low: str, high: str) -> str:
-    return low if low == high else f"{low} … {high}"
+    return low if low == high else f"{low}…{high}"
