@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from expand.study import Run
     from expand.train import Trained
     from expand.training_view import TrainingView
+    from expand.trainings import TrainingFolder
 
 app = typer.Typer(
     name="xpand",
@@ -141,7 +142,12 @@ def _show_end(run: Run, as_json: bool) -> None:
 
 @app.command()
 def status(folder: RunFolder, as_json: AsJson = False) -> None:
-    """Say how far a run is; also while it runs."""
+    """Say how far a run or a training is; also while it runs."""
+    from expand.trainings import TrainingFolder
+
+    if TrainingFolder.is_one(folder):
+        _show_training(TrainingFolder(folder), as_json)
+        return
     from expand.runs import read_run
     from expand.sheets import rounds_sheet
     from expand.show import status_lines, to_table
@@ -152,6 +158,19 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
         return
     out.print(status_lines(record), highlight=False)
     out.print(to_table(rounds_sheet(record.rounds)))
+
+
+def _show_training(training: TrainingFolder, as_json: bool) -> None:
+    from expand.training_view import history_table
+
+    rows = training.history()
+    if as_json:
+        print_json({"finished": training.finished, "history": rows})
+        return
+    epochs, done = training.recipe().training.epochs, rows[-1]["epochs"] if rows else 0.0
+    state = "finished" if training.finished else f"{done:.4g} of {epochs:g} epochs by the last validation"
+    out.print(f"{training.folder}: {state}", highlight=False, soft_wrap=True)
+    out.print(history_table(rows))
 
 
 @app.command()

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from expand.data.base import Source
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
+from expand.data.sources import open_source
 from expand.driver import cores
 from expand.errors import RunFailed, UserError
 from expand.models import Model, find_model
@@ -18,7 +20,7 @@ from expand.options import build_recipe
 from expand.recipe import Recipe
 from expand.trainings import CONFIG, TrainingFolder
 from expand.units import show_macs
-from expand.videos import Videos, open_videos
+from expand.videos import check_frames, open_videos, segments_of
 from search_spaces.base import Json
 
 PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it is not so many clips
@@ -145,15 +147,16 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
     from expand.training.views import Viewing
 
     model, recipe = test.model, test.recipe
+    source = open_source(recipe.data)
+    _check_kind(model, source)
+    per_frame = model.head == "frame"
+    if per_frame:
+        check_frames(source)
+    outputs = matching(model.classes, source.classes, source.name)
     network = model.build()
     network.load_state_dict(read_weights(test.weights, model))
     device, threads = choose_device(recipe.run.device), recipe.run.threads or cores()
-    per_frame = model.head == "frame"
-    videos = open_videos(
-        recipe.data, model.sampling, per_frame=per_frame, processes=threads, on_progress=on_progress
-    )
-    _check_kind(model, videos)
-    outputs = matching(model.classes, videos.classes, videos.cached.name)
+    videos = open_videos(source, recipe.data, model.sampling, processes=threads, on_progress=on_progress)
     truth = videos.labels("val", per_frame=per_frame, outputs=outputs, count=len(model.classes))
     prepare(device, threads, seed=0)
     network = place_network(network, device)
@@ -223,14 +226,13 @@ def result_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def _check_kind(model: Model, videos: Videos) -> None:
+def _check_kind(model: Model, source: Source) -> None:
     """Raises UserError where the network says one thing of a clip, and the data several, or the reverse."""
-    gives = model.values.get("labels") == "several"
-    has = videos.segments is not None
+    gives, has = model.values.get("labels") == "several", segments_of(source) is not None
     if gives != has:
         kinds = ("one label a clip", "several labels a clip")
         raise UserError(
-            f"{model.name} gives {kinds[gives]}, but the videos of {videos.cached.name} have "
+            f"{model.name} gives {kinds[gives]}, but the videos of {source.name} have "
             f"{'several each' if has else 'one each'}: name other data, or train it on these."
         )
 

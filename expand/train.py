@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
 from expand.config import SpaceConfig
+from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
 from expand.data.clips import Augment, ViewGrid
 from expand.data.sources import flip_swaps, open_source
@@ -35,11 +35,12 @@ from expand.training.devices import choose_device, prepare
 from expand.training.full import FullTraining, Hooks, Row, Stopped, Task
 from expand.training.grid import Schedule, multigrid, plain
 from expand.training.losses import Diverged
+from expand.training.memory import out_of_memory
 from expand.training.processes import Processes
 from expand.training.testing import evaluate
 from expand.training.views import Viewing
 from expand.trainings import MODEL, TrainingFolder
-from expand.videos import Videos, open_videos
+from expand.videos import Videos, check_frames, open_videos, segments_of
 from search_spaces.base import Json
 
 log = logging.getLogger(__name__)
@@ -140,9 +141,10 @@ def choose(
             f"--fine-tune must have weights to start from, but {model.name} has none beside it: "
             "give --weights FILE, or train from scratch."
         )
-    if weights is not None and not weights.is_file():
-        raise UserError(f"--weights must be a file, but {weights} is none.")
-    return Chosen(model=model, recipe=recipe, weights=weights or (model.weights if fine_tune else None))
+    begin = weights or (model.weights if fine_tune else None)
+    if begin is not None:
+        read_weights(begin, model, classifier="may differ")  # says so now where they do not fit
+    return Chosen(model=model, recipe=recipe, weights=begin)
 
 
 def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
@@ -191,8 +193,9 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
     processes, device = Processes.of_torchrun(), choose_device(chosen.recipe.run.device)
     if folder is not None and processes.leads:
         check_free(folder)
+    source = _source(chosen, processes)
     with processes.joined(device):
-        videos = _open(chosen.model, chosen.recipe, processes, view)
+        videos = _open(source, chosen.model, chosen.recipe, processes, view)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
         model, network = _fresh(chosen, videos, view)
@@ -204,7 +207,7 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
 
 
 def go_on(folder: Path, view: View) -> Trained:
-    """Go on from the last whole checkpoint.
+    """Go on from the last whole checkpoint; nothing is done where it is finished.
 
     Raises:
         UserError: another process drives it, or its recipe, its videos or its processes have changed.
@@ -212,12 +215,16 @@ def go_on(folder: Path, view: View) -> Trained:
         Interrupted: a signal ended it; it can be resumed.
     """
     place = TrainingFolder(folder)
+    if place.finished:
+        last = place.history()[-1]
+        return Trained(folder=folder, model=folder / MODEL, scores=scores_of(last), seconds=last["seconds"])
     processes, recipe, model = Processes.of_torchrun(), place.recipe(), place.network()
     device = choose_device(recipe.run.device)
+    chosen = Chosen(model=model, recipe=recipe)
+    source = _source(chosen, processes)
     with processes.joined(device):
-        videos = _open(model, recipe, processes, view)
+        videos = _open(source, model, recipe, processes, view)
         place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
-        chosen = Chosen(model=model, recipe=recipe)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(recipe, processes), recipe.training.seed)
         network = _build(model, recipe)
@@ -230,11 +237,30 @@ def go_on(folder: Path, view: View) -> Trained:
         return _run(place, model, recipe, task, training, view)
 
 
-def _open(model: Model, recipe: Recipe, processes: Processes, view: View) -> Videos:
+def _source(chosen: Chosen, processes: Processes) -> Source:
+    """The videos as they are listed, where they suit the recipe: nothing is decoded before.
+
+    Raises:
+        UserError: they are not there, or the recipe is not for such labels.
+    """
+    training, source = chosen.recipe.training, open_source(chosen.recipe.data)
+    schedule_of(chosen, len(source.splits["train"]), processes.count)
+    if training.head == "frame":
+        check_frames(source)
+    several = segments_of(source) is not None
+    if several and (training.label_smoothing or training.sampling == "balanced"):
+        raise UserError(
+            "training.label_smoothing must be 0 and training.sampling natural for clips with several labels: "
+            "change them."
+        )
+    return source
+
+
+def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, view: View) -> Videos:
     return open_videos(
+        source,
         recipe.data,
         model.sampling,
-        per_frame=recipe.training.head == "frame",
         processes=_threads(recipe, processes),
         on_progress=view.caching,
     )
@@ -242,14 +268,8 @@ def _open(model: Model, recipe: Recipe, processes: Processes, view: View) -> Vid
 
 def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module]:
     """The network for this label set, with the weights that it starts from."""
-    training = chosen.recipe.training
     several = videos.segments is not None
-    if several and (training.label_smoothing or training.sampling == "balanced"):
-        raise UserError(
-            "training.label_smoothing must be 0 and training.sampling natural for clips with several labels: "
-            "change them."
-        )
-    model = _model(chosen.model, videos, head=training.head, several=several)
+    model = _model(chosen.model, videos, head=chosen.recipe.training.head, several=several)
     network = _build(model, chosen.recipe)
     if chosen.weights is None:
         return model, network
@@ -373,7 +393,9 @@ def _run(
             raise RunFailed(
                 f"{error}: lower training.learning_rate, or set training.gradient_clip."
             ) from None
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
             raise RunFailed(
                 f"out of memory: {first_line(error)}: set training.micro_batch below "
                 f"{recipe.training.batch_size}, or lower training.batch_size."
@@ -385,27 +407,30 @@ def _run(
         if processes.leads:
             _finish(place, model, recipe, network, training)
         log.info("finished")
-    scores = {
-        key.removeprefix("val_"): value
-        for key, value in training.history[-1].items()
-        if key.startswith("val_")
-    }
-    return Trained(folder=place.folder, model=place.folder / MODEL, scores=scores, seconds=training.seconds)
+    return Trained(
+        folder=place.folder,
+        model=place.folder / MODEL,
+        scores=scores_of(training.history[-1]),
+        seconds=training.seconds,
+    )
+
+
+def scores_of(row: Row) -> dict[str, float]:
+    """The scores of a validation by name."""
+    mark = "val_"
+    return {key.removeprefix(mark): value for key, value in row.items() if key.startswith(mark)}
 
 
 def _finish(
     place: TrainingFolder, model: Model, recipe: Recipe, network: nn.Module, training: FullTraining
 ) -> None:
     """The weights, then the model file: where it is, both are whole."""
-    last = training.history[-1]
     values: dict[str, Any] = model.values | {
         "trained": {
             "epochs": recipe.training.epochs,
             "jitter": list(recipe.data.jitter),
             "start": place.kept()["start"],
-            "validation": {
-                key.removeprefix("val_"): value for key, value in last.items() if key.startswith("val_")
-            },
+            "validation": scores_of(training.history[-1]),
             "recipe": recipe.training.model_dump(mode="json"),
         }
     }

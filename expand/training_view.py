@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rich.console import Console, RenderableType
 from rich.progress_bar import ProgressBar
@@ -88,6 +89,22 @@ class TrainingView(LiveView):
             return ""
         left = (time.monotonic() - self._began) * (self._steps - self._step) / done
         return f", about {show_seconds(left)} left"
+
+
+def history_table(rows: Sequence[Row]) -> Table:
+    """The validations of a training."""
+    table = Table(box=None, header_style="dim", padding=(0, 2))
+    names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
+    for heading in ("epochs", "train loss", *(SCORES[name] for name in names), "time"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        scores = (
+            f"{row[f'val_{name}']:.3f}" if name == "loss" else f"{row[f'val_{name}']:.1%}" for name in names
+        )
+        table.add_row(
+            f"{row['epochs']:.4g}", f"{row['train_loss']:.3f}", *scores, show_seconds(row["seconds"])
+        )
+    return table
 
 
 def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:

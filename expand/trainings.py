@@ -129,3 +129,11 @@ class TrainingFolder:
             table.writeheader()
             table.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
         write_atomic(self.folder / "history.csv", text.getvalue())
+
+    def history(self) -> list[dict[str, float]]:
+        """The validations so far."""
+        path = self.folder / "history.csv"
+        if not path.is_file():
+            return []
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]

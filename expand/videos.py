@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from expand.config import DataConfig
-from expand.data.base import SplitName
+from expand.data.base import Source, SplitName
 from expand.data.built import Cached
 from expand.data.cache import OnProgress, cache_needs, open_cache
 from expand.data.labels import OneLabel, Segment, SeveralLabels
-from expand.data.sources import FileSource, open_source
+from expand.data.sources import FileSource
 from expand.errors import UserError
 from search_spaces.base import ClipSampling, Json
 
@@ -29,7 +29,7 @@ class Videos:
     """
 
     cached: Cached
-    segments: dict[str, tuple[Segment, ...]] | None
+    segments: Mapping[str, tuple[Segment, ...]] | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,24 +83,32 @@ class Videos:
         )
 
 
-def open_videos(
-    data: DataConfig, sampling: ClipSampling, *, per_frame: bool, processes: int, on_progress: OnProgress
-) -> Videos:
-    """The decoded videos for a network with these clips, decoded now where no earlier run has left them.
+def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
+    """What each video shows, by its key; None: every video has one label."""
+    return source.segments if isinstance(source, FileSource) else None
 
-    Raises:
-        UserError: they are not there, too many are bad, or they lack labels by time that are needed.
-    """
-    source = open_source(data)
-    segments = source.segments if isinstance(source, FileSource) else None
-    if per_frame and (segments is None or not _timed(segments.values())):
+
+def check_frames(source: Source) -> None:
+    """Raises UserError where the videos have no labels by time."""
+    segments = segments_of(source)
+    if segments is None or not _timed(segments.values()):
         raise UserError(
             "training.head: frame needs labels by time, as data.format charades and multi-label have them, "
             f"but {source.name} has none: add times to its list, or set training.head: clip."
         )
+
+
+def open_videos(
+    source: Source, data: DataConfig, sampling: ClipSampling, *, processes: int, on_progress: OnProgress
+) -> Videos:
+    """The decoded videos for a network with these clips, decoded now where no earlier run has left them.
+
+    Raises:
+        UserError: too many are bad, or there is no room for them.
+    """
     needs = cache_needs(data, (sampling,))
     cached = open_cache(source, needs, data, processes=processes, on_progress=on_progress)
-    return Videos(cached=cached, segments=None if segments is None else dict(segments))
+    return Videos(cached=cached, segments=segments_of(source))
 
 
 def _timed(shown: Iterable[tuple[Segment, ...]]) -> bool:

@@ -38,7 +38,7 @@ from expand.training.devices import place_network, prepare
 from expand.training.events import open_events
 from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
-from expand.training.memory import limit_memory, peak_bytes, release_memory, reset_peak
+from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.trainer import budget_clips, each_micro_batch, train, validate
 from search_spaces.base import ClipSampling
 
@@ -67,10 +67,8 @@ def attempt(measure: Callable[[], Measurement]) -> Result:
         return measure()
     except Diverged as error:
         return Failure(reason=str(error))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return Failure(reason=f"out of memory: {first_line(error)}", traceback=traceback.format_exc())
     except Exception as error:  # whatever a candidate does wrong fails that candidate, not the search
-        kind = "out of memory" if "can't allocate memory" in str(error) else type(error).__name__
+        kind = "out of memory" if out_of_memory(error) else type(error).__name__
         return Failure(reason=f"{kind}: {first_line(error)}", traceback=traceback.format_exc())
 
 

@@ -18,6 +18,11 @@ def device_bytes() -> int:
     return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out; on the CPU, torch's is told by its words alone."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def limit_memory(device: str, share: float) -> None:
     """Hold this process to a share of the device's memory.
 

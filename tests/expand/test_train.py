@@ -183,6 +183,25 @@ def test_a_trained_network_is_exported_and_comes_back(
     assert torch.allclose(wanted, found, atol=1e-5)
 
 
+def test_status_and_resume_of_a_finished_training(
+    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
+) -> None:
+    out = tmp_path / "trained"
+    assert train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1").returncode == 0
+    done = xpand("status", out)
+    assert f"{out}: finished" in done.stdout
+    assert "mean class" in done.stdout
+    values = json.loads(xpand("status", out, "--json").stdout)
+    assert values["finished"]
+    assert [row["epochs"] for row in values["history"]] == [1, 2]
+    when = (out / "model.safetensors").stat().st_mtime_ns
+    again = json.loads(xpand("resume", out, "--json", cache=cache).stdout)
+    assert again["scores"]["top1"] == pytest.approx(values["history"][-1]["val_top1"])
+    assert (out / "model.safetensors").stat().st_mtime_ns == when
+    (out / "model.yaml").unlink()
+    assert "2 of 2 epochs by the last validation" in xpand("status", out).stdout
+
+
 # What is refused
 
 
@@ -190,7 +209,7 @@ def test_a_trained_network_is_exported_and_comes_back(
     ("more", "message"),
     [
         (["--fine-tune"], "--fine-tune must have weights to start from, but tiny has none beside it"),
-        (["--weights", "nowhere.pt"], "--weights must be a file, but nowhere.pt is none."),
+        (["--weights", "nowhere.pt"], "the weights must be a file, but nowhere.pt is none."),
         (["--batch-size", "1"], "training.batch_size: input should be greater than or equal to 2, got 1"),
         (["--set", "training.head=frame"], "training.head: frame needs labels by time"),
         (
@@ -244,6 +263,19 @@ def test_a_recipe_that_changed_is_not_resumed(tmp_path: Path, tiny: Path, xpand:
     assert "config.training.momentum: 0.9 → 0.8" in message
     (out / "config.yaml").write_text(config.replace("checkpoint_minutes: 10.0", "checkpoint_minutes: 1.0"))
     assert xpand("resume", out, cache=cache).returncode == 0
+
+
+def test_weights_that_do_not_fit_are_told_before_anything_is_decoded(tmp_path: Path, xpand: Xpand) -> None:
+    model = write_tiny(tmp_path / "mine.yaml", ["left", "right"], weights=True)
+    path = model.with_suffix(".safetensors")
+    os.truncate(path, path.stat().st_size // 2)
+    for verb in (
+        ("train", model, *DATA, *SHORT, "--fine-tune", "--out", tmp_path / "x"),
+        ("test", model, *DATA),
+    ):
+        message = refused(xpand(*verb, cache=tmp_path / "cache"))
+        assert "cut off" in message or "must know all classes" in message
+    assert not (tmp_path / "cache").exists()
 
 
 def test_workers_are_not_for_trainings(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
