@@ -22,7 +22,7 @@ from expand.data.sources import flip_swaps, open_source
 from expand.driver import cores
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.safetensors import save_weights
-from expand.export.weights import classifier_of, read_weights
+from expand.export.weights import check_weights, classifier_of, read_weights
 from expand.folders import check_free, free_folder
 from expand.jobs import replacing
 from expand.logs import log_to
@@ -233,6 +233,7 @@ def go_on(folder: Path, view: View) -> Trained:
         state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
         for remark in remarks:
             view.note(remark)
+        _check_state(state, model, place.checkpoints)
         training.restore(state)
         return _run(place, model, recipe, task, training, view)
 
@@ -304,6 +305,13 @@ def _model(model: Model, videos: Videos, *, head: str, several: bool) -> Model:
 
 def _build(model: Model, recipe: Recipe) -> nn.Module:
     return model.build(dropout=recipe.training.dropout, zero_init=recipe.training.zero_init)
+
+
+def _check_state(state: State, model: Model, folder: Path) -> None:
+    """Raises UserError where a checkpoint is of another network: the first layer that differs."""
+    own = ("split_mean", "split_var")  # multigrid's, besides the network's
+    weights = {name: value for name, value in state["model_state"].items() if not name.endswith(own)}
+    check_weights(weights, model, folder, None)
 
 
 def _task(

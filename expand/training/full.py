@@ -130,7 +130,7 @@ class FullTraining:
             "history": self.history,
             "losses": [self._losses.sum, self._losses.count],
             "splits": self._splits,
-            "network": _on_cpu(self._network.state_dict()),
+            "model_state": _on_cpu(self._network.state_dict()),
             "optimizer": _on_cpu(self._optimizer.state_dict()),
         }
 
@@ -139,7 +139,7 @@ class FullTraining:
         self.step, self._earlier, self.history = state["step"], state["seconds"], list(state["history"])
         self._losses = _Losses(sum=state["losses"][0], count=state["losses"][1])
         self._set_splits(state["splits"])
-        self._network.load_state_dict(state["network"])
+        self._network.load_state_dict(state["model_state"])
         rates = [group["lr"] for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self._optimizer.param_groups, rates, strict=True):

@@ -253,6 +253,29 @@ def test_weights_of_another_architecture_name_the_first_layer(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_checkpoint_of_another_network_names_the_first_layer(
+    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
+) -> None:
+    out = tmp_path / "trained"
+    assert train(xpand, cache, tiny, out).returncode == 0
+    (out / "model.yaml").unlink()
+    grown = (out / "network.yaml").read_text().replace("head_width: 2048", "head_width: 1024")
+    (out / "network.yaml").write_text(grown)
+    message = refused(xpand("resume", out, cache=cache))
+    assert "must hold the weights of tiny, but head." in message
+
+
+def test_a_checkpoint_is_a_file_of_weights(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
+    out = tmp_path / "trained"
+    assert train(xpand, cache, tiny, out, "--set", "training.precise_norm=null").returncode == 0
+    last = max((out / "checkpoints").iterdir())
+    one, other = (
+        scored(xpand, cache, out, "--views", 1, *more)["tests"][0]["scores"]
+        for more in ((), ("--weights", last))
+    )
+    assert one == other
+
+
 def test_a_recipe_that_changed_is_not_resumed(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     assert train(xpand, cache, tiny, out).returncode == 0

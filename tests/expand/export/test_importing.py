@@ -179,7 +179,7 @@ def test_a_safetensors_export_tells_what_it_is_and_opens_by_its_model_file(tmp_p
 
     export(str(RUN), MODEL, "safetensors", tmp_path / "net.safetensors", fresh=True)
     with safe_open(tmp_path / "net.safetensors", "pt") as file:
-        metadata = file.metadata()
-    assert metadata["name"] == MODEL
-    assert len(json.loads(metadata["classes"])) == 12
+        told = json.loads(file.metadata()["xpand"])
+    assert told["name"] == MODEL
+    assert len(told["classes"]) == 12
     assert expand.load_model(tmp_path / "net.yaml", weights=True) is not None
