@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import re
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 from rich.console import Console
 
 import expand
+from expand.config import load_config
 from expand.models import read_model
 from expand.options import build_config
 from expand.plots import FORMATS, KINDS
+from expand.recipe import Recipe
 from expand.runs import RunRecord, read_run
 from expand.tables import write_table
 
@@ -74,3 +78,35 @@ def test_the_results_are_small_and_name_no_machine() -> None:
         if path.suffix in (".yaml", ".html", ".csv", ".svg", ".md", ".db"):
             text = path.read_bytes().decode(errors="replace")
             assert not re.search(r"/(home|root|work|tmp|Users)/", text), path
+
+
+TRAININGS = sorted(path for path in (RESULTS / "trainings").iterdir() if path.is_dir())
+
+
+def test_there_are_trainings_with_and_without_multigrid() -> None:
+    assert {load_config(path / "config.yaml", Recipe).training.multigrid for path in TRAININGS} == {
+        True,
+        False,
+    }
+
+
+@pytest.mark.parametrize("folder", TRAININGS, ids=lambda path: path.name)
+def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
+    recipe = load_config(folder / "config.yaml", Recipe)
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["epochs"]) == pytest.approx(recipe.training.epochs, rel=0.01)
+    page = (RESULTS / "README.md").read_text()
+    assert f"{100 * float(rows[-1]['val_top1']):.1f} %" in page
+    shared = load_config(RESULTS / "training.yaml", Recipe).training
+    varied = {"epochs", "multigrid"}
+    assert recipe.training.model_dump(exclude=varied) == shared.model_dump(exclude=varied)
+
+
+def test_tests_of_a_training_are_in_the_docs() -> None:
+    values = json.loads((RESULTS / "trainings" / "plain-60" / "test.json").read_text())
+    page = (RESULTS.parent / "docs" / "training.md").read_text()
+    assert [test["views"] for test in values["tests"]] == [1, 10, 30]
+    for test in values["tests"]:
+        assert f"{test['scores']['top1']:.1%}" in page
+        assert f"{test['scores']['mean_class_accuracy']:.1%}" in page

@@ -225,6 +225,16 @@ def test_splits_follow_the_long_cycle() -> None:
     assert len(set(seen)) > 2
 
 
+def test_in_bfloat16_it_trains_alike() -> None:
+    recipe = RECIPE.model_copy(update={"dropout": 0.0})
+    exact, rounded = Kept(), Kept()
+    FullTraining(task(recipe), network()).run(exact.hooks())
+    FullTraining(task(recipe, precision="bfloat16"), network()).run(rounded.hooks())
+    assert rounded.losses[1] == pytest.approx(exact.losses[1], abs=0.02)
+    assert rounded.losses[1:4] != exact.losses[1:4]
+    assert rounded.rows[-1]["train_loss"] == pytest.approx(exact.rows[-1]["train_loss"], abs=0.3)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, and there is none here")
 def test_on_cuda_a_training_goes_on_where_it_was() -> None:
     work = task(device="cuda")
