@@ -407,6 +407,7 @@ def test_two_processes_train_one_network(tmp_path: Path, tiny: Path, cache: Path
     )  # fmt: skip
     one, other = load_file(out / "model.safetensors"), load_file(again / "model.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
+    (again / "model.yaml").unlink()
     alone = subprocess.run(
         command("resume", again), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
