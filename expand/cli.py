@@ -134,7 +134,8 @@ def _show_end(run: Run, as_json: bool) -> None:
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
     model = f"{run.folder}/models/{models[-1]}.yaml"
     say(
-        f"\nReport: {page}\nNext:\n  xpand plot {run.folder}\n  xpand count {model}\n"
+        f"\nReport: {page}\nNext:\n  xpand train {run.folder} --model {models[-1]} --data DATA\n"
+        f"  xpand plot {run.folder}\n  xpand count {model}\n"
         f"  xpand table {run.folder} --what rounds\n"
         f"  python -c \"import expand; print(expand.load_model('{model}'))\""
     )
