@@ -15,7 +15,7 @@ from expand.data.base import SPLITS, Source
 from expand.data.cache import Cached, CacheNeeds, OnProgress, cache_needs, open_cache
 from expand.data.cache import Progress as CacheProgress
 from expand.data.doctor import Report, examine
-from expand.data.sources import FileSource, open_source
+from expand.data.sources import open_source, segments_of
 from expand.errors import RunFailed, UserError
 from expand.forecast import Clock, Speed, furthest_clips
 from expand.jobs import Job, Measurement, Place, Result, close_attempts, read_result, write_job
@@ -129,7 +129,7 @@ def plan(config: Config) -> Plan:
     axes = choose_axes(space, config.search.axes)
     check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
     source = open_source(config.data)
-    if isinstance(source, FileSource) and source.segments is not None:
+    if segments_of(source) is not None:
         raise UserError(
             f"a search must have one label a video, but the videos of {source.name} have several: search on "
             "data with one, then train what was found on these with `xpand train`."

@@ -12,7 +12,7 @@ from rich.table import Table
 from expand.data.base import Source
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
-from expand.data.sources import open_source
+from expand.data.sources import open_source, segments_of
 from expand.driver import cores
 from expand.errors import RunFailed, UserError
 from expand.models import Model, find_model
@@ -20,7 +20,7 @@ from expand.options import build_recipe
 from expand.recipe import Recipe
 from expand.trainings import CONFIG, TrainingFolder
 from expand.units import show_macs
-from expand.videos import check_frames, open_videos, segments_of
+from expand.videos import check_frames, open_videos
 from search_spaces.base import Json
 
 PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it is not so many clips

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from torch import nn
@@ -18,7 +17,7 @@ from expand.config import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
 from expand.data.clips import Augment, ViewGrid
-from expand.data.sources import flip_swaps, open_source
+from expand.data.sources import flip_swaps, open_source, segments_of
 from expand.driver import cores
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.safetensors import save_weights
@@ -29,7 +28,7 @@ from expand.logs import log_to
 from expand.models import Model, find_model, network_values, write_values
 from expand.options import build_recipe
 from expand.recipe import Recipe
-from expand.terminal import Interrupted
+from expand.terminal import Interrupted, deferred
 from expand.training.checkpoints import State, load_checkpoint, save_checkpoint
 from expand.training.devices import choose_device, prepare
 from expand.training.full import FullTraining, Hooks, Row, Stopped, Task
@@ -40,7 +39,7 @@ from expand.training.processes import Processes
 from expand.training.testing import evaluate
 from expand.training.views import Viewing
 from expand.trainings import MODEL, TrainingFolder
-from expand.videos import Videos, check_frames, open_videos, segments_of
+from expand.videos import Videos, check_frames, open_videos
 from search_spaces.base import Json
 
 log = logging.getLogger(__name__)
@@ -269,8 +268,7 @@ def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, vi
 
 def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module]:
     """The network for this label set, with the weights that it starts from."""
-    several = videos.segments is not None
-    model = _model(chosen.model, videos, head=chosen.recipe.training.head, several=several)
+    model = _model(chosen.model, videos, chosen.recipe.training.head)
     network = _build(model, chosen.recipe)
     if chosen.weights is None:
         return model, network
@@ -289,7 +287,7 @@ def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module
     return model, network
 
 
-def _model(model: Model, videos: Videos, *, head: str, several: bool) -> Model:
+def _model(model: Model, videos: Videos, head: str) -> Model:
     """The same network with the label set of the data."""
     space = SpaceConfig.model_validate(model.values["space"])
     values = network_values(model.name, space, model.architecture, model.sampling, videos.classes)
@@ -297,7 +295,7 @@ def _model(model: Model, videos: Videos, *, head: str, several: bool) -> Model:
         values["factors"] = model.values["factors"]
     if head == "frame":
         values["head"] = "frame"
-    if several:
+    if videos.segments is not None:
         values["labels"] = "several"
     values["data"] = videos.card()
     return replace(model, classes=videos.classes, values=values, weights=None)
@@ -377,7 +375,7 @@ def _run(
         if processes.leads:
             stack.enter_context(place.locked())
             stack.enter_context(log_to(place.folder / "log.txt"))
-        signals = stack.enter_context(_deferred())
+        signals = stack.enter_context(deferred())
         log.info("from step %d of %d on %s", training.step, task.schedule.steps, task.device)
         view.begin(task.schedule, recipe, training.step)
         saves = _Saves(place, minutes=recipe.run.checkpoint_minutes)
@@ -393,7 +391,7 @@ def _run(
             validated=validated,
             save=saves.save,
             due=saves.due,
-            stopping=lambda: bool(signals.came),
+            stopping=lambda: bool(signals),
         )
         try:
             network = training.run(hooks)
@@ -411,7 +409,7 @@ def _run(
         except Stopped:
             log.info("stopped at step %d", training.step)
             view.note(f"stopped after step {training.step:,}; go on with: xpand resume {place.folder}")
-            raise Interrupted(signals.came[0] if signals.came else signal.SIGTERM) from None
+            raise Interrupted(signals[0] if signals else signal.SIGTERM) from None
         if processes.leads:
             _finish(place, model, recipe, network, training)
         log.info("finished")
@@ -461,34 +459,6 @@ class _Saves:
     def save(self, state: State) -> None:
         save_checkpoint(self._folder, state)
         self._last = time.monotonic()
-
-
-@dataclass(slots=True)
-class _Signals:
-    came: list[int] = field(default_factory=list)
-
-
-@contextmanager
-def _deferred() -> Iterator[_Signals]:
-    """Signals that end a command are only noted: the step that is under way is finished first.
-
-    A second one ends it at once.
-    """
-    found = _Signals()
-    before: dict[signal.Signals, Any] = {}
-
-    def note(number: int, _: FrameType | None) -> None:
-        if found.came:
-            raise Interrupted(number)
-        found.came.append(number)
-
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        before[ending] = signal.signal(ending, note)
-    try:
-        yield found
-    finally:
-        for ending, handler in before.items():
-            signal.signal(ending, handler)
 
 
 def _threads(recipe: Recipe, processes: Processes) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from expand.data.base import Source, SplitName
 from expand.data.built import Cached
 from expand.data.cache import OnProgress, cache_needs, open_cache
 from expand.data.labels import OneLabel, Segment, SeveralLabels
-from expand.data.sources import FileSource
+from expand.data.sources import segments_of
 from expand.errors import UserError
 from search_spaces.base import ClipSampling, Json
 
@@ -68,10 +68,7 @@ class Videos:
         if self.segments is None:
             return OneLabel(labels=places[split.labels], swaps=swaps)
         shown = tuple(
-            tuple(
-                Segment(label=int(places[one.label]), start=one.start, end=one.end)
-                for one in self.segments[key]
-            )
+            tuple(replace(one, label=int(places[one.label])) for one in self.segments[key])
             for key in split.keys
         )
         return SeveralLabels(
@@ -81,11 +78,6 @@ class Videos:
             per_frame=per_frame,
             swaps=swaps,
         )
-
-
-def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
-    """What each video shows, by its key; None: every video has one label."""
-    return source.segments if isinstance(source, FileSource) else None
 
 
 def check_frames(source: Source) -> None:

@@ -354,9 +354,14 @@ def _annotated(
     )
 
 
+def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
+    """What each video shows, by its key; None: every video has one label."""
+    return source.segments if isinstance(source, FileSource) else None
+
+
 def shown_labels(source: Source, item: Item) -> frozenset[int]:
     """The classes that a video shows."""
-    segments = source.segments if isinstance(source, FileSource) else None
+    segments = segments_of(source)
     return frozenset([item.label] if segments is None else (one.label for one in segments[item.key]))
 
 
