@@ -231,6 +231,41 @@ def test_mistakes_write_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("verb", "more", "message"),
+    [
+        (
+            "train",
+            ["--fine-tune"],
+            "--fine-tune must have weights to start from, but tiny has none beside it: give --weights FILE, "
+            "or train from scratch.",
+        ),
+        (
+            "train",
+            ["--set", "training.head=frame"],
+            "training.head: frame needs labels by time, as data.format charades and multi-label have them, "
+            "but synthetic has none: add times to its list, or set training.head: clip.",
+        ),
+        (
+            "test",
+            [],
+            "a test must have weights, but tiny has none beside it: give --weights FILE, or train it with "
+            "`xpand train`.",
+        ),
+        (
+            "test",
+            ["--views", "10x2"],
+            "--views must be a number of clips such as 1 or 10, 30 for 10x3, or CLIPSxCROPS with 1 or 3 "
+            "crops, got '10x2'.",
+        ),
+    ],
+)
+def test_what_mistakes_are_told(
+    tiny: Path, xpand: Xpand, cache: Path, verb: str, more: list[str], message: str
+) -> None:
+    assert refused(xpand(verb, tiny, *DATA, *more, cache=cache)) == f"error: {message}"
+
+
 def test_a_folder_that_is_taken(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     assert train(xpand, cache, tiny, out).returncode == 0
