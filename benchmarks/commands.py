@@ -30,7 +30,7 @@ Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Timed turns; the f
 
 def _report(figures: Figures, as_json: bool, file: Path | None) -> None:
     if file is not None:
-        from expand.jobs import write_atomic
+        from expand.files import write_atomic
 
         write_atomic(file, json.dumps(figures.to_json(), indent=1) + "\n")
     if as_json:

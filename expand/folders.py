@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from expand.errors import UserError
-from expand.jobs import write_json
+from expand.files import write_json
 
 
 def check_free(folder: Path) -> None:

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from expand.files import read_json, write_json
 from search_spaces.base import Json
 
 
@@ -156,29 +156,6 @@ class Progress:
     loss: float
 
 
-def write_json(path: Path, values: object) -> None:
-    write_atomic(path, json.dumps(values, indent=1, sort_keys=True) + "\n")
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Put a whole file in place in one step: a reader sees the old one or the new one."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, flushed to disk before."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 @contextmanager
 def attempting(folder: Path) -> Iterator[None]:
     """Note in a job's folder who works at it, from when on and, at the end, for how long."""
@@ -203,7 +180,7 @@ def close_attempts(folder: Path) -> tuple[Attempt, ...]:
 
 
 def read_attempts(folder: Path) -> tuple[Attempt, ...]:
-    return tuple(Attempt(**values) for values in _read_json(folder / "attempts.json") or ())
+    return tuple(Attempt(**values) for values in read_json(folder / "attempts.json") or ())
 
 
 def _write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
@@ -230,19 +207,12 @@ def write_result(folder: Path, result: Result) -> None:
 
 def read_result(folder: Path) -> Result | None:
     """The job's result, or None where there is none yet."""
-    values = _read_json(folder / "result.json")
+    values = read_json(folder / "result.json")
     if values is None:
         return None
     return Measurement(**values["measurement"]) if "measurement" in values else Failure(**values["failure"])
 
 
 def read_progress(folder: Path) -> Progress | None:
-    values = _read_json(folder / "progress.json")
+    values = read_json(folder / "progress.json")
     return None if values is None else Progress(**values)
-
-
-def _read_json(path: Path) -> Any | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None

@@ -15,7 +15,8 @@ import yaml
 
 from expand.config import SpaceConfig, read_yaml
 from expand.errors import UserError
-from expand.jobs import Measurement, replacing, write_atomic
+from expand.files import replacing, write_atomic
+from expand.jobs import Measurement
 from expand.search import Candidate, Space
 from expand.setup import Setup
 from expand.spaces import load_space

@@ -14,7 +14,7 @@ from typing import Any
 
 from expand.config import to_yaml
 from expand.errors import cannot_write
-from expand.jobs import write_atomic
+from expand.files import write_atomic
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes

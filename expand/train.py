@@ -22,8 +22,8 @@ from expand.driver import cores
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.safetensors import save_weights
 from expand.export.weights import check_weights, classifier_of, read_weights
+from expand.files import replacing
 from expand.folders import check_free, free_folder
-from expand.jobs import replacing
 from expand.logs import log_to
 from expand.models import Model, find_model, network_values, write_values
 from expand.options import build_recipe

@@ -26,8 +26,8 @@ from typing import Any
 
 from expand.config import load_config, to_yaml
 from expand.errors import UserError, cannot_write
+from expand.files import write_atomic, write_json
 from expand.folders import differences, locked
-from expand.jobs import write_atomic, write_json
 from expand.models import Model, read_model, write_values
 from expand.recipe import Recipe
 from expand.version import VERSION

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from expand.errors import UserError, cannot_write
-from expand.jobs import replacing
+from expand.files import replacing
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
 from expand.plots.rounds import rounds

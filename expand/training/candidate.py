@@ -20,18 +20,8 @@ from expand.data.cache import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
 from expand.errors import UserError, first_line
-from expand.jobs import (
-    Failure,
-    Job,
-    Measurement,
-    Place,
-    Progress,
-    Result,
-    attempting,
-    read_job,
-    replacing,
-    write_result,
-)
+from expand.files import replacing
+from expand.jobs import Failure, Job, Measurement, Place, Progress, Result, attempting, read_job, write_result
 from expand.logs import log_to
 from expand.spaces import load_space
 from expand.training.devices import place_network, prepare

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from expand.errors import RunFailed, UserError
-from expand.jobs import replacing
+from expand.files import replacing
 
 KEPT = 2
 _NAME = "step-{step:09}.pt"

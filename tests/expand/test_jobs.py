@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from expand.files import replacing, write_atomic
 from expand.jobs import (
     Failure,
     Place,
@@ -15,8 +16,6 @@ from expand.jobs import (
     read_job,
     read_progress,
     read_result,
-    replacing,
-    write_atomic,
     write_job,
     write_result,
 )

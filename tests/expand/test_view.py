@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from expand.data.cache import Progress as CacheProgress
+from expand.files import write_json
 from expand.forecast import Clock, Speed
-from expand.jobs import Failure, Job, Result, write_json
+from expand.jobs import Failure, Job, Result
 from expand.setup import Replay, Setup
 from expand.study import Run
 from expand.view import SearchView
