@@ -60,7 +60,7 @@ def bench_step(
 ) -> None:
     """Time a training step beside plain modules, over the architectures from X2D to X3D-XS."""
     from benchmarks.step import measure_step, open_peers
-    from expand.driver import cores
+    from expand.machine import cores
 
     with interruptible():
         figures = measure_step(

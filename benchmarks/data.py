@@ -22,7 +22,7 @@ from expand.data.cache import Cached, CacheNeeds, open_cache
 from expand.data.clips import Augment, Batch, train_batches
 from expand.data.sources import FileSource, open_source
 from expand.data.synthetic import FPS, SyntheticSource
-from expand.driver import cores
+from expand.machine import cores
 from expand.training.devices import place_network, prepare
 from expand.training.trainer import make_optimizer, training_step
 from search_spaces.base import ClipSampling

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from benchmarks.harness import Figures, Row, alternate
 from benchmarks.jobs import Quiet, prepared, train_all
-from expand.driver import Prepared, cores, drive
+from expand.driver import Prepared, drive
 from expand.forecast import Speed
 from expand.jobs import Job, read_job
+from expand.machine import cores
 from expand.options import build_config
 from expand.study import Run
 from expand.workers import open_workers

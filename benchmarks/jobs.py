@@ -13,7 +13,7 @@ from expand.jobs import Failure, Job, Place, Result, read_result, write_job
 from expand.search import Scored
 from expand.setup import RoundJobs, Setup
 from expand.study import Run
-from expand.workers import Workers
+from expand.workers import Task, Workers
 
 
 class Quiet:
@@ -54,7 +54,7 @@ def train_all(workers: Workers, jobs: Sequence[Job], ready: Prepared, threads: i
     for job, each in zip(jobs, folders, strict=True):
         (each / "result.json").unlink(missing_ok=True)
         write_job(each, job, place)
-    for each in workers.run(folders):
-        result = read_result(each)
+    for ended in workers.run([Task(each) for each in folders]):
+        result = read_result(ended.folder)
         if result is None or isinstance(result, Failure):
             raise RuntimeError(f"a training of the benchmark failed: {result}")

@@ -15,7 +15,7 @@ from expand.jobs import Measurement, Place, read_result, write_job
 from expand.search import Candidate, largest, macs_of
 from expand.setup import Setup
 from expand.view import SearchView
-from expand.workers import open_workers
+from expand.workers import Task, open_workers
 
 # Each differs from the configured recipe in what it names.
 CHANGES: tuple[dict[str, Any], ...] = (
@@ -47,8 +47,8 @@ def measure_recipes(config: Config, grown: Sequence[str], view: SearchView) -> I
                 write_job(folder, job, _place(prepared))
                 jobs[folder] = number
         results: dict[int, list[Measurement]] = {}
-        for folder in workers.run(list(jobs)):
-            result, number = read_result(folder), jobs[folder]
+        for ended in workers.run([Task(folder) for folder in jobs]):
+            result, number = read_result(ended.folder), jobs[ended.folder]
             if isinstance(result, Measurement):
                 results.setdefault(number, []).append(result)
             if len(results.get(number, ())) == config.search.seeds:

@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks.harness import Figures, Row, alternate
 from benchmarks.jobs import first_round, prepared, train_all
 from expand.config import Config
-from expand.driver import cores
 from expand.errors import UserError
+from expand.machine import cores
 from expand.options import build_config
 from expand.workers import open_workers
 

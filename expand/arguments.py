@@ -16,7 +16,15 @@ Settings = Annotated[
     typer.Option("--set", help="Any setting as key=value, such as training.epochs=5; may be repeated."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Local processes that train; 1 trains in this one.")
+    str | None,
+    typer.Option(
+        "--workers",
+        metavar="N|ray",
+        help="Local processes that train; 1: this one; ray: a cluster.",
+    ),
+]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="host:port of the cluster's head, for --workers ray.")
 ]
 Targets = Annotated[
     list[str] | None,
@@ -32,3 +40,11 @@ ModelReference = Annotated[
     typer.Argument(help="A run's folder, a model's YAML, or a published network.", metavar="MODEL"),
 ]
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model of a run.")]
+
+
+def worker_settings(workers: str | None, ray_address: str | None) -> list[str]:
+    """The settings that --workers and --ray-address stand for."""
+    chosen = [f"run.workers={workers}"] if workers is not None else []
+    if ray_address is not None:
+        chosen = ["run.workers=ray", f"run.ray.address={ray_address}"]
+    return chosen

@@ -1,6 +1,6 @@
 """The command `xpand`: parses, calls and prints; no logic.
 
-Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143 interrupted. Nothing heavy is
+Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 129, 130 and 143 interrupted. Nothing heavy is
 imported before a verb needs it, so that help and counts come at once.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -23,13 +23,16 @@ from expand.arguments import (
     DataFolder,
     ModelName,
     ModelReference,
+    RayAddress,
     RunFolder,
     Seeds,
     Settings,
     Targets,
     Workers,
+    worker_settings,
 )
 from expand.errors import RunFailed, UserError
+from expand.files import disk_failed
 from expand.terminal import Interrupted, err, interruptible, out, print_json, say
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ def search(
         Path | None, typer.Option("--out", help="Folder for the run; by default results/NAME of the data.")
     ] = None,
     workers: Workers = None,
+    ray_address: RayAddress = None,
     seeds: Seeds = None,
     epochs: Annotated[
         float | None, typer.Option("--epochs", help="Training budget of every candidate, in epochs.")
@@ -78,7 +82,7 @@ def search(
     from expand.options import build_config
 
     chosen = list(settings or ())
-    chosen += [f"run.workers={workers}"] if workers is not None else []
+    chosen += worker_settings(workers, ray_address)
     chosen += [f"search.seeds={seeds}"] if seeds is not None else []
     chosen += [f"training.epochs={epochs}"] if epochs is not None else []
     chosen += ["data.flip=false"] if no_flip else []
@@ -101,13 +105,16 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
 
 
 @app.command()
-def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) -> None:
+def resume(
+    folder: RunFolder, workers: Workers = None, ray_address: RayAddress = None, as_json: AsJson = False
+) -> None:
     """Go on with a search or a training that was interrupted; nothing finished is trained again."""
     from expand.trainings import TrainingFolder
 
     if TrainingFolder.is_one(folder):
-        if workers is not None:
-            raise UserError("--workers is for searches, and this is a training: leave it out.")
+        if workers is not None or ray_address is not None:
+            given = "--workers" if workers is not None else "--ray-address"
+            raise UserError(f"{given} is for searches, and this is a training: leave it out.")
         _resume_training(folder, as_json)
         return
     from expand.session import go_on
@@ -115,7 +122,7 @@ def resume(folder: RunFolder, workers: Workers = None, as_json: AsJson = False) 
 
     run = Run.open(folder)
     with interruptible():
-        go_on(run, workers, guard=_how_to_resume)
+        go_on(run, worker_settings(workers, ray_address), guard=_how_to_resume)
     _show_end(run, as_json)
 
 
@@ -149,16 +156,18 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     if TrainingFolder.is_one(folder):
         _show_training(TrainingFolder(folder), as_json)
         return
-    from expand.runs import read_run
     from expand.sheets import rounds_sheet
-    from expand.show import status_lines, to_table
+    from expand.show import at_work_table, to_table
+    from expand.status import read_status
 
-    record = read_run(folder)
+    found = read_status(folder)
     if as_json:
-        print_json({key: getattr(record, key) for key in ("finished", "problem", "rounds", "trajectory")})
+        print_json(found.to_json())
         return
-    out.print(status_lines(record), highlight=False)
-    out.print(to_table(rounds_sheet(record.rounds)))
+    out.print(found.lines(), highlight=False, markup=False, soft_wrap=True)
+    if found.at_work:
+        out.print(at_work_table(found.at_work))
+    out.print(to_table(rounds_sheet(found.record.rounds)))
 
 
 def _show_training(training: TrainingFolder, as_json: bool) -> None:
@@ -498,7 +507,8 @@ def _how_to_resume(run: Run) -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        say(f"stopped; go on with: xpand resume {run.folder}")
+        with suppress(OSError):  # a terminal that was closed
+            say(f"stopped; go on with: xpand resume {run.folder}")
         raise
 
 
@@ -513,11 +523,24 @@ def main() -> None:
     except Interrupted as error:
         _end(128 + error.number)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         sys.exit(141)
+    except OSError as error:
+        if not disk_failed(error):
+            raise
+        _end(1, f"failed: {error.filename or 'a file'} cannot be written: {error.strerror}; make room.")
 
 
 def _end(code: int, message: str | None = None) -> None:
-    if message is not None:
-        err.print(message, style="bold red" if code else None, highlight=False, markup=False, soft_wrap=True)
+    try:
+        if message is not None:
+            err.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
+    except OSError:  # nobody is there to read it
+        _silence()
     sys.exit(code)
+
+
+def _silence() -> None:
+    """Write nothing more, not even what is still to be flushed."""
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -154,6 +154,10 @@ class TrainingConfig(Section):
             values = {**values, "epochs": DEFAULT_EPOCHS}
         return values
 
+    def epochs_of(self, videos: int) -> float:
+        """The budget in epochs of so many videos."""
+        return self.epochs if self.epochs is not None else (self.clips or 0) / videos
+
     @property
     def budget(self) -> str:
         """The budget in words."""
@@ -171,21 +175,46 @@ class TrainingConfig(Section):
 DEFAULT_EPOCHS = 10.0
 
 
+class RayConfig(Section):
+    """A Ray cluster, for `run.workers: ray`."""
+
+    address: str = Field("auto", description="host:port of its head; auto: the cluster of this machine")
+    cpus: float | None = Field(None, gt=0, description="cores a candidate; null: its threads, or 1")
+    gpus: float = Field(0.0, ge=0, description="GPUs a candidate; shares such as 0.25 put several on one")
+    resources: dict[str, float] = Field(
+        default_factory=dict, description="other resources of Ray's a candidate, by name"
+    )
+
+
 class RunConfig(Section):
     """Where and how fast: decides nothing, so it may change when a run is resumed."""
 
-    workers: int | None = Field(
+    workers: int | Literal["ray"] | None = Field(
         None,
-        ge=1,
-        description="local worker processes; 1: in this process; null: one a core, at most 6; "
-        "on a GPU at most 4, and one for each 10 GB of its memory",
+        description="local worker processes; 1: in this process; ray: on a Ray cluster; null: one a core, at "
+        "most 6; on a GPU at most 4, and one for each 10 GB of its memory",
     )
-    threads: int | None = Field(None, ge=1, description="threads a candidate; null: the cores shared out")
+    threads: int | None = Field(
+        None, ge=1, description="threads a candidate; null: the cores shared out, on Ray its cpus"
+    )
+    time_limit: float | None = Field(
+        10.0,
+        gt=1,
+        description="a candidate is ended after so many times its expected time, and a minute; null: never",
+    )
+    ray: RayConfig = RayConfig()
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where candidates are trained")
     keep_weights: bool = Field(True, description="keep the weights of accepted states beside the models")
     tensorboard: bool = Field(
         False, description="write every training's curves as event files, into tensorboard/ of the run"
     )
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _workers(cls, workers: object) -> object:
+        if workers in (None, "ray") or (isinstance(workers, int) and workers >= 1):
+            return workers
+        raise ValueError(f"must be a number from 1 on, or ray, got {workers!r}")
 
 
 class Config(Section):

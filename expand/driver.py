@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol
 
 from expand.config import Config
@@ -18,25 +19,31 @@ from expand.data.doctor import Report, examine
 from expand.data.sources import open_source, segments_of
 from expand.errors import RunFailed, UserError
 from expand.forecast import Clock, Speed, furthest_clips
-from expand.jobs import Job, Measurement, Place, Result, close_attempts, read_result, write_job
+from expand.jobs import (
+    Failure,
+    Job,
+    Measurement,
+    Place,
+    Result,
+    close_attempts,
+    read_result,
+    write_job,
+    write_result,
+)
 from expand.logs import log_to
+from expand.machine import Machine, cores
 from expand.models import write_model
-from expand.search import Candidate, Space, State, Trajectory, check_targets, macs_of
+from expand.search import Candidate, Round, Space, State, Trajectory, check_targets, macs_of
 from expand.setup import DataCard, Replay, RoundJobs, Setup, scored
 from expand.spaces import choose_axes, load_space
 from expand.study import Run
 from expand.training.events import check_tensorboard
-from expand.workers import Workers, open_workers
+from expand.workers import TRAINER, Ended, Task, Workers
 from search_spaces.base import Axis, ClipSampling
 
 log = logging.getLogger(__name__)
 
-_MOST_WORKERS = 6  # a round has about six candidates
-_MOST_ON_GPU = 4  # enough that one computes while others read their clips
-# What a worker on a GPU should have. X3D-M with 16 clips takes about 8.4 GB, by the count of what is kept for
-# the gradients: three bfloat16 numbers for each of its activations (convolution, norm, activation).
-_GPU_BYTES = 10e9
-_ALLOCATED = 0.9  # share of a GPU's memory for the workers' tensors; CUDA itself takes some for each worker
+_SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
 
 
 class View(Protocol):
@@ -57,41 +64,6 @@ class View(Protocol):
     def finished(self, job: Job, result: Result) -> None:
         """A training ended."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """What the `run` section of a config means on this machine."""
-
-    workers: int
-    threads: int
-    device: str
-
-    @property
-    def memory_share(self) -> float:
-        """How much of a CUDA device's memory each worker may take."""
-        return 1.0 if self.workers == 1 else _ALLOCATED / self.workers
-
-    @classmethod
-    def of(cls, config: Config) -> Machine:
-        """Where nothing is said: a worker a core, at most six, and the cores shared out.
-
-        On a CUDA device at most four, and each has 10 GB; one on MPS.
-        """
-        from expand.training.devices import choose_device
-
-        options = config.run
-        device = choose_device(options.device)
-        workers = options.workers or _usual_workers(device)
-        return cls(workers=workers, threads=options.threads or max(1, cores() // workers), device=device)
-
-
-def _usual_workers(device: str) -> int:
-    from expand.training.memory import device_bytes
-
-    if device == "cuda":
-        return max(1, min(cores(), _MOST_ON_GPU, int(device_bytes() / _GPU_BYTES)))
-    return min(cores(), _MOST_WORKERS) if device == "cpu" else 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,11 +139,6 @@ def examine_data(config: Config, on_progress: OnProgress) -> Report:
     return examine(config.data, needs, cores(), clips=clips, on_progress=on_progress)
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def decode(planned: Plan, view: View) -> Prepared:
     """Decode the videos, once for all runs with the same needs.
 
@@ -216,8 +183,15 @@ def _card(
     )
 
 
-def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
+def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: str = TRAINER) -> Trajectory:
     """Run the search to its end, from wherever it is. The caller holds the run's lock.
+
+    Args:
+        run: with what was measured so far.
+        prepared: the search, with its videos.
+        speed: of the workers.
+        view: is told what happens.
+        trainer: what does a job, as `module:function` of its folder.
 
     Raises:
         RunFailed: the search cannot go on.
@@ -225,11 +199,12 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
     setup, machine = prepared.setup, prepared.machine
     with ExitStack() as stack:
         stack.enter_context(log_to(run.folder / "log.txt"))
-        workers = stack.enter_context(open_workers(machine.workers))
+        workers = stack.enter_context(machine.open([run.folder, prepared.cached.folder], trainer))
         _sweep(run)
-        run.note_start()
+        run.note_start(workers=machine.workers, described=machine.described, **asdict(speed))
+
         clock = Clock(setup, speed, machine.workers)
-        log.info("%d workers with %d threads on %s", machine.workers, machine.threads, machine.device)
+        log.info("%s, %d threads each", machine.described, machine.threads)
         results = run.results()
         view.begin(run, setup, clock)
         try:
@@ -237,7 +212,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
             while replay.current is not None:
                 _accept(run, setup, replay.current.round.base, replay, results)
                 view.round(replay.current, results)
-                for job, result in _train(run, prepared, replay.current, results, workers):
+                for job, result in _train(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
                     if isinstance(result, Measurement):
                         clock.learn(result.macs, result.seconds)
@@ -248,42 +223,74 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View) -> Trajectory:
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
         _write_models(run, setup, replay, results)
-        _drop_weights(run)
+        _drop_leftovers(run)
         log.info("finished")
         return replay.trajectory
 
 
 def _train(
-    run: Run, prepared: Prepared, jobs: RoundJobs, results: Mapping[str, Result], workers: Workers
+    run: Run,
+    prepared: Prepared,
+    jobs: RoundJobs,
+    results: Mapping[str, Result],
+    workers: Workers,
+    clock: Clock,
 ) -> Iterator[tuple[Job, Result]]:
     """Train what a round still lacks, the dearest first; record each result as it comes."""
-    config = prepared.setup.config
-    place = Place(
-        cache=str(prepared.cached.folder),
-        device=prepared.machine.device,
-        threads=prepared.machine.threads,
-        keep_weights=config.run.keep_weights or config.training.init == "parent",
-        memory_share=prepared.machine.memory_share,
-    )
-    events = run.folder / "tensorboard" / f"round-{jobs.round.number}" if config.run.tensorboard else None
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
-    waiting = []
+    done, tasks = [], []
     for folder in by_cost:
-        if read_result(folder) is None:
-            candidate, job = missing[folder]
-            curves = str(events / f"{candidate.name}-seed-{job.seed}") if events is not None else None
-            write_job(folder, job, replace(place, events=curves))
-            waiting.append(folder)
-    done = [folder for folder in by_cost if folder not in waiting]  # finished just before a crash
-    for folder in chain(done, workers.run(waiting)):
+        candidate, job = missing[folder]
+        if read_result(folder) is not None:
+            done.append(Ended(folder))  # just before a crash
+            continue
+        write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
+        tasks.append(Task(folder, _limit(prepared, clock.seconds(candidate.macs))))
+
+    def record(folder: Path) -> tuple[Job, Result]:
         candidate, job = missing[folder]
         result = read_result(folder)
-        assert result is not None, "workers yield a folder when its result is there"
+        assert result is not None, "a job that is not lost has a result when it has ended"
         params = prepared.setup.space.point_to_json(candidate.point)
         run.record(job, candidate, jobs.round.number, params, result, close_attempts(folder))
         log.info("round %d, %s, seed %d: %s", jobs.round.number, candidate.name, job.seed, _brief(result))
-        yield job, result
+        return job, result
+
+    lost: list[Ended] = []
+    for ended in chain(done, workers.run(tasks)):
+        if ended.lost is not None:
+            lost.append(ended)
+        else:
+            yield record(ended.folder)
+    if lost and not any(job.key in results for ones in jobs.jobs for job in ones):
+        # Nothing says that it was the candidates' fault: nothing is recorded, so that they are tried again.
+        raise RunFailed(f"all workers were lost: {lost[0].lost}; see to the machine and resume.")
+    for ended in lost:
+        assert ended.lost is not None
+        write_result(ended.folder, Failure(reason=ended.lost))
+        yield record(ended.folder)
+
+
+def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, job: Job) -> Place:
+    config, machine = prepared.setup.config, prepared.machine
+    curves = None
+    if config.run.tensorboard:
+        curves = run.folder / "tensorboard" / f"round-{round_.number}" / f"{candidate.name}-seed-{job.seed}"
+    return Place(
+        cache=str(prepared.cached.folder.absolute()),
+        device=machine.device,
+        threads=machine.threads,
+        keep_weights=config.run.keep_weights or config.training.init == "parent",
+        memory_share=machine.memory_share,
+        events=None if curves is None else str(curves.absolute()),
+    )
+
+
+def _limit(prepared: Prepared, expected: float) -> float | None:
+    """How long an attempt may take before it counts as one that hangs."""
+    times = prepared.setup.config.run.time_limit
+    return None if times is None else times * expected + _SLACK
 
 
 def _accept(
@@ -340,10 +347,12 @@ def _write(
         )
 
 
-def _drop_weights(run: Run) -> None:
-    """The weights of a finished run are those beside its models; the others have no reader any more."""
+def _drop_leftovers(run: Run) -> None:
+    """What nobody reads any more when a run is finished: its weights are those beside its models."""
     for path in (run.folder / "checkpoints").glob("*/weights.safetensors"):
         path.unlink()
+    for path in (run.folder / "checkpoints").glob("*/epochs"):  # of what failed
+        shutil.rmtree(path)
 
 
 def _sweep(run: Run) -> None:

@@ -13,8 +13,8 @@ from expand.data.base import Source
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
 from expand.data.sources import open_source, segments_of
-from expand.driver import cores
 from expand.errors import RunFailed, UserError
+from expand.machine import cores
 from expand.models import Model, find_model
 from expand.options import build_recipe
 from expand.recipe import Recipe

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from filelock import FileLock, Timeout
 
 from expand.errors import UserError
 from expand.files import write_json
+
+_DRIVER = "driver.json"
 
 
 def check_free(folder: Path) -> None:
@@ -44,20 +47,68 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process drives it; says which.
     """
-    lock, holder = FileLock(folder / ".lock", timeout=0), folder / "driver.json"
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / _DRIVER
     try:
         lock.acquire()
     except Timeout:
+        driver = read_driver(folder)
         raise UserError(
-            f"{folder} must have one driver, but {_describe(holder)} has it: wait for it, or end it."
+            f"{folder} must have one driver, but {f'{driver},' if driver else 'another process'} has it: "
+            "wait for it, or end it."
         ) from None
     try:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now})
+        write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now, "told": {}})
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Driver:
+    """Who drives a folder.
+
+    Attributes:
+        host, process, since: who, and since when (ISO 8601).
+        told: what it says of itself besides, by name.
+    """
+
+    host: str
+    process: int
+    since: str
+    told: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there; of another host, as far as is known."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # it is another user's
+            return True
+        return True
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, since {self.since}"
+
+
+def announce(folder: Path, told: dict[str, Any]) -> None:
+    """Add to what the driver of a folder says of itself; for the driver alone."""
+    driver = read_driver(folder)
+    if driver is not None:
+        write_json(folder / _DRIVER, asdict(replace(driver, told=driver.told | told)))
+
+
+def read_driver(folder: Path) -> Driver | None:
+    """Who drives a folder, or did when it was killed; None: nobody, as far as is known."""
+    try:
+        return Driver(**json.loads((folder / _DRIVER).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
@@ -67,11 +118,3 @@ def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
             yield from differences(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
     elif was != now:
         yield f"{path}: {was!r} → {now!r}"
-
-
-def _describe(holder: Path) -> str:
-    try:
-        values = json.loads(holder.read_text(encoding="utf-8"))
-        return f"process {values['process']} on {values['host']}, since {values['since']},"
-    except (OSError, ValueError, KeyError):
-        return "another process"

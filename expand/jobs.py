@@ -5,6 +5,7 @@ A worker owns one folder a job:
     job.json         what to train, and where (written by the driver)
     attempts.json    who has tried it, from when on and for how long
     progress.json    how far it is (replaced as it goes)
+    epochs/          what it takes to go on from its last epoch; there while it is trained
     weights.safetensors, log.txt
     result.json      a Measurement or a Failure, put in place in one step when all else is there
 """
@@ -159,7 +160,7 @@ class Progress:
 @contextmanager
 def attempting(folder: Path) -> Iterator[None]:
     """Note in a job's folder who works at it, from when on and, at the end, for how long."""
-    before, begun = read_attempts(folder), time.monotonic()
+    before, begun = close_attempts(folder), time.monotonic()
     now = Attempt(host=socket.gethostname(), process=os.getpid(), started=time.time(), seconds=None)
     _write_attempts(folder, (*before, now))
     yield
@@ -188,7 +189,7 @@ def _write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
 
 
 def write_job(folder: Path, job: Job, place: Place) -> None:
-    """Make a job's folder ready; how far a killed worker had come no longer counts."""
+    """Make a job's folder ready; what a killed worker last said of its progress no longer counts."""
     folder.mkdir(parents=True, exist_ok=True)
     close_attempts(folder)
     (folder / "progress.json").unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Self
 
@@ -33,7 +34,8 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._console.is_terminal:
-            self._live.stop()
+            with suppress(OSError) if error is not None else nullcontext():  # a terminal that was closed
+                self._live.stop()
 
     def caching(self, progress: Progress) -> None:
         """The videos are being decoded."""

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+class _Quiet(logging.FileHandler):
+    """A log that cannot be written, on a full disk for one, is no reason to stop or to print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do without the line."""
+        del record
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Everything that these packages log meanwhile is added to a file, with the time."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _Quiet(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     packages = [logging.getLogger(name) for name in ("expand", "search_spaces")]
     for package in packages:

@@ -132,13 +132,28 @@ def load_run(path: str | Path) -> RunFrames:
     )
 
 
-def read_run(folder: Path) -> RunRecord:
-    """A run's tables as plain rows.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed:
+    """A run with its search, as far as it has come.
+
+    Attributes:
+        replay: whose `current` is the round that is not over.
+        problem: why the search cannot go on, if it cannot.
+    """
+
+    setup: Setup
+    results: dict[str, Result]
+    replay: Replay
+    problem: str | None
+
+
+def replayed(run: Run) -> Replayed:
+    """Decide again what the measurements of a run have decided.
 
     Raises:
-        UserError: the folder is no run.
+        UserError: its configuration is not what it was started with, or cannot be read.
     """
-    run = Run.open(folder)
+    run.check_config()
     setup, results = Setup.of(run.config, run.data), run.results()
     replay, problem = Replay(setup), None
     try:
@@ -146,6 +161,18 @@ def read_run(folder: Path) -> RunRecord:
             replay.send(results)
     except RunFailed as error:
         problem = str(error)
+    return Replayed(setup=setup, results=results, replay=replay, problem=problem)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """A run's tables as plain rows.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    run = Run.open(folder)
+    found = replayed(run)
+    setup, results, replay = found.setup, found.results, found.replay
     rounds = replay.rounds
     states = accepted(rounds, replay.trajectory)
     trajectory = tuple(trajectory_rows(setup, states, replay, results))
@@ -161,7 +188,7 @@ def read_run(folder: Path) -> RunRecord:
         models=models,
         finished=replay.trajectory is not None
         and all(row["name"] in models for row in trajectory if row["state"] == "done"),
-        problem=problem,
+        problem=found.problem,
     )
 
 

@@ -18,7 +18,6 @@ from expand.runs import RunFrames, load_run, read_run
 from expand.show import forecast_text
 from expand.study import Run
 from expand.terminal import err, say
-from expand.training.calibrate import calibrate
 from expand.view import SearchView
 
 Guard = Callable[[Run], AbstractContextManager[None]]
@@ -53,10 +52,10 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     session = Session(
         folder=folder or free_folder(Path("results"), planned.source.name),
         planned=planned,
-        speed=_time(planned),
+        speed=planned.machine.time(planned.setup),
     )
     machine = planned.machine
-    say(forecast_text(planned.setup, session.clock, machine.workers, machine.device))
+    say(forecast_text(planned.setup, session.clock, machine))
     return session
 
 
@@ -83,8 +82,13 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
     return run
 
 
-def go_on(run: Run, workers: int | None, guard: Guard = lambda _: nullcontext()) -> None:
+def go_on(run: Run, settings: Sequence[str] = (), guard: Guard = lambda _: nullcontext()) -> None:
     """Go on with a run wherever it is, to its report.
+
+    Args:
+        run: to go on with.
+        settings: of its `run` section, which may change, as `run.key=value`.
+        guard: what to hold while the search goes on.
 
     Raises:
         UserError: another process drives it, or its configuration or videos are not what they were.
@@ -96,11 +100,8 @@ def go_on(run: Run, workers: int | None, guard: Guard = lambda _: nullcontext())
         run.check_config()
         finished = read_run(run.folder).finished
         if not finished:
-            config = run.config
-            if workers is not None:
-                config = config.model_copy(update={"run": config.run.model_copy(update={"workers": workers})})
-            planned = plan(config)
-            speed = _time(planned)
+            planned = plan(build_config(run.folder / "config.yaml", settings=settings))
+            speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
                 prepared = decode(planned, view)
                 check_same_data(run, prepared)
@@ -143,8 +144,3 @@ def run_search(
         settings=[f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()],
     )
     return load_run(carry_out(begin(chosen, None if out is None else Path(out))).folder)
-
-
-def _time(planned: Plan) -> Speed:
-    """How fast this machine trains."""
-    return calibrate(planned.setup, device=planned.machine.device, threads=planned.machine.threads)

@@ -36,6 +36,11 @@ class DataCard:
     short_side: int
     fps: float
 
+    @classmethod
+    def of(cls, values: Json) -> DataCard:
+        """From what `asdict` gave, and JSON may have made of it."""
+        return cls(**{**values, **{name: tuple(values[name]) for name in ("classes", "val_counts")}})
+
     @property
     def unseen(self) -> tuple[str, ...]:
         """The classes that no validation video shows."""

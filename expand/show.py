@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
 from expand.forecast import Clock, forecast
-from expand.runs import Row, RunRecord
+from expand.machine import Machine
+from expand.runs import Row
 from expand.search import macs_of
 from expand.setup import Setup
 from expand.sheets import Sheet
+from expand.status import AtWork
 from expand.units import show_macs, show_seconds
 
 
@@ -22,7 +26,7 @@ def to_table(sheet: Sheet) -> Table:
     return table
 
 
-def forecast_text(setup: Setup, clock: Clock, workers: int, device: str) -> str:
+def forecast_text(setup: Setup, clock: Clock, machine: Machine) -> str:
     """What a search will cost, in a few lines."""
     expected, config, data = forecast(setup), setup.config, setup.data
     start = setup.space.sampling(setup.space.start)
@@ -38,8 +42,8 @@ def forecast_text(setup: Setup, clock: Clock, workers: int, device: str) -> str:
         f"axes      {', '.join(setup.axes)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
         f"{show_macs(expected.macs)} MACs in all\n"
-        f"time      about {show_seconds(clock.total())} with {workers} "
-        f"{'worker' if workers == 1 else 'workers'} on {device}, the decoding of the videos left out"
+        f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
+        f"left out\nrepeats   {machine.repeats}"
     )
 
 
@@ -54,13 +58,21 @@ def forecast_json(setup: Setup, clock: Clock) -> Row:
     }
 
 
-def status_lines(record: RunRecord) -> str:
-    """A run's state in a few lines."""
-    done = sum(row["state"] == "done" for row in record.trials)
-    failed = sum(row["state"] == "failed" for row in record.trials)
-    return (
-        f"run       {record.folder}\n"
-        f"state     {record.state}\n"
-        f"trainings {done} done, {failed} failed, "
-        f"{show_seconds(sum(row.get('seconds') or 0 for row in record.trials))} in all"
-    )
+def at_work_table(found: Sequence[AtWork]) -> Table:
+    """What the workers do."""
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for heading in ("worker", "round", "candidate", "seed", "epoch", "time", "attempt"):
+        words = heading in ("worker", "candidate")
+        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
+
+    for one in found:
+        table.add_row(
+            one.worker,
+            str(one.round),
+            one.candidate,
+            str(one.seed),
+            f"{one.epoch:.1f}/{one.epochs:.3g}",
+            show_seconds(one.seconds),
+            str(one.attempt),
+        )
+    return table

@@ -30,8 +30,8 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config import Config, load_config, to_yaml
-from expand.errors import UserError, first_line
-from expand.folders import check_free, differences, locked
+from expand.errors import RunFailed, UserError, first_line
+from expand.folders import Driver, announce, check_free, differences, locked, read_driver
 from expand.jobs import Attempt, Failure, Job, Measurement, Result
 from expand.search import Candidate
 from expand.setup import DataCard
@@ -128,18 +128,22 @@ class Run:
 
     @cached_property
     def data(self) -> DataCard:
-        values = self.study.user_attrs["data"]
-        lists = {name: tuple(values[name]) for name in ("classes", "val_counts")}
-        return DataCard(**{**values, **lists})
+        return DataCard.of(self.study.user_attrs["data"])
 
     @property
     def starts(self) -> tuple[float, ...]:
         """When a driver started or went on, in seconds since 1970."""
         return tuple(self.study.user_attrs.get("starts", ()))
 
-    def note_start(self) -> None:
-        """A driver starts or goes on, now."""
-        self.study.set_user_attr("starts", [*self.starts, time.time()])
+    def note_start(self, **told: Any) -> None:
+        """A driver starts or goes on, now; `told` is what `driver` says of it besides."""
+        with self._writing():
+            self.study.set_user_attr("starts", [*self.starts, time.time()])
+        announce(self.folder, told)
+
+    def driver(self) -> Driver | None:
+        """Who drives it, or was the last to do so."""
+        return read_driver(self.folder)
 
     def check_config(self) -> None:
         """Raises UserError where config.yaml no longer says what the run was started with."""
@@ -207,7 +211,19 @@ class Run:
             last = attempts[-1]
             trial.datetime_start = datetime.datetime.fromtimestamp(last.started)
             trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=last.seconds or 0.0)
-        self.study.add_trial(trial)
+        with self._writing():
+            self.study.add_trial(trial)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raises RunFailed where study.db cannot be written."""
+        try:
+            yield
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            why = error.__cause__ or error
+            raise RunFailed(
+                f"{self.folder / 'study.db'} cannot be written: {first_line(why)}; make room and resume."
+            ) from error
 
     def results(self) -> dict[str, Result]:
         """All that has been measured, by the job's key."""

@@ -11,7 +11,17 @@ from types import FrameType
 
 from rich.console import Console
 
-out, err = Console(), Console(stderr=True)
+
+class _Console(Console):
+    """A console whose broken pipe ends the command as every other program's does."""
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing more; `main` gives the exit code."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+out, err = _Console(), _Console(stderr=True)
 
 
 def say(text: str) -> None:
@@ -25,7 +35,7 @@ def print_json(values: object) -> None:
 
 
 class Interrupted(BaseException):
-    """A signal that ends the command: Ctrl-C or SIGTERM."""
+    """A signal that ends the command: Ctrl-C, SIGTERM, or SIGHUP of a terminal that is closed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -59,7 +69,10 @@ def deferred() -> Iterator[list[int]]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

@@ -18,13 +18,13 @@ from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
 from expand.data.clips import Augment, ViewGrid
 from expand.data.sources import flip_swaps, open_source, segments_of
-from expand.driver import cores
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.safetensors import save_weights
 from expand.export.weights import check_weights, classifier_of, read_weights
 from expand.files import replacing
 from expand.folders import check_free, free_folder
 from expand.logs import log_to
+from expand.machine import cores
 from expand.models import Model, find_model, network_values, write_values
 from expand.options import build_recipe
 from expand.recipe import Recipe

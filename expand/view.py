@@ -123,8 +123,7 @@ class SearchView(LiveView):
 
     def _epochs(self) -> float:
         assert self._setup is not None
-        recipe = self._setup.config.training
-        return recipe.epochs if recipe.epochs is not None else (recipe.clips or 0) / self._setup.data.train
+        return self._setup.config.training.epochs_of(self._setup.data.train)
 
     def _share(self, job: Job) -> float:
         """How much of a training is done, as its worker last said."""

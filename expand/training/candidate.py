@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
+import shutil
 import socket
 import time
 import traceback
@@ -12,27 +14,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from expand.config import TrainingConfig
 from expand.data.cache import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
-from expand.errors import UserError, first_line
-from expand.files import replacing
+from expand.errors import RunFailed, UserError, first_line
+from expand.files import disk_failed, replacing
 from expand.jobs import Failure, Job, Measurement, Place, Progress, Result, attempting, read_job, write_result
 from expand.logs import log_to
 from expand.spaces import load_space
+from expand.training.checkpoints import State, newest, save_checkpoint
 from expand.training.devices import place_network, prepare
 from expand.training.events import open_events
 from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.trainer import budget_clips, each_micro_batch, train, validate
+from expand.version import VERSION
 from search_spaces.base import ClipSampling
 
 WEIGHTS = "weights.safetensors"
+EPOCHS = "epochs"
 _REPORT_EVERY = 0.5  # seconds between two writes of progress.json
 
 log = logging.getLogger(__name__)
@@ -49,15 +54,25 @@ def run_job(folder: Path) -> None:
         else:
             log.info("top-1 %.4f, loss %.4f, %.1f s", result.top1, result.loss, result.seconds)
     write_result(folder, result)
+    shutil.rmtree(folder / EPOCHS, ignore_errors=True)
 
 
 def attempt(measure: Callable[[], Measurement]) -> Result:
-    """A Measurement, or the Failure that an exception means for a candidate."""
+    """A Measurement, or the Failure that an exception means for a candidate.
+
+    Raises:
+        RunFailed: the disk or the cache, which is not the candidate's fault.
+        UserError: a name that leads nowhere here, which isn't either.
+    """
     try:
         return measure()
     except Diverged as error:
         return Failure(reason=str(error))
+    except (RunFailed, UserError):
+        raise
     except Exception as error:  # whatever a candidate does wrong fails that candidate, not the search
+        if disk_failed(error):
+            raise RunFailed(f"a worker could not go on: {error}; make room and resume.") from error
         kind = "out of memory" if out_of_memory(error) else type(error).__name__
         return Failure(reason=f"{kind}: {first_line(error)}", traceback=traceback.format_exc())
 
@@ -67,21 +82,68 @@ def measure(job: Job, place: Place, folder: Path) -> Measurement:
 
     When a device's memory runs out, training starts again with half the clips in a forward pass; gradients
     are accumulated, so the optimizer steps stay the same, but BatchNorm then sees the smaller batch.
+
+    It goes on from the last epoch that an attempt before this one has ended on the same device, if there is
+    one.
     """
     data = open_built(Path(place.cache))
     recipe = TrainingConfig.model_validate(job.recipe)
-    started = time.monotonic()
+    epochs = Epochs(folder / EPOCHS, place.device)
     limit_memory(place.device, place.memory_share)
-    for micro_batch in each_micro_batch(recipe.batch_size):
+    for micro_batch in each_micro_batch(epochs.micro_batch or recipe.batch_size):
         release_memory(place.device)
         reset_peak(place.device)
+        epochs.micro_batch = micro_batch
         try:
-            return _measure(job, place, folder, data, recipe, micro_batch, started)
+            return _measure(job, place, folder, data, recipe, epochs)
         except torch.OutOfMemoryError:
             if micro_batch == 1:
                 raise
             log.warning("out of memory with %d clips in a pass, trying %d", micro_batch, micro_batch // 2)
+            epochs.drop()
     raise AssertionError("the last micro-batch either returns or raises")
+
+
+class Epochs:
+    """What it takes to go on with a training from the end of an epoch.
+
+    Args:
+        folder: of the checkpoints.
+        device: where the training is; what was left on another kind of device is not used.
+
+    Attributes:
+        state: what the last attempt left; None: nothing.
+        micro_batch: clips in a forward pass, of that and of what is to come; None: not known yet.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._folder, self._place = folder, [VERSION, device]
+        self._begun = time.monotonic()
+        found, _ = newest(folder)
+        self.state = found if found is not None and found["place"] == self._place else None
+        self.micro_batch: int | None = self.state["micro_batch"] if self.state else None
+
+    @property
+    def seconds(self) -> float:
+        """How long the training has taken, over its attempts and the parts that count."""
+        return (self.state["seconds"] if self.state else 0.0) + time.monotonic() - self._begun
+
+    @property
+    def peak(self) -> int:
+        """The most memory that was held by the attempts before, in bytes."""
+        return self.state["peak_memory"] if self.state else 0
+
+    def save(self, state: State, *, peak: int) -> None:
+        """Keep a state of `train`."""
+        known = {"place": self._place, "micro_batch": self.micro_batch}
+        save_checkpoint(
+            self._folder, state | known | {"seconds": self.seconds, "peak_memory": max(peak, self.peak)}
+        )
+
+    def drop(self) -> None:
+        """Start again."""
+        self.state = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _measure(
@@ -90,8 +152,7 @@ def _measure(
     folder: Path,
     data: Cached,
     recipe: TrainingConfig,
-    micro_batch: int,
-    started: float,
+    epochs: Epochs,
 ) -> Measurement:
     prepare(place.device, place.threads, job.seed)
     space = load_space(job.space["name"], job.space["settings"])
@@ -104,7 +165,11 @@ def _measure(
         inherited = inherit(network, folder.parent / job.parent / WEIGHTS)
         log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
     place_network(network, place.device)
-    with open_events(place.events, recipe) as events:
+    first = epochs.state["step"] if epochs.state else 0
+    if first:
+        log.info("going on from epoch %.4g", first / len(data.train.labels))
+    assert epochs.micro_batch is not None
+    with open_events(place.events, recipe, first=first) as events:
         write = _reporter(folder)
 
         def report(progress: Progress) -> None:
@@ -119,11 +184,13 @@ def _measure(
             _augment(job),
             seed=job.seed,
             device=place.device,
-            micro_batch=micro_batch,
+            micro_batch=epochs.micro_batch,
             report=report,
+            state=epochs.state,
+            save=lambda state: epochs.save(state, peak=peak_bytes(place.device)),
         )
         scores = validate(network, data.val, sampling, recipe, device=place.device)
-        seconds = time.monotonic() - started
+        seconds = epochs.seconds
         if place.keep_weights:
             save_weights(network, folder / WEIGHTS)
         complexity = space.complexity(architecture, job.data["num_classes"])
@@ -137,9 +204,9 @@ def _measure(
             clips_seen=clips,
             epochs=clips / len(data.train.labels),
             seconds=seconds,
-            peak_memory=peak_bytes(place.device),
+            peak_memory=max(peak_bytes(place.device), epochs.peak),
             looped=looped(data.train, sampling),
-            micro_batch=micro_batch,
+            micro_batch=epochs.micro_batch,
             latency=measure_latency(network, sampling, place.device),
             device=place.device,
             threads=place.threads,
@@ -171,7 +238,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     """The state dict as safetensors; the same weights give the same bytes."""
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with replacing(path) as partial:
-        save_file(weights, partial)
+        partial.write_bytes(save(weights))  # its own writer says nothing that helps where a disk is full
 
 
 def _reporter(folder: Path) -> Callable[[Progress], None]:
@@ -183,8 +250,9 @@ def _reporter(folder: Path) -> Callable[[Progress], None]:
         now = time.monotonic()
         if now - written >= _REPORT_EVERY or progress.clips == progress.total:
             written = now
-            partial = folder / ".progress.json.partial"
-            partial.write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
-            partial.replace(folder / "progress.json")
+            with contextlib.suppress(OSError):  # it is only shown
+                partial = folder / ".progress.json.partial"
+                partial.write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
+                partial.replace(folder / "progress.json")
 
     return report

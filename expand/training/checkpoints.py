@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from expand.errors import RunFailed, UserError
-from expand.files import replacing
+from expand.files import quarantine, replacing
 
 KEPT = 2
 _NAME = "step-{step:09}.pt"
@@ -28,16 +29,16 @@ def save_checkpoint(folder: Path, state: State) -> Path:
         RunFailed: it cannot be written; those before it stay.
     """
     path = folder / _NAME.format(step=state["step"])
+    whole = io.BytesIO()
+    torch.save(state, whole)  # whose own writer says nothing that helps where a disk is full
     try:
         folder.mkdir(exist_ok=True)
         with replacing(path) as partial:
-            torch.save(state, partial)
-    except (OSError, RuntimeError) as error:  # torch's own writer has its own error
-        raise RunFailed(
-            f"the checkpoint {path} cannot be written: {_why(error)}; make room and resume."
-        ) from error
+            partial.write_bytes(whole.getbuffer())
+    except OSError as error:
+        raise RunFailed(f"{path} cannot be written: {error.strerror}; see to that and resume.") from error
     for _, old in _found(folder)[:-KEPT]:
-        old.unlink()
+        old.unlink(missing_ok=True)
     return path
 
 
@@ -47,29 +48,39 @@ def load_checkpoint(folder: Path) -> tuple[State, tuple[str, ...]]:
     Raises:
         UserError: there is none that is whole.
     """
-    remarks: list[str] = []
+    state, damaged = newest(folder)
+    if state is not None:
+        return state, tuple(
+            f"{name} is cut off or damaged: going on from the checkpoint before it" for name in damaged
+        )
+    raise UserError(
+        f"{folder} must hold a whole checkpoint, but "
+        + (f"all are damaged ({', '.join(reversed(damaged))})" if damaged else "there is none")
+        + ": train again into another folder."
+    )
+
+
+def newest(folder: Path) -> tuple[State | None, tuple[str, ...]]:
+    """The last whole checkpoint, if there is one, and the names of later ones, which are set aside.
+
+    Raises:
+        UserError: one may not be read.
+    """
+    damaged: list[str] = []
     for _, path in reversed(_found(folder)):
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
         except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were
-            remarks.append(f"{path.name} is cut off or damaged: going on from the checkpoint before it")
-            log.warning(remarks[-1])
+            log.warning("%s is cut off or damaged: set aside", path)
+            quarantine(path)
+            damaged.append(path.name)
             continue
-        return state, tuple(remarks)
-    damaged = ", ".join(path.name for _, path in _found(folder))
-    raise UserError(
-        f"{folder} must hold a whole checkpoint, but "
-        + (f"all are damaged ({damaged})" if damaged else "there is none")
-        + ": train again into another folder."
-    )
+        return state, tuple(damaged)
+    return None, tuple(damaged)
 
 
 def _found(folder: Path) -> list[tuple[int, Path]]:
     matches = ((_NAMED.fullmatch(path.name), path) for path in folder.glob("*.pt"))
     return sorted((int(match[1]), path) for match, path in matches if match)
-
-
-def _why(error: BaseException) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0]

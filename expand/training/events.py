@@ -39,15 +39,19 @@ def check_tensorboard() -> None:
 
 
 @contextmanager
-def open_events(folder: str | None, recipe: TrainingConfig) -> Iterator[Events]:
-    """Event files in `folder`, in place of what an attempt that was cut off left there; None: nowhere."""
+def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -> Iterator[Events]:
+    """Event files in `folder`; None: nowhere.
+
+    What an attempt that was cut off left there counts up to clip `first`, from where this one goes on.
+    """
     if folder is None:
         yield _Nowhere()
         return
     from torch.utils.tensorboard import SummaryWriter
 
-    shutil.rmtree(folder, ignore_errors=True)
-    with SummaryWriter(Path(folder)) as writer:
+    if not first:
+        shutil.rmtree(folder, ignore_errors=True)
+    with SummaryWriter(Path(folder), purge_step=first or None) as writer:
         yield _Files(writer.add_scalar, recipe)
 
 

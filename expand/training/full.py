@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +32,15 @@ from expand.training.losses import Diverged, Read
 from expand.training.precise import for_evaluation, measure_statistics
 from expand.training.processes import Processes
 from expand.training.schedule import released_factor
-from expand.training.trainer import Step, make_optimizer, make_step, set_learning_rate
+from expand.training.trainer import (
+    Step,
+    make_optimizer,
+    make_step,
+    restore,
+    set_learning_rate,
+    snapshot,
+    step_seed,
+)
 from search_spaces.base import ClipSampling
 from search_spaces.x3d.split_norm import set_splits
 
@@ -130,8 +138,7 @@ class FullTraining:
             "history": self.history,
             "losses": [self._losses.sum, self._losses.count],
             "splits": self._splits,
-            "model_state": _on_cpu(self._network.state_dict()),
-            "optimizer": _on_cpu(self._optimizer.state_dict()),
+            **snapshot(self._network, self._optimizer),
         }
 
     def restore(self, state: State) -> None:
@@ -139,11 +146,7 @@ class FullTraining:
         self.step, self._earlier, self.history = state["step"], state["seconds"], list(state["history"])
         self._losses = _Losses(sum=state["losses"][0], count=state["losses"][1])
         self._set_splits(state["splits"])
-        self._network.load_state_dict(state["model_state"])
-        rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._optimizer.load_state_dict(state["optimizer"])
-        for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # where it was: on CUDA it lies on the device
+        restore(self._network, self._optimizer, state)
         self._began = time.monotonic()
 
     def run(self, hooks: Hooks) -> nn.Module:
@@ -166,7 +169,7 @@ class FullTraining:
                 current, steps = phase, {}
             if shape not in steps:
                 steps[shape] = self._make_step(network, shape)
-            torch.manual_seed(self._seed())
+            torch.manual_seed(step_seed(task.recipe.seed, self.step, task.processes.share.rank))
             set_learning_rate(self._optimizer, self._learning_rate(phase))
             self._losses.add(steps[shape](clips, targets))
             self.step += 1
@@ -221,11 +224,6 @@ class FullTraining:
         recipe = self._task.recipe
         done = self.step / self._task.schedule.steps
         return recipe.peak * phase.rate * released_factor(done, recipe.warmup, recipe.warmup_start)
-
-    def _seed(self) -> int:
-        """Of a step's random numbers, in this process."""
-        place = (self._task.recipe.seed, self.step, self._task.processes.share.rank)
-        return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
 
     def _set_splits(self, splits: int) -> None:
         if splits != self._splits:
@@ -340,14 +338,3 @@ class _Losses:
         self.last = self.waiting.popleft()()
         self.sum += self.last
         self.count += 1
-
-
-def _on_cpu(values: Any) -> Any:
-    """A copy of nested plain values and tensors that later steps leave alone."""
-    if isinstance(values, Tensor):
-        return values.detach().to("cpu", copy=True)
-    if isinstance(values, dict):
-        return {key: _on_cpu(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_on_cpu(value) for value in values]
-    return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,20 @@ class Losses:
         while self._waiting:
             self._take()
         return float(np.mean(self._last))
+
+    def state(self) -> list[object]:
+        """All that later steps need to know of those so far, as plain values; every loss is read.
+
+        Raises:
+            Diverged: a loss is not finite.
+        """
+        while self._waiting:
+            self._take()
+        return [self._step, self._clips, list(self._last)]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on after the steps that `state` tells of."""
+        self._step, self._clips, self._last = state
 
     def _take(self) -> None:
         clips, read = self._waiting.popleft()

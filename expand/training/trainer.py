@@ -6,16 +6,18 @@ Shapes: B clips in a batch, T frames, S × S pixels, C classes, V validation vid
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from expand.config import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, ViewGrid, train_batches
+from expand.training.checkpoints import State
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Graphed, read_later
 from expand.training.losses import Losses, Read, Report
@@ -187,13 +189,32 @@ def train(
     device: str,
     micro_batch: int,
     report: Report,
+    state: State | None = None,
+    save: Callable[[State], object] | None = None,
 ) -> float:
     """Spend the recipe's budget on `network`, in place; the mean loss of the last tenth of the clips.
+
+    A step is a function of its number and of the state before it, so a training that goes on from a state
+    ends with the numbers of one that was never cut off.
+
+    Args:
+        network: on its device.
+        split: the videos.
+        sampling: the network's clips.
+        recipe: how it is trained.
+        augment: how the clips are varied.
+        seed: of the clips, and of random numbers in the network.
+        device: where the network is.
+        micro_batch: clips in a forward pass.
+        report: is given a Progress for every step.
+        state: what `save` was given when an earlier attempt ended an epoch; None: train from the start.
+        save: is given all that it takes to go on, after every epoch but the last.
 
     Raises:
         Diverged: the loss is not finite.
     """
-    total = budget_clips(recipe, len(split.labels))
+    epoch = len(split.labels)
+    total = budget_clips(recipe, epoch)
     optimizer = make_optimizer(network, recipe)
     step = make_step(
         network,
@@ -204,6 +225,11 @@ def train(
         gradient_clip=recipe.gradient_clip,
     )
     losses = Losses(total=total, report=report, behind=1 if device == "cuda" else 0)
+    clips_seen = step_number = 0
+    if state is not None:
+        clips_seen, step_number = state["step"], state["steps"]
+        losses.restore(state["losses"])
+        restore(network, optimizer, state)
     network.train()
     batches = train_batches(
         split,
@@ -213,15 +239,49 @@ def train(
         clips=total,
         seed=seed,
         balanced=recipe.sampling == "balanced",
+        first=clips_seen,
         device=device,
     )
-    clips_seen = 0
     for clips, labels in batches:
-        clips_seen += len(clips)
+        before, clips_seen = clips_seen, clips_seen + len(clips)
         factor = learning_rate_factor(clips_seen / total, recipe.warmup)
         set_learning_rate(optimizer, recipe.learning_rate * factor)
+        torch.manual_seed(step_seed(seed, step_number))
         losses.add(len(clips), step(clips, labels))
+        step_number += 1
+        if save is not None and before // epoch < clips_seen // epoch and clips_seen < total:
+            seen = {"step": clips_seen, "steps": step_number, "losses": losses.state()}
+            save(seen | snapshot(network, optimizer))
     return losses.finish()
+
+
+def step_seed(*place: int) -> int:
+    """Of a step's random numbers: a function of the training's seed and the step's number, and what else."""
+    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+
+
+def snapshot(network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """A copy of the weights and of what the optimizer remembers, on the CPU, for `restore`."""
+    return {"model_state": _on_cpu(network.state_dict()), "optimizer": _on_cpu(optimizer.state_dict())}
+
+
+def restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+    network.load_state_dict(state["model_state"])
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(state["optimizer"])
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate  # where it was: on CUDA it lies on the device
+
+
+def _on_cpu(values: Any) -> Any:
+    """A copy of nested plain values and tensors that later steps leave alone."""
+    if isinstance(values, Tensor):
+        return values.detach().to("cpu", copy=True)
+    if isinstance(values, dict):
+        return {key: _on_cpu(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_on_cpu(value) for value in values]
+    return values
 
 
 def budget_clips(recipe: TrainingConfig, videos: int) -> int:

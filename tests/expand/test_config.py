@@ -26,7 +26,7 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
         ({"serch": {}}, "unknown key serch: known are space, search, data, training, run"),
         (
             {"run": {"worker": 2}},
-            "unknown key run.worker: known are workers, threads, device, keep_weights, tensorboard",
+            "unknown key run.worker: known are workers, threads, time_limit, ray, device, keep_weights, tensorboard",
         ),
         (
             {"training": {"epochs": "ten"}},

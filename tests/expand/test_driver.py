@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import expand
-from expand.driver import Machine, check_same_data, drive, plan
+from expand.driver import check_same_data, drive, plan
 from expand.errors import RunFailed, UserError
+from expand.machine import Machine
 from expand.runs import read_run
 from expand.study import Run
 from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
@@ -161,7 +162,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 
 def test_cores_are_shared_out_between_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expand.driver.cores", lambda: 8)
+    monkeypatch.setattr("expand.machine.cores", lambda: 8)
     options = {"workers": None, "threads": None}
     assert Machine.of(toy_config(run=options)) == Machine(workers=6, threads=1, device="cpu")
     assert Machine.of(toy_config(run=options | {"workers": 2})).threads == 4
@@ -174,7 +175,7 @@ def test_cores_are_shared_out_between_the_workers(monkeypatch: pytest.MonkeyPatc
 def test_workers_share_a_gpu_that_has_memory_for_them(
     monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, workers: int, share: float
 ) -> None:
-    monkeypatch.setattr("expand.driver.cores", lambda: cores)
+    monkeypatch.setattr("expand.machine.cores", lambda: cores)
     monkeypatch.setattr("expand.training.devices.has_device", lambda _: True)
     monkeypatch.setattr("expand.training.memory.device_bytes", lambda: gigabytes * 10**9)
     options = {"workers": None, "threads": None, "device": "cuda"}

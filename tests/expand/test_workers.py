@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from expand.jobs import Failure, Measurement, Place, read_result, write_job
+from expand.jobs import Measurement, Place, read_result, write_job
 from expand.setup import Replay
-from expand.workers import open_workers
+from expand.workers import Ended, Task, open_workers
 from tests.expand.runs import prepared, toy_config
 
 Folders = Callable[[int], list[Path]]
@@ -37,24 +37,29 @@ def folders(cache: Path, tmp_path: Path) -> Folders:
     return make
 
 
+def tasks(folders: list[Path]) -> list[Task]:
+    return [Task(folder, limit=60.0) for folder in folders]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_job_has_a_result_when_it_is_yielded(folders: Folders, count: int) -> None:
     wanted = folders(3)
     with open_workers(count) as workers:
         done = []
-        for folder in workers.run(wanted):
-            assert isinstance(read_result(folder), Measurement)
-            done.append(folder)
+        for ended in workers.run(tasks(wanted)):
+            assert ended.lost is None
+            assert isinstance(read_result(ended.folder), Measurement)
+            done.append(ended.folder)
     assert sorted(done) == sorted(wanted)
 
 
 def test_the_worker_in_this_process_keeps_the_order(folders: Folders) -> None:
     wanted = folders(3)
     with open_workers(1) as workers:
-        assert list(workers.run(wanted)) == wanted
+        assert list(workers.run(tasks(wanted))) == [Ended(folder) for folder in wanted]
 
 
-def test_a_worker_that_dies_fails_its_own_job_only(
+def test_a_worker_that_dies_loses_its_own_job_only(
     cache: Path, tmp_path: Path, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suicide = tmp_path / "suicide.py"
@@ -69,10 +74,9 @@ def test_a_worker_that_dies_fails_its_own_job_only(
     job = (good[0] / "job.json").read_text()
     (bad / "job.json").write_text(job.replace("tests.expand.toy:ToySpace", "suicide:Space"))
     with open_workers(2) as workers:
-        list(workers.run([bad, *good]))
-    assert read_result(bad) == Failure(
-        reason="the worker was ended by SIGKILL, which is what the system does when memory runs out"
-    )
+        ended = {each.folder: each.lost for each in workers.run(tasks([bad, *good]))}
+    reason = "the worker was ended by SIGKILL, which is what the system does when memory runs out, 4 times"
+    assert ended == {bad: reason, good[0]: None, good[1]: None}
     assert all(isinstance(read_result(folder), Measurement) for folder in good)
 
 
@@ -80,10 +84,10 @@ def test_a_worker_that_dies_fails_its_own_job_only(
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads the list of processes from /proc")
 def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     script = (
-        "import time\nfrom pathlib import Path\nfrom expand.workers import open_workers\n"
+        "import time\nfrom pathlib import Path\nfrom expand.workers import Task, open_workers\n"
         "if __name__ == '__main__':\n"
         "    with open_workers(2) as workers:\n"
-        "        list(workers.run([Path('a'), Path('b')]))\n"
+        "        list(workers.run([Task(Path('a')), Task(Path('b'))]))\n"
     )
     (tmp_path / "driver.py").write_text(script)
     driver = subprocess.Popen([sys.executable, "driver.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)

@@ -1,0 +1,45 @@
+"""Where candidates are trained. Workers know job folders and nothing of a search.
+
+    with open_workers(2) as workers:
+        for ended in workers.run([Task(folder) for folder in folders]):   # in the order in which they end
+            read_result(ended.folder)         # there: a Measurement or a Failure; but for one that is lost
+
+A job whose worker dies is tried again, from its last epoch, three times at most. One that takes too long is
+ended, and failed. Leaving the `with` block early, by an exception or a signal, ends all processes at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from expand.workers.base import TRAINER, Ended, Task, Workers
+
+__all__ = ["TRAINER", "Ended", "Task", "Workers", "open_workers"]
+
+
+@contextlib.contextmanager
+def open_workers(
+    count: int, *, threads: int = 1, gpus: Sequence[str] = (), trainer: str = TRAINER
+) -> Iterator[Workers]:
+    """One worker in this process, or several local processes.
+
+    Args:
+        count: how many.
+        threads: of each process; a job's Place says the same.
+        gpus: names of CUDA devices, as in CUDA_VISIBLE_DEVICES, that the processes are spread over.
+        trainer: what does a job, as `module:function` of its folder.
+    """
+    if count == 1:
+        from expand.workers.here import Here
+
+        yield Here(trainer)
+        return
+    from expand.workers.local import LocalProcesses
+    from expand.workers.supervisor import Supervised
+
+    processes = LocalProcesses(count, threads=threads, gpus=gpus, trainer=trainer)
+    try:
+        yield Supervised(processes)
+    finally:
+        processes.stop()

@@ -1,0 +1,56 @@
+"""The worker in this process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from expand.workers.base import Ended, Task, fail_overdue, find_trainer
+
+
+class Here:
+    """Does one job after another in this process.
+
+    A job that hangs is ended by an alarm. That reaches Python only: one that hangs in a library's own code
+    needs a process of its own to be ended with.
+    """
+
+    def __init__(self, trainer: str) -> None:
+        self._trainer = trainer
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Ended]:
+        """See `Workers.run`."""
+        train = find_trainer(self._trainer)
+        for task in tasks:
+            try:
+                with _alarm(task.limit):
+                    train(task.folder)
+            except _Overdue:
+                fail_overdue(task)
+            yield Ended(task.folder)
+
+
+class _Overdue(BaseException):
+    """Time is up. No Exception, since what a candidate raises fails that candidate in another way."""
+
+
+@contextmanager
+def _alarm(seconds: float | None) -> Iterator[None]:
+    """Raise _Overdue in here after so long; only the main thread can be told."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_: int, __: FrameType | None) -> None:
+        raise _Overdue
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,120 @@
+"""Local processes as workers."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from pathlib import Path
+from typing import Any
+
+from expand.workers.base import find_trainer
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class LocalProcesses:
+    """An Engine of processes that start afresh (spawn), each doing one job at a time.
+
+    Each process is a pool of its own, which starts it anew when it dies, with the same threads and the same
+    GPU.
+    """
+
+    def __init__(self, count: int, *, threads: int, gpus: Sequence[str], trainer: str) -> None:
+        self._trainer = trainer
+        self._pools = [_pool(threads, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
+        self._free = [*self._pools]
+        self._jobs: dict[Future[None], tuple[Path, Any]] = {}
+
+    def has_room(self) -> bool:
+        """See `Engine`."""
+        return bool(self._free)
+
+    def start(self, folder: Path) -> None:
+        """See `Engine`."""
+        pool = self._free.pop(0)
+        self._jobs[pool.schedule(_do, args=[self._trainer, folder])] = (folder, pool)
+
+    def began(self, _: Path) -> bool:
+        """See `Engine`: at once, as no job is started that no process is free for."""
+        return True
+
+    def wait(self, seconds: float) -> list[tuple[Path, str | None]]:
+        """See `Engine`."""
+        from pebble import ProcessExpired
+
+        ended: list[tuple[Path, str | None]] = []
+        for future in wait(self._jobs, timeout=seconds, return_when=FIRST_COMPLETED).done:
+            folder = self._take(future)
+            error = future.exception()
+            if error is not None and not isinstance(error, ProcessExpired):
+                raise error
+            ended.append((folder, None if error is None else how_ended(error.exitcode)))
+        return ended
+
+    def end(self, folder: Path) -> None:
+        """See `Engine`."""
+        future = next(future for future, (job, _) in self._jobs.items() if job == folder)
+        future.cancel()  # pebble ends the process that is at it
+        with contextlib.suppress(CancelledError, Exception):
+            future.result()
+        self._take(future)
+
+    def stop(self) -> None:
+        """End all processes, at once."""
+        for pool in self._pools:
+            pool.stop()
+        for pool in self._pools:
+            pool.join()
+
+    def _take(self, future: Future[None]) -> Path:
+        folder, pool = self._jobs.pop(future)
+        self._free.append(pool)
+        return folder
+
+
+def how_ended(exitcode: int) -> str:
+    """The end of a process in words."""
+    if exitcode < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-exitcode).name
+            hint = ", which is what the system does when memory runs out" if name == "SIGKILL" else ""
+            return f"the worker was ended by {name}{hint}"
+    return f"the worker ended with exit code {exitcode}"
+
+
+def _pool(threads: int, gpu: str | None) -> Any:
+    from pebble import ProcessPool
+
+    return ProcessPool(
+        max_workers=1,
+        context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(os.getpid(), threads, gpu),
+    )
+
+
+def _start(driver: int, threads: int, gpu: str | None) -> None:
+    """Before anything is imported: leave signals of the terminal to the driver, and end when it is gone."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _do(trainer: str, folder: Path) -> None:
+    find_trainer(trainer)(folder)

@@ -1,0 +1,94 @@
+"""What is done about workers that die and jobs that hang: the same for every kind of worker."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from expand.jobs import read_result
+from expand.workers.base import Ended, Task, fail_overdue
+
+RETRIES = 3
+_TICK = 1.0  # seconds between two looks for jobs that hang
+
+log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Starts jobs and tells how their workers ended; decides nothing."""
+
+    def has_room(self) -> bool:
+        """Whether one more job can be started."""
+        ...
+
+    def start(self, folder: Path) -> None: ...
+
+    def began(self, folder: Path, /) -> bool:
+        """Whether a worker is at it, which a job that was started may still wait for."""
+        ...
+
+    def wait(self, seconds: float) -> Sequence[tuple[Path, str | None]]:
+        """Wait so long for a job to end; those that did, with how their worker died if it did.
+
+        Raises:
+            RunFailed: something that is no job's fault.
+        """
+        ...
+
+    def end(self, folder: Path) -> None:
+        """End a job and its worker, at once; `wait` does not tell of it any more."""
+        ...
+
+
+class Supervised:
+    """Workers that an engine starts.
+
+    Time is told by a clock that never goes back.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Ended]:
+        """See `Workers.run`."""
+        waiting = deque(tasks)
+        running: dict[Path, Task] = {}
+        began: dict[Path, float] = {}
+        losses: Counter[Path] = Counter()
+        while waiting or running:
+            while waiting and self._engine.has_room():
+                task = waiting.popleft()
+                self._engine.start(task.folder)
+                running[task.folder] = task
+            ended = []
+            for folder, lost in self._engine.wait(_TICK):
+                task = running.pop(folder)
+                began.pop(folder, None)
+                if lost is None or read_result(folder) is not None:  # it may have died just after
+                    ended.append(Ended(folder))
+                    continue
+                losses[folder] += 1
+                if losses[folder] > RETRIES:
+                    ended.append(Ended(folder, lost=f"{lost}, {losses[folder]} times"))
+                    continue
+                log.warning("job %s: %s; trying again (%d of %d)", folder.name, lost, losses[folder], RETRIES)
+                waiting.appendleft(task)
+            ended.extend(Ended(task.folder) for task in self._end_overdue(running, began))
+            yield from ended
+
+    def _end_overdue(self, running: dict[Path, Task], began: dict[Path, float]) -> Iterator[Task]:
+        """End the jobs that take too long, and leave their results."""
+        now = time.monotonic()
+        for folder, task in [*running.items()]:
+            if folder not in began and self._engine.began(folder):
+                began[folder] = now
+            if task.limit is not None and folder in began and now - began[folder] > task.limit:
+                self._engine.end(folder)
+                del running[folder], began[folder]
+                if read_result(folder) is None:  # it may have ended just before
+                    fail_overdue(task)
+                yield task
