@@ -8,6 +8,7 @@ A worker owns one folder a job:
     epochs/          what it takes to go on from its last epoch; there while it is trained
     weights.safetensors, log.txt
     result.json      a Measurement or a Failure, put in place in one step when all else is there
+    .lock            held by the worker, and by no two
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from expand.errors import RunFailed
 from expand.files import read_json, write_json
 from search_spaces.base import Json
+
+_LEAVE = 60.0  # seconds that a worker whose driver was killed has to notice that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +161,28 @@ class Progress:
     clips: int
     total: int
     loss: float
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only one who works at a job: a worker whose driver was killed may be at it for a moment more.
+
+    Raises:
+        RunFailed: it does not leave.
+    """
+    lock = FileLock(folder / ".lock", poll_interval=0.1)
+    try:
+        lock.acquire(timeout=_LEAVE)
+    except Timeout:
+        at = [f"process {attempt.process} on {attempt.host}" for attempt in read_attempts(folder)[-1:]]
+        raise RunFailed(
+            f"{folder} must have one worker, but {at[0] if at else 'another'} is at it and does not end: "
+            "end it and resume."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

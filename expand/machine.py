@@ -84,6 +84,11 @@ class Machine:
         return cls(workers=cluster.capacity(), threads=threads, device=device, cluster=cluster)
 
     @property
+    def decoders(self) -> int:
+        """How many processes decode videos, which is done on this machine before the search."""
+        return cores() if self.cluster is not None else min(cores(), self.workers * self.threads)
+
+    @property
     def memory_share(self) -> float:
         """How much of a CUDA device's memory each worker may take."""
         if self.cluster is not None:
@@ -119,7 +124,7 @@ class Machine:
             trainer: what does a job, as `module:function` of its folder.
         """
         if self.cluster is None:
-            with open_workers(self.workers, threads=self.threads, gpus=self.gpus, trainer=trainer) as workers:
+            with open_workers(self.workers, gpus=self.gpus, trainer=trainer) as workers:
                 yield workers
             return
         from expand.workers.supervisor import Supervised

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
+from expand.children import begin_child, start_method
 from expand.errors import RunFailed
 
 S = TypeVar("S")
@@ -20,7 +16,6 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 _shared: Any = None
-_ORPHAN_SECONDS = 1.0
 
 
 def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, processes: int) -> Iterator[R]:
@@ -37,9 +32,9 @@ def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, process
         return
     pool: Any = ProcessPool(  # pebble's own annotations are too few for strict checks
         max_workers=min(processes, len(jobs)),
-        context=multiprocessing.get_context("spawn"),
+        context=start_method(),
         initializer=_begin,
-        initargs=(shared, os.getpid()),
+        initargs=(shared,),
     )
     try:
         waiting: set[Future[R]] = {pool.schedule(_call, args=(function, job)) for job in jobs}
@@ -59,19 +54,10 @@ def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, process
         pool.join()
 
 
-def _begin(shared: Any, parent: int) -> None:
+def _begin(shared: Any) -> None:
     global _shared
     _shared = shared
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent sees to the rest
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_SECONDS)
-    os._exit(1)
+    begin_child()
 
 
 def _call(function: Callable[[Any, Any], R], job: Any) -> R:

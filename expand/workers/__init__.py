@@ -19,14 +19,11 @@ __all__ = ["TRAINER", "Ended", "Task", "Workers", "open_workers"]
 
 
 @contextlib.contextmanager
-def open_workers(
-    count: int, *, threads: int = 1, gpus: Sequence[str] = (), trainer: str = TRAINER
-) -> Iterator[Workers]:
+def open_workers(count: int, *, gpus: Sequence[str] = (), trainer: str = TRAINER) -> Iterator[Workers]:
     """One worker in this process, or several local processes.
 
     Args:
         count: how many.
-        threads: of each process; a job's Place says the same.
         gpus: names of CUDA devices, as in CUDA_VISIBLE_DEVICES, that the processes are spread over.
         trainer: what does a job, as `module:function` of its folder.
     """
@@ -38,7 +35,7 @@ def open_workers(
     from expand.workers.local import LocalProcesses
     from expand.workers.supervisor import Supervised
 
-    processes = LocalProcesses(count, threads=threads, gpus=gpus, trainer=trainer)
+    processes = LocalProcesses(count, gpus=gpus, trainer=trainer)
     try:
         yield Supervised(processes)
     finally:

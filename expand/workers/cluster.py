@@ -48,6 +48,8 @@ class Cluster:
         Raises:
             UserError: Ray is not installed, or there is no cluster.
         """
+        # It prints words of its own to stdout about nodes that go away, which the run tells of.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         try:
             import ray
         except ImportError:
@@ -96,6 +98,8 @@ class Cluster:
     def check(self, folders: Sequence[Path]) -> None:
         """Look from every node whether it has these folders and this version of xpand.
 
+        A node that goes away meanwhile is not asked any more: the run is told of it where it loses a job.
+
         Raises:
             UserError: one does not; says which.
         """
@@ -115,14 +119,16 @@ class Cluster:
             ).remote([str(folder.absolute()) for folder in folders])
             for node in nodes
         ]
-        try:
-            found = ray.get(looks)
-        except Exception as error:
-            raise UserError(
-                "every node of the Ray cluster must be able to import xpand, but one is not: "
-                f"{first_line(error)}."
-            ) from None
-        for host, version, missing in found:
+        for node, asked in zip(nodes, looks, strict=True):
+            try:
+                host, version, missing = ray.get(asked)
+            except ray.exceptions.RayTaskError as error:
+                raise UserError(
+                    f"every node of the Ray cluster must be able to import xpand, but {node['NodeName']} is "
+                    f"not: {first_line(error.cause or error)}."
+                ) from None
+            except ray.exceptions.RayError:
+                continue
             if version != VERSION:
                 raise UserError(
                     f"every node of the Ray cluster must have xpand {VERSION}, but {host} has {version}."

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+from expand.children import begin_child, start_method
 from expand.workers.base import find_trainer
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class LocalProcesses:
-    """An Engine of processes that start afresh (spawn), each doing one job at a time.
+    """An Engine of processes that start afresh, each doing one job at a time.
 
-    Each process is a pool of its own, which starts it anew when it dies, with the same threads and the same
-    GPU.
+    Each process is a pool of its own, which starts it anew when it dies, with the same GPU.
     """
 
-    def __init__(self, count: int, *, threads: int, gpus: Sequence[str], trainer: str) -> None:
+    def __init__(self, count: int, *, gpus: Sequence[str], trainer: str) -> None:
         self._trainer = trainer
-        self._pools = [_pool(threads, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
+        context = start_method()
+        self._pools = [_pool(context, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
         self._free = [*self._pools]
         self._jobs: dict[Future[None], tuple[Path, Any]] = {}
 
@@ -88,32 +85,16 @@ def how_ended(exitcode: int) -> str:
     return f"the worker ended with exit code {exitcode}"
 
 
-def _pool(threads: int, gpu: str | None) -> Any:
+def _pool(context: BaseContext, gpu: str | None) -> Any:
     from pebble import ProcessPool
 
-    return ProcessPool(
-        max_workers=1,
-        context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(os.getpid(), threads, gpu),
-    )
+    return ProcessPool(max_workers=1, context=context, initializer=_start, initargs=(gpu,))
 
 
-def _start(driver: int, threads: int, gpu: str | None) -> None:
-    """Before anything is imported: leave signals of the terminal to the driver, and end when it is gone."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+def _start(gpu: str | None) -> None:
+    begin_child()
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
-
-
-def _end_with(driver: int) -> None:
-    while os.getppid() == driver:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _do(trainer: str, folder: Path) -> None:
