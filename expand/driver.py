@@ -139,32 +139,35 @@ def examine_data(config: Config, on_progress: OnProgress) -> Report:
     return examine(config.data, needs, cores(), clips=clips, on_progress=on_progress)
 
 
-def decode(planned: Plan, view: View) -> Prepared:
+def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepared:
     """Decode the videos, once for all runs with the same needs.
 
+    Args:
+        planned: the search.
+        view: is told how far it is.
+        wanted: the data of a run that goes on; None: any.
+
     Raises:
-        UserError: too many videos are bad.
+        UserError: too many videos are bad, or they are no longer those that the run was started with.
+        RunFailed: the disk is full, or a video was changed meanwhile.
     """
     source, machine, config = planned.source, planned.machine, planned.setup.config
     cached = open_cache(
         source,
         planned.needs,
         config.data,
-        processes=machine.workers * machine.threads,
+        processes=machine.decoders,
         on_progress=view.caching,
+        wanted=None if wanted is None else wanted.checksum,
     )
     labels = (split.labels.tolist() for split in (cached.train, cached.val))
     card = _card(source, planned.needs, *labels, checksum=cached.checksum)
-    return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
-
-
-def check_same_data(run: Run, prepared: Prepared) -> None:
-    """Raises UserError where the videos are no longer those that the run was started with."""
-    if prepared.setup.data != run.data:
+    if wanted is not None and card != wanted:  # such as another number of bad videos, by another FFmpeg
         raise UserError(
-            f"the data must be as the run was started, {_describe(run.data)}, but it is "
-            f"{_describe(prepared.setup.data)}: put the videos back, or start another run."
+            f"the data must be as the run was started, {_describe(wanted)}, but it is {_describe(card)}: put "
+            "the videos back, or start another run."
         )
+    return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
 
 
 def _card(
@@ -204,7 +207,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: st
         run.note_start(workers=machine.workers, described=machine.described, **asdict(speed))
 
         clock = Clock(setup, speed, machine.workers)
-        log.info("%s, %d threads each", machine.described, machine.threads)
+        log.info("%s; threads of each: %d", machine.described, machine.threads)
         results = run.results()
         view.begin(run, setup, clock)
         try:

@@ -23,8 +23,12 @@ def disk_failed(error: BaseException) -> bool:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, then: str = "resume") -> Iterator[None]:
     """What is written meanwhile is told by its path where the disk is full or failing.
+
+    Args:
+        path: of the file.
+        then: what its user does when there is room again.
 
     Raises:
         RunFailed: it is.
@@ -34,19 +38,19 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if not disk_failed(error):
             raise
-        raise RunFailed(f"{path} cannot be written: {error.strerror}; make room and resume.") from error
+        raise RunFailed(f"{path} cannot be written: {error.strerror}; make room and {then}.") from error
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, flushed to disk before.
+def replacing(path: Path, then: str = "resume") -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place at the end, flushed to disk before; see `writing`.
 
     Raises:
         RunFailed: the disk is full or failing; what was at `path` is still there.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        with writing(path):
+        with writing(path, then):
             yield partial
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -55,14 +59,14 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Put a whole file in place in one step: a reader sees the old one or the new one."""
-    with replacing(path) as partial:
+def write_atomic(path: Path, text: str, then: str = "resume") -> None:
+    """Put a whole file in place in one step: a reader sees the old one or the new one; see `writing`."""
+    with replacing(path, then) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, values: object) -> None:
-    write_atomic(path, json.dumps(values, indent=1, sort_keys=True) + "\n")
+def write_json(path: Path, values: object, then: str = "resume") -> None:
+    write_atomic(path, json.dumps(values, indent=1, sort_keys=True) + "\n", then)
 
 
 def read_json(path: Path) -> Any | None:

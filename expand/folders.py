@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from expand.errors import UserError
+from expand.errors import UserError, cannot_write
 from expand.files import write_json
 
 _DRIVER = "driver.json"
@@ -25,10 +26,19 @@ def check_free(folder: Path) -> None:
     if (folder / "study.db").exists() or (folder / "training.json").exists():
         raise UserError(
             f"{folder} must be free for a new run, but it holds one: go on with it by "
-            f"`xpand resume {folder}`, or choose another --out."
+            f"`xpand resume {shlex.quote(str(folder))}`, or choose another --out."
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} must be free for a new run, but it is not empty: choose another --out.")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError where a new folder cannot be made; found out before hours of work, not after."""
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{folder} must be in a folder that can be written, got {above}: choose another --out."
+        )
 
 
 def free_folder(parent: Path, name: str) -> Path:
@@ -45,7 +55,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder as its only driver. The lock of a process that died is free.
 
     Raises:
-        UserError: another process drives it; says which.
+        UserError: another process drives it, says which; or it cannot be written.
     """
     lock, holder = FileLock(folder / ".lock", timeout=0), folder / _DRIVER
     try:
@@ -56,6 +66,8 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder} must have one driver, but {f'{driver},' if driver else 'another process'} has it: "
             "wait for it, or end it."
         ) from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     try:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now, "told": {}})

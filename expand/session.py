@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from expand.config import Config
-from expand.driver import Plan, check_same_data, decode, drive, plan
-from expand.folders import check_free, free_folder
+from expand.console import err, say
+from expand.driver import Plan, decode, drive, plan
+from expand.folders import check_free, check_writable, free_folder
 from expand.forecast import Clock, Speed
+from expand.names import file_name
 from expand.options import build_config
 from expand.runs import RunFrames, load_run, read_run
 from expand.show import forecast_text
 from expand.study import Run
-from expand.terminal import err, say
 from expand.view import SearchView
 
 Guard = Callable[[Run], AbstractContextManager[None]]
@@ -49,8 +50,10 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     if folder is not None:
         check_free(folder)
     planned = plan(config)
+    folder = folder or free_folder(Path("results"), file_name(planned.source.name, "run"))
+    check_writable(folder)
     session = Session(
-        folder=folder or free_folder(Path("results"), planned.source.name),
+        folder=folder,
         planned=planned,
         speed=planned.machine.time(planned.setup),
     )
@@ -103,8 +106,7 @@ def go_on(run: Run, settings: Sequence[str] = (), guard: Guard = lambda _: nullc
             planned = plan(build_config(run.folder / "config.yaml", settings=settings))
             speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
-                prepared = decode(planned, view)
-                check_same_data(run, prepared)
+                prepared = decode(planned, view, run.data)
                 drive(run, prepared, speed, view)
     if not (finished and (run.folder / REPORT).exists()):
         write_report(run.folder)

@@ -26,15 +26,17 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config import Config, load_config, to_yaml
-from expand.errors import RunFailed, UserError, first_line
+from expand.errors import RunFailed, UserError, cannot_write, first_line
+from expand.files import writing
 from expand.folders import Driver, announce, check_free, differences, locked, read_driver
 from expand.jobs import Attempt, Failure, Job, Measurement, Result
 from expand.search import Candidate
 from expand.setup import DataCard
+from expand.storage import Storage
 from expand.version import VERSION
 
 FORMAT = 2  # of what a study holds; 1 had neither attempts nor latencies
@@ -59,29 +61,36 @@ class Run:
         """A new run folder, in place in one step.
 
         Raises:
-            UserError: there is something at `folder` already.
+            UserError: there is something at `folder` already, or it cannot be written.
+            RunFailed: the disk is full or failing; nothing is left there.
         """
         check_free(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
         try:
-            for name in ("checkpoints", "models"):
-                (partial / name).mkdir(parents=True)
-            (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-            storage = _storage(partial)
-            study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
-            with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(["top1"])
-            study.set_user_attr("format", FORMAT)
-            study.set_user_attr("xpand", VERSION)
-            study.set_user_attr("config", config.deciding())
-            study.set_user_attr("data", asdict(data))
-            storage.engine.dispose()
-            partial.rename(folder)
+            with _writing(folder, "start again"):
+                return cls._create(folder, partial, config, data)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+    @classmethod
+    def _create(cls, folder: Path, partial: Path, config: Config, data: DataCard) -> Run:
+        shutil.rmtree(partial, ignore_errors=True)
+        for name in ("checkpoints", "models"):
+            (partial / name).mkdir(parents=True)
+        (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+        storage = _storage(partial)
+        study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
+        with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(["top1"])
+        study.set_user_attr("format", FORMAT)
+        study.set_user_attr("xpand", VERSION)
+        study.set_user_attr("config", config.deciding())
+        study.set_user_attr("data", asdict(data))
+        storage.engine.dispose()
+        partial.rename(folder)
         return cls(folder)
 
     @classmethod
@@ -110,15 +119,11 @@ class Run:
             UserError: study.db holds none, or one that another version wrote in another way.
         """
         path = self.folder / "study.db"
-        try:
+        with _reading(path):
             if not path.stat().st_size:  # Optuna would make a new database of it
                 raise ValueError("it is empty")
             study = optuna.load_study(study_name=None, storage=_storage(self.folder))
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, KeyError, ValueError) as error:
-            raise UserError(
-                f"{path} must hold one Optuna study, but it cannot be read: {first_line(error)}."
-            ) from None
-        attrs = study.user_attrs
+            attrs = study.user_attrs
         if attrs.get("format") != FORMAT:
             raise UserError(
                 f"{self.folder} must be a run of format {FORMAT}, got {attrs.get('format', 'an older one')}: "
@@ -137,7 +142,7 @@ class Run:
 
     def note_start(self, **told: Any) -> None:
         """A driver starts or goes on, now; `told` is what `driver` says of it besides."""
-        with self._writing():
+        with _writing(self.folder / "study.db"):
             self.study.set_user_attr("starts", [*self.starts, time.time()])
         announce(self.folder, told)
 
@@ -211,41 +216,59 @@ class Run:
             last = attempts[-1]
             trial.datetime_start = datetime.datetime.fromtimestamp(last.started)
             trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=last.seconds or 0.0)
-        with self._writing():
+        with _writing(self.folder / "study.db"):
             self.study.add_trial(trial)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Raises RunFailed where study.db cannot be written."""
-        try:
-            yield
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            why = error.__cause__ or error
-            raise RunFailed(
-                f"{self.folder / 'study.db'} cannot be written: {first_line(why)}; make room and resume."
-            ) from error
 
     def results(self) -> dict[str, Result]:
         """All that has been measured, by the job's key."""
-        trials = self.study.get_trials(deepcopy=False)
-        return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in trials}
+        return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in self._trials()}
 
     def attempts(self) -> dict[str, tuple[Attempt, ...]]:
         """Who worked when at the jobs that are recorded, by the job's key."""
-        trials = self.study.get_trials(deepcopy=False)
         return {
             trial.user_attrs["job"]: tuple(Attempt(**values) for values in trial.user_attrs["attempts"])
-            for trial in trials
+            for trial in self._trials()
         }
+
+    def _trials(self) -> list[FrozenTrial]:
+        with _reading(self.folder / "study.db"):
+            return self.study.get_trials(deepcopy=False)
 
     def models(self) -> dict[str, Path]:
         """The model files by name."""
         return {path.stem: path for path in sorted((self.folder / "models").glob("*.yaml"))}
 
 
-def _storage(folder: Path) -> optuna.storages.RDBStorage:
-    path = (folder / "study.db").absolute()
-    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises UserError where study.db is torn, or not what it is said to be."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} must hold one whole Optuna study, but it cannot be read: "
+            f"{first_line(error.__cause__ or error)}; put back a copy of it, or start a new run with what is "
+            "in checkpoints/ (docs/workers.md)."
+        ) from None
+
+
+@contextmanager
+def _writing(path: Path, then: str = "resume") -> Iterator[None]:
+    """As files.writing; also where it is SQLite that says so.
+
+    Raises:
+        RunFailed: `path` cannot be written.
+    """
+    try:
+        with writing(path, then):
+            yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        why = first_line(error.__cause__ or error)
+        raise RunFailed(f"{path} cannot be written: {why}; make room and {then}.") from error
+
+
+def _storage(folder: Path) -> Storage:
+    return Storage(folder / "study.db")
 
 
 def _result(attrs: Mapping[str, Any]) -> Result:

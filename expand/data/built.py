@@ -6,6 +6,7 @@ N frames kept of a video, T frames in a clip, V videos in a split, H × W pixels
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from expand.data.shards import Bad, Kept, Storage
 from expand.errors import RunFailed
 
 INDEX = "index.json"
+_KEYS = {"name", "classes", "checksum", "short_side", "fps", "storage", "estimate", "columns", "shards"}
+_SHARD = re.compile(r"shard-\d{4,}\.bin")  # nothing that leads out of the cache's folder
 _EPSILON = 1e-6
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -144,13 +147,13 @@ def open_built(folder: Path) -> Cached:
     index = read_index(folder)
     if index is None:
         raise RunFailed(
-            f"the cache {folder} must be built, but has no index: start the run again to build it."
+            f"the cache {folder} must be built, but has no index: start or resume the run to build it."
         )
     for shard in index["shards"]:
         if not shards.has_size(folder / shard["file"], shard["bytes"]):
             raise RunFailed(
                 f"{folder / shard['file']} must have {shard['bytes']:,} bytes, but it is damaged: "
-                "start the run again to build it anew."
+                "start or resume the run to build it anew."
             )
     needs = CacheNeeds(short_side=index["short_side"], fps=index["fps"])
     splits: dict[SplitName, list[_Entry]] = {"train": [], "val": []}
@@ -190,8 +193,9 @@ def _reopen(folder: Path, name: SplitName) -> CachedSplit:
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
+    """The index of a cache; None: there is none, or none that is whole."""
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return index if isinstance(index, dict) else None
+    return index if isinstance(index, dict) and index.keys() >= _KEYS else None

@@ -13,12 +13,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import filelock
 
@@ -26,10 +26,12 @@ from expand.config import DataConfig
 from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, VideoInfo
 from expand.data.built import INDEX, Cached, CachedSplit, CacheNeeds, open_built, read_index
+from expand.data.changes import OfFiles, Stamp, check_videos, named, note_videos, stamps
 from expand.data.shards import Bad, Entry, Kept, Plan, Shard, Storage
 from expand.data.shrinking import scaled
 from expand.data.timeline import frame_count
-from expand.errors import UserError
+from expand.errors import RunFailed, UserError
+from expand.files import quarantine, write_atomic
 from search_spaces.base import ClipSampling
 
 __all__ = [
@@ -115,19 +117,34 @@ def open_cache(
     *,
     processes: int = 1,
     on_progress: OnProgress = silent,
+    wanted: str | None = None,
 ) -> Cached:
     """The decoded videos of a source, built where no earlier run has left them.
 
     Its size is worked out and announced before anything is written.
 
+    Args:
+        source: of the videos.
+        needs: what must be kept of them.
+        config: where, and how many may be bad.
+        processes: that decode.
+        on_progress: is told how far it is.
+        wanted: the checksum that the videos must have, of a run that goes on; None: any.
+
     Raises:
-        UserError: too many videos are bad, a class has none left, or the disk has no room.
-        RunFailed: a process that decodes died.
+        UserError: too many videos are bad, a class has none left, the disk has no room, or the videos are not
+            those that are wanted.
+        RunFailed: a process that decodes died, the disk is full, or a video was changed meanwhile.
     """
     root = config.cache.folder or default_folder()
     on_progress(Progress(what="reading files", done=0, total=1))
-    checksum = source.checksum()
+    before = stamps(source)
+    digests = source.digests() if isinstance(source, OfFiles) else []
+    checksum = source.checksum(digests) if isinstance(source, OfFiles) else source.checksum()
     on_progress(Progress(what="reading files", done=1, total=1))
+    if wanted is not None:
+        caches = [root / _name(wanted, needs, storage) for storage in get_args(Storage)]
+        check_videos(source, digests, checksum=checksum, wanted=wanted, caches=caches)
     folders: dict[Storage, Path] = {
         "raw": root / _name(checksum, needs, "raw"),
         "jpeg": root / _name(checksum, needs, "jpeg"),
@@ -140,6 +157,10 @@ def open_cache(
     folder = folders[storage]
     _make_folder(folder)
     with _locked(root / f"{folder.name}.lock", on_progress):
+        if (folder / INDEX).exists() and read_index(folder) is None:
+            note = f"{INDEX} in {folder} damaged: set aside and made again"
+            on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
+            quarantine(folder / INDEX)
         damaged = _damaged(folder, on_progress)
         if damaged:
             note = f"{', '.join(damaged)} in {folder} damaged: built again"
@@ -152,7 +173,9 @@ def open_cache(
             plan = Plan(
                 source=source, folder=folder, fps=needs.fps, short_side=needs.short_side, storage=storage
             )
-            _build(plan, needs, checksum, estimate, processes, on_progress)
+            if digests:
+                note_videos(folder, source, digests)
+            _build(plan, needs, checksum, before, estimate, processes, on_progress)
     cached = open_built(folder)
     _check_bad(cached, config, {item.label for item in source.splits["train"]})
     if cached.bad:
@@ -222,12 +245,12 @@ def _build(
     plan: Plan,
     needs: CacheNeeds,
     checksum: str,
+    before: Mapping[str, Stamp],
     estimate: _Estimate,
     processes: int,
     on_progress: OnProgress,
 ) -> None:
-    for leftover in plan.folder.glob("*.tmp"):
-        leftover.unlink()
+    _sweep(plan.folder)
     jobs = _jobs(_entries(plan.source), estimate.weights)
     done: dict[str, Shard] = {}
     for file, entries in jobs:
@@ -242,9 +265,13 @@ def _build(
     note = f"the cache takes {about}{expected / GB:.2f} GB ({kept_as}) in {plan.folder}"
     on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs), note=note))
     _check_free(plan, needed)
-    for shard in pool.work(shards.build_shard, plan, left, processes=processes):
-        done[shard.file] = shard
-        on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs)))
+    try:
+        for shard in pool.work(shards.build_shard, plan, left, processes=processes):
+            done[shard.file] = shard
+            on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs)))
+    finally:
+        _sweep(plan.folder)
+    _check_same(before, plan, done.values())
     index = {
         "version": FORMAT_VERSION,
         "name": plan.source.name,
@@ -257,7 +284,33 @@ def _build(
         "columns": Kept.__slots__,
         "shards": [_row(done[file]) for file, _ in jobs],
     }
-    shards.put_in_place(plan.folder / INDEX, json.dumps(index))
+    write_atomic(plan.folder / INDEX, json.dumps(index), shards.AGAIN)
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what processes that were ended had begun to write."""
+    for path in folder.glob(".*.partial"):
+        path.unlink()
+
+
+def _check_same(before: Mapping[str, Stamp], plan: Plan, done: Iterable[Shard]) -> None:
+    """Take out what was decoded of videos that were written while that went on.
+
+    Raises:
+        RunFailed: there are any.
+    """
+    now = stamps(plan.source)
+    changed = [key for key, stamp in before.items() if now[key] != stamp]
+    if not changed:
+        return
+    for shard in done:
+        own = {kept.key for kept in shard.kept} | {bad.key for bad in shard.bad}
+        if not own.isdisjoint(changed):
+            shards.discard_shard(plan.folder, shard.file)
+    raise RunFailed(
+        f"the videos must stay as they are while they are decoded, but changed: {named(changed)}; "
+        "start again."
+    )
 
 
 def _row(shard: Shard) -> dict[str, Any]:

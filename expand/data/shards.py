@@ -7,7 +7,6 @@ As JPEG, it is N + 1 positions (uint64, little-endian, counted from the video's 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -24,11 +23,13 @@ from numpy.typing import NDArray
 
 from expand.data.base import BadVideo, Frames, Item, Source, SplitName, VideoInfo
 from expand.data.shrinking import EXACT
+from expand.files import replacing, write_atomic
 
 Storage = Literal["raw", "jpeg"]
 _QUALITY = 2  # mjpeg's quantiser, 1 to 31: about JPEG quality 95
 _CONVERT = Interpolation.BICUBIC | EXACT
 _CHECK_BLOCK = 1 << 24
+AGAIN = "start again: what was decoded is kept"  # what to do where the disk was full
 
 
 class Entry(NamedTuple):
@@ -100,8 +101,7 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
     file, entries = job
     kept: list[Kept] = []
     bad: list[Bad] = []
-    unfinished = plan.folder / f"{file}.{os.getpid()}.tmp"
-    with unfinished.open("wb") as out:
+    with replacing(plan.folder / file, AGAIN) as unfinished, unfinished.open("wb") as out:
         writer = _Writer(out)
         for split, item in entries:
             try:
@@ -123,7 +123,6 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
                 )
             )
             writer.write(np.ascontiguousarray(frames) if plan.storage == "raw" else pack_jpeg(frames))
-    unfinished.replace(plan.folder / file)
     shard = Shard(
         file=file,
         bytes=writer.bytes,
@@ -132,7 +131,7 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
         kept=tuple(kept),
         bad=tuple(bad),
     )
-    put_in_place(_description(plan.folder / file), json.dumps(asdict(shard)))
+    write_atomic(_description(plan.folder / file), json.dumps(asdict(shard)), AGAIN)
     return shard
 
 
@@ -175,13 +174,6 @@ def is_whole(path: Path, size: int, crc32: int) -> bool:
         while block := file.read(_CHECK_BLOCK):
             found = zlib.crc32(block, found)
     return found == crc32
-
-
-def put_in_place(path: Path, text: str) -> None:
-    """Writes a file so that a reader finds it whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    unfinished.write_text(text)
-    unfinished.replace(path)
 
 
 def pack_jpeg(frames: Frames) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import expand
-from expand.driver import check_same_data, drive, plan
+from expand.driver import decode, drive, plan
 from expand.errors import RunFailed, UserError
 from expand.machine import Machine
 from expand.runs import read_run
@@ -134,20 +134,16 @@ def test_candidates_can_start_from_their_parents_weights(tmp_path: Path, cache: 
     assert sum("tensors from" in log for log in logs) == len(logs) - 1
 
 
-def test_videos_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) -> None:
-    config = toy_config(cache)
-    ready = prepared(config)
-    run = Run.create(tmp_path / "run", config, ready.setup.data)
-    check_same_data(run, ready)
+def test_data_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) -> None:
+    wanted = prepared(toy_config(cache)).setup.data
+    decode(plan(toy_config(cache)), Quiet(), wanted)
     other = toy_config(cache, data={"format": "synthetic", "synthetic": {"train": 24, "val": 13, "size": 32}})
-    changed = prepared(other)
+    now = prepared(other).setup.data
     with pytest.raises(UserError) as caught:
-        check_same_data(run, changed)
-    was, now = ready.setup.data.checksum[:12], changed.setup.data.checksum[:12]
+        decode(plan(other), Quiet(), wanted)
     assert str(caught.value) == (
-        "the data must be as the run was started, synthetic with 24 + 12 videos of 12 classes and checksum "
-        f"{was}, but it is synthetic with 24 + 13 videos of 12 classes and checksum {now}: put the videos "
-        "back, or start another run."
+        "the videos of synthetic must be as the run was started, but their checksum is "
+        f"{now.checksum[:12]} and was {wanted.checksum[:12]}: put them back, or start another run."
     )
 
 

@@ -174,7 +174,7 @@ def test_a_run_of_another_format_is_refused_with_what_wrote_it(run: Run) -> None
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"not a database at all" * 100, "(sqlite3.DatabaseError) file is not a database"),
+        (b"not a database at all" * 100, "file is not a database"),
         (b"", "it is empty"),
     ],
 )
@@ -183,5 +183,8 @@ def test_a_study_that_cannot_be_read_is_named(run: Run, content: bytes, why: str
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
         _ = Run.open(run.folder).study
-    assert str(caught.value) == f"{path} must hold one Optuna study, but it cannot be read: {why}."
+    assert str(caught.value) == (
+        f"{path} must hold one whole Optuna study, but it cannot be read: {why}; put back a copy of it, or "
+        "start a new run with what is in checkpoints/ (docs/workers.md)."
+    )
     assert path.read_bytes() == content

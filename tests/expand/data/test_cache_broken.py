@@ -68,7 +68,7 @@ def test_a_build_that_was_broken_off_goes_on(
     with pytest.raises(RunFailed) as caught:
         open_built(folder)
     assert str(caught.value) == (
-        f"the cache {folder} must be built, but has no index: start the run again to build it."
+        f"the cache {folder} must be built, but has no index: start or resume the run to build it."
     )
     finished = {
         path.with_suffix(".bin"): path.with_suffix(".bin").stat().st_mtime_ns
@@ -80,7 +80,7 @@ def test_a_build_that_was_broken_off_goes_on(
     cached = opened(motions, tmp_path)
     assert cached.folder == folder
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
-    assert not list(folder.glob("*.tmp"))
+    assert not list(folder.glob(".*.partial"))
     assert same(cached, opened(motions, tmp_path / "other"))
 
 
@@ -108,7 +108,8 @@ def test_a_shard_of_another_size_is_not_used(motions: Path, tmp_path: Path) -> N
     with pytest.raises(RunFailed) as caught:
         open_built(cached.folder)
     assert str(caught.value) == (
-        f"{shard} must have {cached.bytes:,} bytes, but it is damaged: start the run again to build it anew."
+        f"{shard} must have {cached.bytes:,} bytes, but it is damaged: start or resume the run to build it "
+        "anew."
     )
     assert opened(motions, tmp_path).bytes == cached.bytes
 
