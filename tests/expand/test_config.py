@@ -26,7 +26,8 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
         ({"serch": {}}, "unknown key serch: known are space, search, data, training, run"),
         (
             {"run": {"worker": 2}},
-            "unknown key run.worker: known are workers, threads, time_limit, ray, device, keep_weights, tensorboard",
+            "unknown key run.worker: known are workers, threads, time_limit, ray, device, keep_weights, "
+            "tensorboard",
         ),
         (
             {"training": {"epochs": "ten"}},
@@ -89,7 +90,10 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str | No
 def test_what_decides_leaves_out_where_and_how_fast() -> None:
     config = Config.model_validate({"data": {"path": "videos"}})
     moved = Config.model_validate(
-        {"data": {"path": "elsewhere", "cache": {"limit_gb": 1}}, "run": {"workers": 3, "device": "cpu"}}
+        {
+            "data": {"path": "elsewhere", "cache": {"limit_gb": 1}, "allow_outside": True},
+            "run": {"workers": 3, "device": "cpu"},
+        }
     )
     slower = Config.model_validate({"training": {"learning_rate": 0.01}})
     assert config.deciding() == moved.deciding()

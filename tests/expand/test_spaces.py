@@ -67,6 +67,9 @@ def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
             "space 'tests.expand.toy:Nothing' must name a class, but the module 'tests.expand.toy' has no "
             "'Nothing'.",
         ),
+        ("os:mkdir", "space 'os:mkdir' must name a class, got builtin_function_or_method."),
+        (":Space", "space must be one of x3d, or your own as module:Class, got ':Space'."),
+        ("..up:Space", "space must be one of x3d, or your own as module:Class, got '..up:Space'."),
     ],
 )
 def test_a_name_that_leads_nowhere(name: str, message: str) -> None:
@@ -113,3 +116,17 @@ def test_a_class_that_lacks_members_is_refused_before_anything_is_trained() -> N
         "axis 'tests.expand.test_spaces:Half' must have all that search_spaces.base.Axis has, but it lacks "
         "move: add it, and run search_spaces.conformance on it."
     )
+
+
+class Shy:
+    """One that tells when it is made."""
+
+    def __init__(self) -> None:
+        raise AssertionError("made before it was known to be a space")
+
+
+def test_what_is_neither_is_not_made() -> None:
+    with pytest.raises(UserError, match="it lacks architecture, sampling"):
+        load_space("tests.expand.test_spaces:Shy", {})
+    with pytest.raises(UserError, match="it lacks move"):
+        choose_axes(ToySpace(), ("tests.expand.test_spaces:Shy",))

@@ -178,8 +178,8 @@ def test_the_weights_beside_a_model_go_with_it(tmp_path: Path) -> None:
     done = export(str(file), None, "slowfast", tmp_path / "out.yaml")
     assert [path.name for path in done.files] == ["out.yaml", "out.pyth", "out.md"]
     assert done.weights == "Its weights are those of net.safetensors."
-    stem = torch.load(tmp_path / "out.pyth")["model_state"]["s1.pathway0_stem.conv_xy.weight"]
-    assert torch.equal(stem, state["stem.spatial.weight"])
+    written = torch.load(tmp_path / "out.pyth", weights_only=True)["model_state"]
+    assert torch.equal(written["s1.pathway0_stem.conv_xy.weight"], state["stem.spatial.weight"])
     assert "Its weights are those of net.safetensors." in (tmp_path / "out.md").read_text()
 
 
@@ -198,7 +198,7 @@ def test_untrained_weights_are_the_same_each_time_and_said_to_be_untrained(tmp_p
         torch.manual_seed(len(stems))  # which must not matter
         done = export("x2d", None, "slowfast", tmp_path / name, fresh=True)
         assert done.weights == "Its weights are untrained, drawn from seed 0."
-        checkpoint = torch.load((tmp_path / name).with_suffix(".pyth"))["model_state"]
+        checkpoint = torch.load((tmp_path / name).with_suffix(".pyth"), weights_only=True)["model_state"]
         stems.append(checkpoint["s1.pathway0_stem.conv_xy.weight"])
     assert torch.equal(*stems)
     assert "Its weights are untrained, drawn from seed 0." in (tmp_path / "one.md").read_text()

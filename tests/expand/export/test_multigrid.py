@@ -37,7 +37,7 @@ def test_a_checkpoint_as_its_training_scripts_write_them(tmp_path: Path) -> None
         "import torch, x3d\n"
         "network = x3d.ResNet(x3d.Bottleneck, [3, 5, 11, 7], [(54, 24), (108, 48), (216, 96), (432, 192)], "
         "n_classes=3, base_bn_splits=8)\n"
-        'network.load_state_dict(torch.load("net.pt")["model_state_dict"])'
+        'network.load_state_dict(torch.load("net.pt", weights_only=True)["model_state_dict"])'
     )
     assert remarks == (
         "Each of the 8 splits of a BatchNorm starts from the statistics of all.",

@@ -172,12 +172,13 @@ def test_weights_have_the_names_of_the_network_that_is_built(
     state = model.build().state_dict()
     done = slowfast.write(Source(model=model, state=state), tmp_path / "net.yaml")
     assert [path.name for path in done.files] == ["net.yaml", "net.pyth"]
-    checkpoint = torch.load(tmp_path / "net.pyth")
+    checkpoint = torch.load(tmp_path / "net.pyth", weights_only=True)
     assert list(checkpoint) == ["model_state"]
     assert torch.equal(checkpoint["model_state"][stem], state["stem.spatial.weight"])
     assert all(name.startswith(prefix) for name in checkpoint["model_state"])
     assert done.loading.splitlines()[-1] == (
-        'network = build_model(cfg); network.load_state_dict(torch.load("net.pyth")["model_state"])'
+        "network = build_model(cfg); "
+        'network.load_state_dict(torch.load("net.pyth", weights_only=True)["model_state"])'
     )
     assert "TEST.CHECKPOINT_FILE_PATH net.pyth" in (tmp_path / "net.yaml").read_text()
 
