@@ -36,3 +36,26 @@ def xpand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Done(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What went wrong on purpose, and what came of it: the table of `pytest -m fault`."""
+    if config.getoption("markexpr") != "fault":
+        return
+    rows: dict[tuple[str, str], list[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "fault":
+                    rows.setdefault(value, []).append(outcome)
+    terminalreporter.section("faults")
+    for (what, wanted), outcomes in rows.items():
+        counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
+        terminalreporter.write_line(f"{what:<64} {wanted:<72} {counts}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell reports which row of the table they are."""
+    for item in items:
+        for mark in item.iter_markers("fault"):
+            item.user_properties.append(("fault", mark.args))

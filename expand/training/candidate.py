@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -23,7 +24,19 @@ from expand.data.clips import Augment
 from expand.data.sampling import looped
 from expand.errors import RunFailed, UserError, first_line
 from expand.files import disk_failed, replacing
-from expand.jobs import Failure, Job, Measurement, Place, Progress, Result, attempting, read_job, write_result
+from expand.jobs import (
+    Failure,
+    Job,
+    Measurement,
+    Place,
+    Progress,
+    Result,
+    alone,
+    attempting,
+    read_job,
+    read_result,
+    write_result,
+)
 from expand.logs import log_to
 from expand.spaces import load_space
 from expand.training.checkpoints import State, newest, save_checkpoint
@@ -45,6 +58,12 @@ log = logging.getLogger(__name__)
 
 def run_job(folder: Path) -> None:
     """Do the job of a folder; its result.json is there afterwards, whatever happened but an interruption."""
+    with alone(folder):
+        if read_result(folder) is None:  # else a worker that was left behind has ended it just now
+            _run_job(folder)
+
+
+def _run_job(folder: Path) -> None:
     job, place = read_job(folder)
     with log_to(folder / "log.txt"), attempting(folder):
         log.info("job %s: %s, seed %d", job.key, ClipSampling(**job.sampling), job.seed)
@@ -226,7 +245,12 @@ def inherit(network: nn.Module, path: Path) -> int:
     """Take over the tensors of a parent that have the same name and shape here; how many there were."""
     if not path.exists():
         raise UserError(f"the parent's weights must be at {path}, but they are not.")
-    parent, own = load_file(path), network.state_dict()
+    try:
+        parent, own = load_file(path), network.state_dict()
+    except SafetensorError:
+        raise UserError(
+            f"{path} must be the parent's weights, but it is cut off or of no known kind: start another run."
+        ) from None
     matching = {
         name: value for name, value in parent.items() if name in own and value.shape == own[name].shape
     }

@@ -1,0 +1,48 @@
+"""Ray clusters on this machine."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+_STORE = 80 << 20  # bytes of a node's object store, which nothing is put into
+
+
+@contextmanager
+def ray_cluster(*cpus: int) -> Iterator[Any]:
+    """A cluster (ray.cluster_utils.Cluster) with nodes of so many CPUs; the first is the head."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["PYTHONPATH"] = str(ROOT)  # where the nodes find the spaces of the tests
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": cpus[0], "include_dashboard": False, "object_store_memory": _STORE},
+        )
+        for count in cpus[1:]:
+            add_node(cluster, count)
+    try:
+        yield cluster
+    finally:
+        disconnect()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def add_node(cluster: Any, cpus: int) -> Any:
+    """One more node."""
+    node = cluster.add_node(num_cpus=cpus, object_store_memory=_STORE)
+    cluster.wait_for_nodes()
+    return node
+
+
+def disconnect() -> None:
+    """Leave the cluster, so that this process can connect to another."""
+    import ray
+
+    ray.shutdown()

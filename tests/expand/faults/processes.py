@@ -1,0 +1,97 @@
+"""The real command in processes of their own, which tests end in many ways."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parents[3]
+COMMAND = (sys.executable, "-c", "from expand.cli import main; main()")
+T = TypeVar("T")
+
+_forked = multiprocessing.get_context("forkserver")
+_forked.set_forkserver_preload(["expand.session", "expand.report", "expand.training.candidate"])
+
+
+def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    """The command, its output in one pipe."""
+    given = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], **given)  # type: ignore[call-overload, no-any-return]
+
+
+def finish(*arguments: object, code: int = 0, **options: object) -> str:
+    """The output of the command, which must end with this exit code."""
+    process = start(*arguments, **options)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == code, output
+    return output
+
+
+def fork(*arguments: object, output: Path) -> ForkServerProcess:
+    """The command, forked from a process that has imported everything: it starts in no time."""
+    process = _forked.Process(target=_command, args=([*map(str, arguments)], output))
+    process.start()
+    return process
+
+
+def _command(arguments: list[str], output: Path) -> None:
+    from expand.cli import main
+
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.chdir(ROOT)
+    sys.argv = ["xpand", *arguments]
+    main()
+
+
+def checksums(run: Path) -> dict[str, str]:
+    """Of the model files of a run and their weights."""
+    models = run / "models"
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(models.iterdir())}
+
+
+def wait_for(found: Callable[[], T], seconds: float = 30.0) -> T:
+    """What `found` gives when it gives something, or the last it gave."""
+    end = time.monotonic() + seconds
+    while not (value := found()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return value
+
+
+def wait_for_run(run: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a run is driven."""
+    wait_for(lambda: (run / "driver.json").exists() or process.poll() is not None, 120)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below one."""
+    found = []
+    for child in _children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    try:
+        files = [task / "children" for task in tasks.iterdir()]
+        return [int(child) for file in files for child in file.read_text().split()]
+    except OSError:
+        return []
