@@ -216,7 +216,7 @@ def _build_pytorchvideo(create_x3d: Callable[..., nn.Module], path: Path) -> nn.
     values.pop("_target_")
     assert runpy.run_path(str(path.with_suffix(".py")))["ARGUMENTS"] == values
     network = create_x3d(**values)
-    network.load_state_dict(torch.load(path.with_suffix(".pth"))["model_state"])
+    network.load_state_dict(torch.load(path.with_suffix(".pth"), weights_only=True)["model_state"])
     return network
 
 
@@ -224,7 +224,7 @@ def _build_slowfast(cfg: Any, networks: Mapping[str, Callable[..., nn.Module]], 
     cfg.merge_from_file(str(path))
     cfg.merge_from_list(["NUM_GPUS", 0])
     network: Any = networks[cfg.MODEL.MODEL_NAME](cfg)
-    network.load_state_dict(torch.load(path.with_suffix(".pyth"))["model_state"])
+    network.load_state_dict(torch.load(path.with_suffix(".pyth"), weights_only=True)["model_state"])
     if cfg.MODEL.MODEL_NAME == "X3D":  # in evaluation both end in a softmax
         network.head.act = nn.Identity()
     else:

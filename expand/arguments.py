@@ -11,6 +11,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file w
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder of your labelled videos, or `synthetic`.")
 ]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Lists may name videos anywhere, by absolute paths.")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting as key=value, such as training.epochs=5; may be repeated."),
@@ -40,6 +43,11 @@ ModelReference = Annotated[
     typer.Argument(help="A run's folder, a model's YAML, or a published network.", metavar="MODEL"),
 ]
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model of a run.")]
+
+
+def outside_settings(allow_outside: bool) -> list[str]:
+    """The settings that --allow-outside stands for."""
+    return ["data.allow_outside=true"] if allow_outside else []
 
 
 def worker_settings(workers: str | None, ray_address: str | None) -> list[str]:

@@ -6,18 +6,21 @@ imported before a verb needs it, so that help and counts come at once.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from benchmarks.commands import bench
 from expand.arguments import (
+    AllowOutside,
     AsJson,
     ConfigFile,
     DataFolder,
@@ -29,11 +32,14 @@ from expand.arguments import (
     Settings,
     Targets,
     Workers,
+    outside_settings,
     worker_settings,
 )
-from expand.errors import RunFailed, UserError
+from expand.console import err, out, print_json, say
+from expand.errors import OtherNetwork, RunFailed, UserError
 from expand.files import disk_failed
-from expand.terminal import Interrupted, err, interruptible, out, print_json, say
+from expand.names import visible_line
+from expand.terminal import Interrupted, interruptible
 
 if TYPE_CHECKING:
     from expand.config import Config
@@ -69,6 +75,7 @@ def search(
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
     ] = False,
+    allow_outside: AllowOutside = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write every training's curves for TensorBoard.")
     ] = False,
@@ -86,6 +93,7 @@ def search(
     chosen += [f"search.seeds={seeds}"] if seeds is not None else []
     chosen += [f"training.epochs={epochs}"] if epochs is not None else []
     chosen += ["data.flip=false"] if no_flip else []
+    chosen += outside_settings(allow_outside)
     chosen += ["run.tensorboard=true"] if tensorboard else []
     _search(build_config(config, data=data, targets=target or (), settings=chosen), folder, dry_run, as_json)
 
@@ -139,12 +147,13 @@ def _show_end(run: Run, as_json: bool) -> None:
         return
     out.print(to_table(trajectory_sheet(record.trajectory)))
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
-    model = f"{run.folder}/models/{models[-1]}.yaml"
+    folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
+    code = f"import expand; print(expand.load_model({json.dumps(model)}))"
     say(
-        f"\nReport: {page}\nNext:\n  xpand train {run.folder} --model {models[-1]} --data DATA\n"
-        f"  xpand plot {run.folder}\n  xpand count {model}\n"
-        f"  xpand table {run.folder} --what rounds\n"
-        f"  python -c \"import expand; print(expand.load_model('{model}'))\""
+        f"\nReport: {page}\nNext:\n  xpand train {folder} --model {models[-1]} --data DATA\n"
+        f"  xpand plot {folder}\n  xpand count {quote(model)}\n"
+        f"  xpand table {folder} --what rounds\n"
+        f"  python -c {quote(code)}"
     )
 
 
@@ -374,6 +383,7 @@ def train(
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
     ] = False,
+    allow_outside: AllowOutside = False,
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule, and stop.")] = False,
     as_json: AsJson = False,
@@ -387,6 +397,7 @@ def train(
     chosen_settings += [f"training.batch_size={batch_size}"] if batch_size is not None else []
     chosen_settings += ["training.multigrid=true"] if multigrid else []
     chosen_settings += ["data.flip=false"] if no_flip else []
+    chosen_settings += outside_settings(allow_outside)
     chosen = choose(
         network,
         model,
@@ -433,9 +444,10 @@ def _show_trained(done: Trained, as_json: bool) -> None:
         print_json(done.to_json())
         return
     out.print(done.model, highlight=False, soft_wrap=True)
+    folder = quote(str(done.folder))
     say(
-        f"\nNext:\n  xpand test {done.folder} --views 1 --views 10 --views 30\n"
-        f"  xpand export {done.folder} --format onnx --out {done.folder}"
+        f"\nNext:\n  xpand test {folder} --views 1 --views 10 --views 30\n"
+        f"  xpand export {folder} --format onnx --out {folder}"
     )
 
 
@@ -452,6 +464,7 @@ def evaluate(
         Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
     ] = None,
     config: ConfigFile = None,
+    allow_outside: AllowOutside = False,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -466,7 +479,7 @@ def evaluate(
         weights=weights,
         config=config,
         data=data,
-        settings=settings or (),
+        settings=[*(settings or ()), *outside_settings(allow_outside)],
     )
     with interruptible(), SearchView(err) as view:
         results = run_test(chosen, view.caching)
@@ -483,6 +496,7 @@ def doctor(
     ] = None,
     config: ConfigFile = None,
     target: Targets = None,
+    allow_outside: AllowOutside = False,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -492,7 +506,12 @@ def doctor(
     from expand.options import build_config
     from expand.view import SearchView
 
-    chosen = build_config(config, data=data, targets=target or (), settings=settings or ())
+    chosen = build_config(
+        config,
+        data=data,
+        targets=target or (),
+        settings=[*(settings or ()), *outside_settings(allow_outside)],
+    )
     with interruptible(), SearchView(err) as view:
         report = examine_data(chosen, view.caching)
     if as_json:
@@ -508,7 +527,7 @@ def _how_to_resume(run: Run) -> Iterator[None]:
         yield
     except Interrupted:
         with suppress(OSError):  # a terminal that was closed
-            say(f"stopped; go on with: xpand resume {run.folder}")
+            say(f"stopped; go on with: xpand resume {quote(str(run.folder))}")
         raise
 
 
@@ -516,10 +535,12 @@ def main() -> None:
     """The entry point of the command."""
     try:
         app()
-    except UserError as error:
+    except OtherNetwork as error:
         _end(2, f"error: {error}")
+    except UserError as error:
+        _end(2, visible_line(f"error: {error}"))
     except RunFailed as error:
-        _end(1, f"failed: {error}")
+        _end(1, visible_line(f"failed: {error}"))
     except Interrupted as error:
         _end(128 + error.number)
     except BrokenPipeError:
@@ -534,7 +555,7 @@ def main() -> None:
 def _end(code: int, message: str | None = None) -> None:
     try:
         if message is not None:
-            err.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
+            err.print(message, style="bold red", highlight=False, soft_wrap=True)
     except OSError:  # nobody is there to read it
         _silence()
     sys.exit(code)

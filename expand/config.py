@@ -90,6 +90,9 @@ class DataConfig(Section):
     path: Path | None = Field(None, description="folder of the videos; not for synthetic")
     train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")
     val: Path | None = Field(None, description="list of the validation videos; null: val.* or a split")
+    allow_outside: bool = Field(
+        False, description="lists may name videos outside of the data's folder, by absolute paths"
+    )
     val_share: float = Field(0.2, gt=0, lt=1, description="share for validation, where no list is given")
     split_seed: int = Field(0, ge=0, description="seed of that split")
     ucf101_split: Literal[1, 2, 3] = Field(1, description="which of UCF101's three splits")
@@ -229,9 +232,10 @@ class Config(Section):
     def deciding(self) -> dict[str, Any]:
         """What decides the measurements and the decisions, as JSON values.
 
-        Left out are `run`, the cache, and where the videos are: their checksum decides, not their place.
+        Left out are `run`, the cache, and where the videos are or may be: their checksum decides, not their
+        place.
         """
-        places = {"cache", "path", "train", "val"}
+        places = {"cache", "path", "train", "val", "allow_outside"}
         values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": places})
         return values
 
@@ -285,7 +289,7 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} must be YAML text in UTF-8.") from None
     try:
         return yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except Exception as error:  # of many kinds: yaml also fails on dates that there are not, and the like
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None

@@ -9,6 +9,10 @@ class UserError(Exception):
     """The user's mistake: one line with what must hold, what was given and what to do. Exit code 2."""
 
 
+class OtherNetwork(UserError):
+    """A network that a target builds otherwise: the one mistake that takes a table, of both, to tell."""
+
+
 class RunFailed(Exception):
     """The run cannot go on, through no mistake of the user: one line with the reasons. Exit code 1."""
 

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from expand.data.cache import Progress
+from expand.names import visible_line
 
 
 class LiveView:
@@ -40,7 +41,8 @@ class LiveView:
     def caching(self, progress: Progress) -> None:
         """The videos are being decoded."""
         if progress.note:
-            self._console.print(progress.note, style="dim", highlight=False, soft_wrap=True)
+            note = visible_line(progress.note)
+            self._console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
         self._caching = progress
 
     def caching_row(self) -> RenderableType:

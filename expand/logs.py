@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from expand.names import visible
+
 
 class _Quiet(logging.FileHandler):
     """A log that cannot be written, on a full disk for one, is no reason to stop or to print a traceback."""
@@ -20,11 +22,18 @@ class _Quiet(logging.FileHandler):
             super().close()
 
 
+class _Plain(logging.Formatter):
+    """Whoever prints a log prints texts from data: control characters are written out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Everything that these packages log meanwhile is added to a file, with the time."""
     handler = _Quiet(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
     packages = [logging.getLogger(name) for name in ("expand", "search_spaces")]
     for package in packages:
         package.addHandler(handler)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from expand.config import SpaceConfig, read_yaml
+from expand.config import SpaceConfig, read_yaml, validated
 from expand.errors import UserError
 from expand.files import replacing, write_atomic
 from expand.jobs import Measurement
@@ -203,10 +203,11 @@ def read_model(path: Path) -> Model:
             f"{path} must have format {FORMAT}, got {values.get('format')!r}: read it with the xpand that "
             f"wrote it ({values.get('xpand', 'unknown')})."
         )
-    space = load_space(values["space"]["name"], values["space"]["settings"])
+    chosen = validated(values["space"], f"{path}: space", SpaceConfig)
+    space = load_space(chosen.name, chosen.settings)
     try:
         return Model(
-            name=values["name"],
+            name=str(values["name"]),
             space=space,
             architecture=space.architecture_from_json(values["architecture"]),
             sampling=ClipSampling(**values["sampling"]),
@@ -227,8 +228,9 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
         options: for the space's `build`, such as `dropout` or `head`.
 
     Raises:
-        UserError: no model file, or weights asked for that are not there.
+        UserError: no model file, or weights that are not there or not whole.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
@@ -238,7 +240,12 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
         beside = path.with_suffix(".safetensors")
         raise UserError(f"weights must be at {beside}, but there are none: was the run told to keep weights?")
     if weights is not False and model.weights is not None:
-        network.load_state_dict(load_file(model.weights))
+        try:
+            network.load_state_dict(load_file(model.weights))
+        except SafetensorError:
+            raise UserError(
+                f"{model.weights} must be a whole file of weights, but it is cut off or of no known kind."
+            ) from None
     return network.eval()
 
 

@@ -81,7 +81,7 @@ def _set(values: dict[str, Any], settings: Sequence[str]) -> None:
         *path, last = key.split(".")
         try:
             _section(values, path, "--set")[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except Exception:  # of many kinds, as in `read_yaml`
             raise UserError(f"--set {key} must have a value in YAML, got {value!r}.") from None
 
 

@@ -115,7 +115,7 @@ class Recipe(Section):
 
     def deciding(self) -> dict[str, Any]:
         """What decides the weights, as JSON values; see `Config.deciding`."""
-        places = {"cache", "path", "train", "val"}
+        places = {"cache", "path", "train", "val", "allow_outside"}
         values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": places})
         return values
 

@@ -1,7 +1,8 @@
 """A run as one HTML page that needs nothing else: figures, tables, and what each mark stands for.
 
 The figures are those of `expand.plots`, as SVG in the page. A mark that the pointer is over shows its
-candidate: scores, cost, factors, and the exact architecture. All that comes from data or configs is escaped.
+candidate: scores, cost, factors, and the exact architecture. All that comes from data or configs is escaped,
+and its control characters are written out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from expand.config import to_yaml
 from expand.errors import cannot_write
 from expand.files import write_atomic
+from expand.names import visible, visible_line
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes
@@ -59,7 +61,10 @@ def render(record: RunRecord) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("expand", "templates"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("expand", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
     )
     return environment.get_template("report.html").render(
         record=record,
@@ -86,9 +91,9 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     """What the run is, in a few lines."""
     data, search = record.data, record.config.search
     yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos"
-    yield "classes", ", ".join(data.classes)
+    yield "classes", visible_line(", ".join(data.classes))
     if data.unseen:
-        yield "not validated", f"{', '.join(data.unseen)} (no validation video)"
+        yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
     yield "targets", ", ".join(f"{show_macs(target)} MACs" for target in sorted(search.targets))
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (

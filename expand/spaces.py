@@ -22,6 +22,7 @@ def load_space(name: str, settings: Json) -> Space:
         UserError: the name leads nowhere, or the space refuses a setting.
     """
     kind = _load(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
+    _check_methods(kind, SearchSpace, "space", name)
     try:
         space: Space = kind(**settings)
     except (TypeError, ValueError) as error:
@@ -41,15 +42,31 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
     chosen: dict[str, Axis[Any]] = {}
     for name in names:
         known = f"one of {', '.join(space.axes)}"
-        axis = space.axes[name] if name in space.axes else _load(name, "axis", known)()
+        axis = space.axes[name] if name in space.axes else _own_axis(name, known)
         _check_members(axis, Axis, "axis", name)
         chosen[axis.name] = axis
     return chosen
 
 
+def _own_axis(name: str, known: str) -> Any:
+    kind = _load(name, "axis", known)
+    _check_methods(kind, Axis, "axis", name)
+    return kind()
+
+
+def _check_methods(kind: object, contract: type, what: str, name: str) -> None:
+    """Raises UserError where a name leads to something else: before it is called, whatever it would do."""
+    methods = [member for member, value in vars(contract).items() if callable(value)]
+    _check(kind, methods, contract, what, name)
+
+
 def _check_members(value: object, contract: type, what: str, name: str) -> None:
     """Raises UserError where a class of the user's lacks a member: now, not at the end of a search."""
-    members = [member for member in vars(contract) if not member.startswith("_")]
+    _check(value, list(vars(contract)), contract, what, name)
+
+
+def _check(value: object, names: list[str], contract: type, what: str, name: str) -> None:
+    members = [member for member in names if not member.startswith("_")]
     if missing := [member for member in members if not hasattr(value, member)]:
         raise UserError(
             f"{what} {name!r} must have all that search_spaces.base.{contract.__name__} has, but it lacks "
@@ -60,13 +77,13 @@ def _check_members(value: object, contract: type, what: str, name: str) -> None:
 def _load(name: str, what: str, known: str) -> Any:
     """The class that `module:Class` names; modules in the current folder are found, as with `python -m`."""
     module_name, _, class_name = name.partition(":")
-    if not class_name:
+    if not class_name or not all(part.isidentifier() for part in module_name.split(".")):
         raise UserError(f"{what} must be {known}, or your own as module:Class, got {name!r}.")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        return getattr(importlib.import_module(module_name), class_name)
+        found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{what} {name!r} cannot be imported, for want of the module {error.name!r}: run from the folder "
@@ -76,3 +93,6 @@ def _load(name: str, what: str, known: str) -> Any:
         raise UserError(
             f"{what} {name!r} must name a class, but the module {module_name!r} has no {class_name!r}."
         ) from None
+    if not isinstance(found, type):
+        raise UserError(f"{what} {name!r} must name a class, got {type(found).__name__}.")
+    return found

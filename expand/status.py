@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 
 from expand.folders import Driver, read_driver
 from expand.forecast import Clock, Speed
 from expand.jobs import Measurement, read_progress
+from expand.names import visible_line
 from expand.runs import Replayed, Row, RunRecord, read_run, replayed
 from expand.study import Run
 from expand.units import show_seconds
@@ -66,7 +68,7 @@ class Status:
         spent = show_seconds(sum(row.get("seconds") or 0 for row in record.trials))
         cut = f", {self.repeated} attempt{'s' * (self.repeated != 1)} cut off" if self.repeated else ""
         lines = [
-            f"run       {record.folder}",
+            f"run       {visible_line(str(record.folder))}",
             f"state     {record.state}",
             f"trainings {done} done, {failed} failed, {spent} in all{cut}",
         ]
@@ -74,7 +76,7 @@ class Status:
             workers = self.driver.told.get("described")
             lines.append(f"driver    {self.driver}" + (f"; {workers}" if workers else ""))
         elif not record.finished and record.problem is None:
-            lines.append(f"driver    none: go on with `xpand resume {record.folder}`")
+            lines.append(f"driver    none: go on with `xpand resume {quote(str(record.folder))}`")
         if self.seconds_left is not None:
             lines.append(f"left      about {show_seconds(self.seconds_left)}")
         return "\n".join(lines)

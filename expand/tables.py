@@ -7,9 +7,11 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.console import Console
+import rich.console
 
+from expand.console import Console
 from expand.errors import UserError, cannot_write
+from expand.names import visible, visible_line
 from expand.runs import RunRecord, read_run
 from expand.sheets import rounds_sheet, trajectory_sheet, trials_sheet
 from expand.show import to_table
@@ -18,7 +20,9 @@ What = Literal["trajectory", "rounds", "trials"]
 Form = Literal["text", "csv", "markdown", "json", "parquet"]
 
 
-def write_table(folder: Path, what: What, form: Form, file: Path | None, console: Console) -> None:
+def write_table(
+    folder: Path, what: What, form: Form, file: Path | None, console: rich.console.Console
+) -> None:
     """Print a table of a run, or put it into a file.
 
     Raises:
@@ -39,12 +43,12 @@ def write_table(folder: Path, what: What, form: Form, file: Path | None, console
         raise cannot_write(file, error) from None
 
 
-def _print(record: RunRecord, what: What, form: Form, console: Console) -> None:
+def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
     if form == "text":
         sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
         console.print(to_table(sheets[what](getattr(record, what))))
     elif form == "csv":
-        console.file.write(_frame(record, what).to_csv(index=False))
+        console.file.write(visible(_frame(record, what).to_csv(index=False)))
     elif form == "json":
         console.file.write(json.dumps(getattr(record, what), indent=1) + "\n")
     else:
@@ -69,4 +73,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else f"{value:.4g}"
-    return str(value).replace("|", "\\|")
+    return visible_line(str(value)).replace("|", "\\|")

@@ -1,37 +1,11 @@
-"""What every verb of the command prints with, and how it ends early."""
+"""How a command ends early: by a signal, as an exception."""
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from rich.console import Console
-
-
-class _Console(Console):
-    """A console whose broken pipe ends the command as every other program's does."""
-
-    def on_broken_pipe(self) -> None:
-        """Write nothing more; `main` gives the exit code."""
-        self.quiet = True
-        raise BrokenPipeError
-
-
-out, err = _Console(), _Console(stderr=True)
-
-
-def say(text: str) -> None:
-    """A line, or a few, on stderr, as they are: long ones are not broken, so that they can be copied."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def print_json(values: object) -> None:
-    """One object on stdout."""
-    sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")
 
 
 class Interrupted(BaseException):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol
 
 from torch import nn
@@ -26,6 +27,7 @@ from expand.folders import check_free, free_folder
 from expand.logs import log_to
 from expand.machine import cores
 from expand.models import Model, find_model, network_values, write_values
+from expand.names import file_name
 from expand.options import build_recipe
 from expand.recipe import Recipe
 from expand.terminal import Interrupted, deferred
@@ -354,7 +356,8 @@ def _make(
     training: FullTraining,
     processes: Processes,
 ) -> Path:
-    place = folder or free_folder(Path("results"), f"{model.name}-{videos.cached.name}")
+    name = file_name(f"{model.name}-{videos.cached.name}", "training")
+    place = folder or free_folder(Path("results"), name)
     started = {"network": chosen.model.name, "weights": chosen.weights and chosen.weights.name}
     kept = {"data": videos.card(), "processes": processes.count, "start": started}
     with TrainingFolder.made(place, chosen.recipe, model, kept) as made:
@@ -408,7 +411,8 @@ def _run(
             ) from None
         except Stopped:
             log.info("stopped at step %d", training.step)
-            view.note(f"stopped after step {training.step:,}; go on with: xpand resume {place.folder}")
+            folder = quote(str(place.folder))
+            view.note(f"stopped after step {training.step:,}; go on with: xpand resume {folder}")
             raise Interrupted(signals[0] if signals else signal.SIGTERM) from None
         if processes.leads:
             _finish(place, model, recipe, network, training)

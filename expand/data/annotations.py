@@ -83,16 +83,25 @@ def read_charades(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tu
     """(the video's id, what it shows, file:line) of a table of Charades; a video may show nothing.
 
     Raises:
-        UserError: it is no such table, or names an unknown class.
+        UserError: it is no such table, names an unknown class, or a video has no id.
     """
     table = csv.DictReader(io.StringIO(read_text(path)))
     if not {"id", "actions"} <= set(table.fieldnames or ()):
         raise UserError(f"{path} must be a table with the columns id and actions, but it is not.")
-    for row in table:
+    for row in _rows(table, path):
         at = f"{path}:{table.line_num}"
         named = []
         for code, start, end in shown(row["actions"] or "", at):
             if code not in classes:
                 raise UserError(f"{at} must have classes of Charades_v1_classes.txt, got {code!r}.")
             named.append((classes[code], start, end))
+        if not row["id"]:
+            raise UserError(f"{at} must have a video's id, got nothing: correct the line.")
         yield row["id"], tuple(named), at
+
+
+def _rows(table: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from table
+    except csv.Error as error:
+        raise UserError(f"{path} must be a table, but line {table.line_num + 1} is none: {error}.") from None

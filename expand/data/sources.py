@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
@@ -21,9 +23,11 @@ from expand.data.annotations import (
     read_several,
 )
 from expand.data.base import SPLITS, BadVideo, Frames, Item, Source, SplitName, VideoInfo
+from expand.data.entries import Entries
 from expand.data.labels import Segment
 from expand.data.lists import SUFFIXES, class_names, default_list, list_path, read_list, read_text
 from expand.errors import UserError
+from expand.names import visible_line
 
 _VALIDATION = ("val", "validation", "test")
 _HASH_BLOCK = 1 << 20
@@ -48,13 +52,14 @@ class FileSource:
     def path(self, item: Item) -> Path:
         return self.root / item.key
 
-    def checksum(self) -> str:
+    def checksum(self, digests: Sequence[bytes] | None = None) -> str:
+        """See `Source.checksum`; `digests` where they are known already."""
         listed = {split: [(item.key, item.label) for item in self.splits[split]] for split in SPLITS}
         total = hashlib.sha256(json.dumps([self.classes, listed]).encode())
         if self.segments is not None:
             shown = {key: [astuple(segment) for segment in found] for key, found in self.segments.items()}
             total.update(json.dumps(shown, sort_keys=True).encode())
-        for digest in self.digests():
+        for digest in self.digests() if digests is None else digests:
             total.update(digest)
         return total.hexdigest()
 
@@ -215,11 +220,22 @@ def _folders(config: DataConfig) -> FileSource:
 
 
 def _class_folders(folder: Path, root: Path) -> list[tuple[str, str]]:
-    return [
+    found = [
         (path.relative_to(root).as_posix(), name)
         for name, subfolder in sorted(_entries(folder).items())
         for path in _videos(subfolder)
     ]
+    for key, _ in found:
+        if not key.isascii() and not _is_text(key):
+            raise UserError(
+                f"the names of folders and videos must be UTF-8, but in {root} there is {key!r}: rename it."
+            )
+    return found
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes of a file's name could be read as UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _entries(folder: Path) -> dict[str, Path]:
@@ -247,17 +263,21 @@ def _videos(folder: Path) -> list[Path]:
 
 def _lists(config: DataConfig) -> FileSource:
     train, val, root, names = _list_files(config)
-    lines = {"train": read_list(train), "val": read_list(val) if val else []}
+    lines: dict[SplitName, list[tuple[str, str, str]]] = {
+        "train": read_list(train),
+        "val": read_list(val) if val else [],
+    }
     numbered = all(label.isdecimal() for split in lines.values() for _, label, _ in split)
+
+    def labelled(split: SplitName, origin: Path) -> list[tuple[str, str]]:
+        entries = Entries(root, beside=origin.parent, allow_outside=config.allow_outside)
+        return [
+            (entries.key(path, at), _label(label, names, numbered, at)) for path, label, at in lines[split]
+        ]
+
     listed: dict[SplitName, list[tuple[str, str]]] = {
-        "train": [
-            (_key(path, root, train), _label(label, names, numbered, at))
-            for path, label, at in lines["train"]
-        ],
-        "val": [
-            (_key(path, root, val or train), _label(label, names, numbered, at))
-            for path, label, at in lines["val"]
-        ],
+        "train": labelled("train", train),
+        "val": labelled("val", val or train),
     }
     if val is None:
         listed = stratified_split(listed["train"], share=config.val_share, seed=config.split_seed)
@@ -287,10 +307,11 @@ def _several(config: DataConfig) -> FileSource:
     numbered = all(name.isdecimal() for name in found)
 
     def merged(split: SplitName, origin: Path) -> dict[str, list[Shown]]:
+        entries = Entries(root, beside=origin.parent, allow_outside=config.allow_outside)
         videos: dict[str, list[Shown]] = {}
         for path, labels, at in lines[split]:
             own = [(_label(name, names, numbered, at), start, end) for name, start, end in labels]
-            videos.setdefault(_key(path, root, origin), []).extend(own)
+            videos.setdefault(entries.key(path, at), []).extend(own)
         return videos
 
     listed: dict[SplitName, dict[str, list[Shown]]] = {
@@ -316,10 +337,11 @@ def _charades(config: DataConfig) -> FileSource:
         )
     codes = charades_classes(lists)
     folder = charades_videos(lists, root).relative_to(root)
+    entries = Entries(root, allow_outside=config.allow_outside)
 
     def read(table: str) -> dict[str, list[Shown]]:
         rows = read_charades(lists / f"Charades_v1_{table}.csv", codes)
-        return {(folder / f"{video}.mp4").as_posix(): list(found) for video, found, _ in rows}
+        return {entries.key(str(folder / f"{video}.mp4"), at): list(found) for video, found, at in rows}
 
     listed: dict[SplitName, dict[str, list[Shown]]] = {"train": read("train"), "val": read("test")}
     return _annotated(_name(root), root, tuple(codes.values()), listed, str(lists))
@@ -373,18 +395,6 @@ def _check_trained(label: str, key: str, trained: set[str]) -> None:
         )
 
 
-def _key(path: str, root: Path, listed_in: Path) -> str:
-    """The path relative to the data's folder where it lies there, else relative to the list's."""
-    if listed_in.parent == root or (root / path).exists() or not (listed_in.parent / path).exists():
-        return Path(path).as_posix()
-    whole = (listed_in.parent / path).absolute()
-    return (
-        whole.relative_to(root.absolute()).as_posix()
-        if whole.is_relative_to(root.absolute())
-        else whole.as_posix()
-    )
-
-
 def _label(label: str, names: tuple[str, ...], numbered: bool, at: str) -> str:
     if not names:
         return str(int(label)) if numbered else label
@@ -417,7 +427,8 @@ def _ucf101(config: DataConfig) -> FileSource:
         raise UserError(f"{numbered} must have a number and a class a line, such as `1 ApplyEyeMakeup`.")
     classes = [name for _, name in sorted(named, key=lambda fields: int(fields[0]))]
     folders = [root / name for name in ("UCF-101", "UCF101", "videos") if (root / name).is_dir()]
-    videos = folders[0] if folders else root
+    videos = (folders[0] if folders else root).relative_to(root)
+    entries = Entries(root, allow_outside=config.allow_outside)
     listed: dict[SplitName, list[tuple[str, str]]] = {"train": [], "val": []}
     for split, stem in (("train", "trainlist"), ("val", "testlist")):
         path = lists / f"{stem}0{config.ucf101_split}.txt"
@@ -430,7 +441,7 @@ def _ucf101(config: DataConfig) -> FileSource:
                 raise UserError(
                     f"{path}:{number} must start with a class of classInd.txt, got {line.strip()!r}."
                 )
-            key = (videos / file).relative_to(root).as_posix()
+            key = entries.key(str(videos / file), f"{path}:{number}")
             listed["train" if split == "train" else "val"].append((key, label))
     return _source(_name(root), root, classes, listed, str(lists))
 
@@ -444,7 +455,7 @@ def _needed_path(config: DataConfig) -> Path:
 
 
 def _name(root: Path) -> str:
-    return root.resolve().name
+    return visible_line(root.resolve().name)
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:
@@ -458,6 +469,11 @@ def _digests(paths: Sequence[Path]) -> list[bytes]:
 def _digest(path: Path) -> bytes:
     total = hashlib.sha256()
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(
+            kind
+        ):  # a pipe would be waited for, a device never ends
+            raise OSError(errno.ENXIO, "no file")
         with path.open("rb") as file:
             while block := file.read(_HASH_BLOCK):
                 total.update(block)

@@ -28,6 +28,8 @@ DEFAULT_FPS = 30.0
 
 # Containers that state how long a video is, so that less than that means a truncated file.
 _STATES_DURATION = {"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"}
+# All but those that name other files or hosts: a video is what is in its own file.
+_FORMATS = ",".join(sorted(av.formats_available - {"concat", "dash", "hls", "sdp", "webm_dash_manifest"}))
 _MISSING_SHARE = 0.1
 _MISSING_FRAMES = 3
 _VARIES = 0.25  # of the median distance between two frames
@@ -47,7 +49,10 @@ def open_video(path: Path) -> InputContainer:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise BadVideo("missing" if missing else "unreadable", "" if missing else _words(error)) from None
     try:
-        return av.open(str(path), metadata_errors="replace")
+        # As a file, whatever its name looks like: `http:a.mp4` is one.
+        return av.open(f"file:{path}", metadata_errors="replace", options={"format_whitelist": _FORMATS})
+    except av.error.ArgumentError as error:
+        raise BadVideo("unreadable", f"{_words(error)}, or a playlist of other files") from None
     except (av.error.FFmpegError, OSError) as error:
         raise BadVideo("unreadable", _words(error)) from None
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from expand.errors import UserError
+from expand.errors import OtherNetwork, UserError
 from expand.export.solve import arguments_for, closest_arguments
 from expand.export.targets import DEPTHS, Arguments, Target
 from expand.models import Model
+from expand.names import visible_line
 from expand.units import show_macs
 from search_spaces.x3d import Factors, X3DSpace
 from search_spaces.x3d.architecture import Architecture, Stage
@@ -85,7 +86,7 @@ def agreement(model: Model, targets: Sequence[Target], *, allow_approximate: boo
             return found[-1]
     closest = min(found, key=lambda each: len(each.differing))
     if not allow_approximate:
-        raise UserError(_refusal(model, closest, targets))
+        raise OtherNetwork(_refusal(model, closest, targets))
     return closest
 
 
@@ -156,7 +157,7 @@ def _stage(stage: Stage) -> str:
 def _refusal(model: Model, closest: Agreement, targets: Sequence[Target]) -> str:
     """Both networks side by side, and what to do."""
     searched, built = _parts(closest.searched), _parts(closest.built)
-    name = closest.target.name
+    name, called = closest.target.name, visible_line(model.name)
     wide = max(len(text) for text in searched.values())
     lines = [f"      {'searched':<{wide}}    {name}"]
     for part, text in searched.items():
@@ -166,7 +167,7 @@ def _refusal(model: Model, closest: Agreement, targets: Sequence[Target]) -> str
     instead = f"{near[0].upper()}{near[1:]} would agree: take that, or add" if near else "Add"
     return "\n".join(
         [
-            f"{name} must build {model.name} exactly, but by its rounding it builds another network:",
+            f"{name} must build {called} exactly, but by its rounding it builds another network:",
             *lines,
             f"{instead} --allow-approximate to write the other network, without weights.",
         ]

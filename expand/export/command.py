@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
 from expand.export.placing import check_absent, together
 from expand.models import Model, find_model
+from expand.names import file_name
 from search_spaces.base import Json
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ def _format(form: str) -> Format:
 def _place(out: Path, model: Model, form: str, suffix: str) -> Path:
     """The main file; its folder may be missing yet."""
     if out.is_dir():
-        stem = re.sub(r"[^\w.-]+", "-", model.name).strip(".-") or "model"
-        out = out / f"{stem}-{form}{suffix}"
+        out = out / f"{file_name(model.name, 'model')}-{form}{suffix}"
     elif not out.name.endswith(suffix) or out.name == suffix:
         raise UserError(f"--out must end in {suffix} for {form}, or be an existing folder, got {out}.")
     check_absent(out, out.with_name(out.name.removesuffix(suffix) + _CARD))

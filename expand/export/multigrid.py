@@ -13,6 +13,7 @@ import torch
 from expand.errors import UserError
 from expand.export.base import Source, Written
 from expand.export.layouts import SPLITS, to_layout
+from expand.export.text import python
 from search_spaces.x3d.architecture import Architecture, squeeze_width
 
 SUFFIX = ".pt"
@@ -82,5 +83,5 @@ def _loading(source: Source, path: Path) -> str:
     return (
         "import torch, x3d\n"
         f"network = x3d.ResNet(x3d.Bottleneck, {depths}, {widths}, {options})\n"
-        f'network.load_state_dict(torch.load("{path.name}")["model_state_dict"])'
+        f'network.load_state_dict(torch.load({python(path.name)}, weights_only=True)["model_state_dict"])'
     )

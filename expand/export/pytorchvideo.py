@@ -114,5 +114,6 @@ if __name__ == "__main__":
 def _loading(script: str, checkpoint: str | None) -> str:
     lines = ["import runpy, torch", f'network = runpy.run_path({python(script)})["build"]()']
     if checkpoint is not None:
-        lines.append(f'network.load_state_dict(torch.load({python(checkpoint)})["model_state"])')
+        loaded = f"torch.load({python(checkpoint)}, weights_only=True)"
+        lines.append(f'network.load_state_dict({loaded}["model_state"])')
     return "\n".join(lines)

@@ -165,5 +165,6 @@ def _loading(name: str, checkpoint: str | None) -> str:
         "network = build_model(cfg)",
     ]
     if checkpoint is not None:
-        lines[-1] += f'; network.load_state_dict(torch.load({python(checkpoint)})["model_state"])'
+        loaded = f"torch.load({python(checkpoint)}, weights_only=True)"
+        lines[-1] += f'; network.load_state_dict({loaded}["model_state"])'
     return "\n".join(lines)

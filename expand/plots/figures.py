@@ -11,9 +11,11 @@ from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from expand.errors import UserError, cannot_write
 from expand.files import replacing
+from expand.names import visible
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
 from expand.plots.rounds import rounds
@@ -46,7 +48,11 @@ def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
     if len(records) > 1 and kind != "frontier":
         raise UserError(f"several runs share only the figure frontier, got {kind}: draw it of each run.")
     with _style():
-        return _DRAW[kind](records)
+        figure = _DRAW[kind](records)
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(visible(text.get_text()))  # an SVG with control characters is none
+    return figure
 
 
 @contextmanager
