@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from expand.errors import UserError
+from expand.listing import Listing
 from expand.units import show_macs
 from search_spaces.base import ClipSampling, Complexity, Json
 from search_spaces.x3d import Factors, X3DSpace, published
@@ -178,36 +178,25 @@ def render(found: Counted, check: Json | None) -> RenderableType:
     return Group(Text(lines[0]), _table(found.complexity), Text(after))
 
 
-def _table(complexity: Complexity) -> Table:
+def _table(complexity: Complexity) -> Listing:
     """MACs, parameters and activations by stage, for one clip."""
-    table = Table(box=None, header_style="dim", padding=(0, 2))
-    table.add_column("stage")
-    for heading in ("MACs", "parameters", "activations"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("MACs", "parameters", "activations")
+    table = Listing(["stage", *numbers], right=numbers, spare=["activations", "parameters"], gap=2)
     for stage in complexity.stages:
-        table.add_row(stage.name, f"{stage.macs:,}", f"{stage.params:,}", f"{stage.activations:,}")
-    table.add_section()
-    table.add_row(
-        "total",
-        f"{complexity.macs:,}",
-        f"{complexity.params:,}",
-        f"{complexity.activations:,}",
-        style="bold",
-    )
+        table.row(stage.name, f"{stage.macs:,}", f"{stage.params:,}", f"{stage.activations:,}")
+    whole = (f"{complexity.macs:,}", f"{complexity.params:,}", f"{complexity.activations:,}")
+    table.row("total", *whole, style="bold")
     return table
 
 
-def parity_table(verify: bool) -> Table:
+def parity_table(verify: bool) -> Listing:
     """The published networks beside each other; with `verify`, whether fvcore counts the same."""
-    table = Table(box=None, header_style="dim", padding=(0, 1))
-    table.add_column("network")
-    table.add_column("clip")
-    for heading in ("MACs", "parameters", "activations", *(["fvcore"] if verify else [])):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("MACs", "parameters", "activations", *(["fvcore"] if verify else []))
+    table = Listing(["network", "clip", *numbers], right=numbers, spare=["activations", "parameters", "clip"])
     for name in PUBLISHED:
         found = counted(name, None)
         cost = found.complexity
         check = ["equal" if verified(found)["equal"] else "DIFFERENT"] if verify else []
         figures = (f"{cost.macs:,}", f"{cost.params:,}", f"{cost.activations:,}")
-        table.add_row(name, str(found.sampling), *figures, *check)
+        table.row(name, str(found.sampling), *figures, *check)
     return table

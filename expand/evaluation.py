@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.table import Table
-
 from expand.data.base import Source
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
 from expand.data.sources import open_source, segments_of
 from expand.errors import RunFailed, UserError
+from expand.listing import Listing
 from expand.machine import cores
 from expand.models import Model, find_model
 from expand.options import build_recipe
@@ -210,19 +209,18 @@ def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple
     )
 
 
-def result_table(results: Sequence[Result]) -> Table:
+def result_table(results: Sequence[Result]) -> Listing:
     from expand.training_view import SCORES
 
-    table = Table(box=None, header_style="dim", padding=(0, 2))
     names = [name for name in SCORES if name in results[0].scores]
-    for heading in ("views", "of", "MACs a video", *(SCORES[name] for name in names)):
-        table.add_column(heading, justify="right")
+    headings = ("views", "of", "MACs a video", *(SCORES[name] for name in names))
+    table = Listing(headings, right=headings, spare=["loss", "of", "top-5"], gap=2)
     for result in results:
         shown = (
             f"{result.scores[name]:.3f}" if name == "loss" else f"{result.scores[name]:.1%}" for name in names
         )
         clips, crops = result.views.clips, result.views.crops
-        table.add_row(f"{clips} × {crops}", f"{result.size}²", show_macs(result.macs), *shown)
+        table.row(f"{clips} × {crops}", f"{result.size}²", show_macs(result.macs), *shown)
     return table
 
 

@@ -19,6 +19,7 @@ from expand.errors import UserError, cannot_write
 from expand.files import write_json
 
 _DRIVER = "driver.json"
+_LONGEST = 470  # bytes: SQLite's 512, less what it and the making of a run append
 
 
 def check_free(folder: Path) -> None:
@@ -33,7 +34,12 @@ def check_free(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises UserError where a new folder cannot be made; found out before hours of work, not after."""
+    """Raises UserError where a new run cannot be made at `folder`; before hours of work, not after."""
+    if (length := len(os.fsencode(os.path.realpath(folder)))) > _LONGEST:
+        raise UserError(
+            f"{folder} must have a path of at most {_LONGEST} bytes, since SQLite opens none that is longer, "
+            f"got {length}: choose another --out."
+        )
     above = next(parent for parent in folder.absolute().parents if parent.exists())
     if not os.access(above, os.W_OK | os.X_OK):
         raise UserError(

@@ -23,11 +23,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table. Numbers stand at the right of their column: `right` says of each whether it holds them."""
+    """A table.
+
+    Attributes:
+        right: of each column, whether it holds numbers, which stand at its right.
+        spare: headings of the columns to leave out where there is no room, in this order.
+    """
 
     headings: tuple[str, ...]
     right: tuple[bool, ...]
     lines: tuple[Line, ...]
+    spare: tuple[str, ...] = ()
 
 
 def trajectory_sheet(rows: Sequence[Row]) -> Sheet:
@@ -42,7 +48,8 @@ def trajectory_sheet(rows: Sequence[Row]) -> Sheet:
         cells += [share(row["top1_std"])] if several else []
         cells += [share(row["mean_class_accuracy"])]
         lines.append(Line(key_of(row), tuple(cells), "bold" if row["target"] is not None else ""))
-    return Sheet(headings, tuple(heading not in ("model", "clip") for heading in headings), tuple(lines))
+    right = tuple(heading not in ("model", "clip") for heading in headings)
+    return Sheet(headings, right, tuple(lines), spare=("params", "mean class", "clip", *spread))
 
 
 def rounds_sheet(rows: Sequence[Row]) -> Sheet:
@@ -66,7 +73,8 @@ def rounds_sheet(rows: Sequence[Row]) -> Sheet:
         )
         lines.append(Line(key_of(row), cells, "bold" if state_of(row) == "accepted" else ""))
     headings = ("round", "candidate", "MACs", "clip", "top-1", "min … max", "state")
-    return Sheet(headings, (True, False, True, False, True, False, False), tuple(lines))
+    right = (True, False, True, False, True, False, False)
+    return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
 
 
 def trials_sheet(rows: Sequence[Row]) -> Sheet:
@@ -87,7 +95,8 @@ def trials_sheet(rows: Sequence[Row]) -> Sheet:
         )
         lines.append(Line(key_of(row), cells))
     headings = ("round", "candidate", "seed", "MACs", "clip", "top-1", "loss", "time", "state")
-    return Sheet(headings, (True, False, True, True, False, True, True, True, False), tuple(lines))
+    right = (True, False, True, True, False, True, True, True, False)
+    return Sheet(headings, right, tuple(lines), spare=("loss", "clip", "time", "MACs"))
 
 
 def state_of(row: Row) -> str:

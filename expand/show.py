@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from expand.forecast import Clock, forecast
+from expand.listing import Listing
 from expand.machine import Machine
 from expand.runs import Row
 from expand.search import macs_of
@@ -16,14 +15,13 @@ from expand.status import AtWork
 from expand.units import show_macs, show_seconds
 
 
-def to_table(sheet: Sheet) -> Table:
+def to_table(sheet: Sheet) -> Listing:
     """A sheet for the terminal."""
-    table = Table(box=None, header_style="dim", padding=(0, 1))
-    for heading, right in zip(sheet.headings, sheet.right, strict=True):
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    right = [heading for heading, holds in zip(sheet.headings, sheet.right, strict=True) if holds]
+    listing = Listing(sheet.headings, right=right, wrapped=["state"], spare=sheet.spare)
     for line in sheet.lines:
-        table.add_row(*line.cells, style=line.emphasis or None)
-    return table
+        listing.row(*line.cells, style=line.emphasis or None)
+    return listing
 
 
 def forecast_text(setup: Setup, clock: Clock, machine: Machine) -> str:
@@ -58,15 +56,13 @@ def forecast_json(setup: Setup, clock: Clock) -> Row:
     }
 
 
-def at_work_table(found: Sequence[AtWork]) -> Table:
+def at_work_table(found: Sequence[AtWork]) -> Listing:
     """What the workers do."""
-    table = Table(box=None, header_style="dim", padding=(0, 1))
-    for heading in ("worker", "round", "candidate", "seed", "epoch", "time", "attempt"):
-        words = heading in ("worker", "candidate")
-        table.add_column(heading, justify="left" if words else "right", no_wrap=True)
-
+    headings = ("worker", "round", "candidate", "seed", "epoch", "time", "attempt")
+    right = [heading for heading in headings if heading not in ("worker", "candidate")]
+    listing = Listing(headings, right=right, wrapped=["worker"], spare=["attempt", "round", "time"])
     for one in found:
-        table.add_row(
+        listing.row(
             one.worker,
             str(one.round),
             one.candidate,
@@ -75,4 +71,4 @@ def at_work_table(found: Sequence[AtWork]) -> Table:
             show_seconds(one.seconds),
             str(one.attempt),
         )
-    return table
+    return listing

@@ -12,7 +12,7 @@ import optuna
 from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
-from sqlalchemy import func, insert, inspect, select
+from sqlalchemy import URL, func, insert, inspect, select
 
 
 class Storage(optuna.storages.RDBStorage):
@@ -24,7 +24,9 @@ class Storage(optuna.storages.RDBStorage):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"sqlite:///{path.absolute()}", engine_kwargs={"connect_args": {"timeout": 60}})
+        url = URL.create("sqlite", database=str(path.absolute())).render_as_string()
+        braced = url.replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
+        super().__init__(braced, engine_kwargs={"connect_args": {"timeout": 60}})
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         if template_trial is None or not template_trial.state.is_finished():

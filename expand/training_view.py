@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from expand.listing import Listing
 from expand.live import LiveView
 from expand.recipe import Recipe
 from expand.training.full import Row
@@ -91,19 +92,16 @@ class TrainingView(LiveView):
         return f", about {show_seconds(left)} left"
 
 
-def history_table(rows: Sequence[Row]) -> Table:
+def history_table(rows: Sequence[Row]) -> Listing:
     """The validations of a training."""
-    table = Table(box=None, header_style="dim", padding=(0, 2))
     names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
-    for heading in ("epochs", "train loss", *(SCORES[name] for name in names), "time"):
-        table.add_column(heading, justify="right")
+    headings = ("epochs", "train loss", *(SCORES[name] for name in names), "time")
+    table = Listing(headings, right=headings, spare=["train loss", "time", "loss", "top-5"], gap=2)
     for row in rows:
         scores = (
             f"{row[f'val_{name}']:.3f}" if name == "loss" else f"{row[f'val_{name}']:.1%}" for name in names
         )
-        table.add_row(
-            f"{row['epochs']:.4g}", f"{row['train_loss']:.3f}", *scores, show_seconds(row["seconds"])
-        )
+        table.row(f"{row['epochs']:.4g}", f"{row['train_loss']:.3f}", *scores, show_seconds(row["seconds"]))
     return table
 
 

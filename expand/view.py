@@ -15,6 +15,7 @@ from rich.text import Text
 
 from expand.forecast import Clock
 from expand.jobs import Failure, Job, Measurement, Result, read_progress
+from expand.listing import Listing
 from expand.live import LiveView
 from expand.search import Failed
 from expand.setup import RoundJobs, Setup, outcome, scored
@@ -85,18 +86,21 @@ class SearchView(LiveView):
         left = show_seconds(self._left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
 
-    def _table(self) -> Table:
+    def _table(self) -> Listing:
         assert self._round is not None
         assert self._setup is not None
-        table = Table(box=None, padding=(0, 1), header_style="dim")
-        for heading, right in (("axis", 0), ("MACs", 1), ("clip", 0), ("top-1", 1), ("state", 0)):
-            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+        table = Listing(
+            ["axis", "MACs", "clip", "top-1", "state"],
+            right=["MACs", "top-1"],
+            wrapped=["state"],
+            spare=["clip", "MACs"],
+        )
         for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
             sampling = self._setup.space.sampling(candidate.point)
             state, score = self._state(jobs)
-            table.add_row(candidate.name, show_macs(candidate.macs), str(sampling), score, state)
+            table.row(candidate.name, show_macs(candidate.macs), str(sampling), score, state)
         for name in self._round.round.saturated:
-            table.add_row(name, "", "", "", Text("saturated", style="dim"))
+            table.row(name, "", "", "", Text("saturated", style="dim"))
         return table
 
     def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
