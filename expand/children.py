@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
@@ -15,7 +15,7 @@ from multiprocessing.context import BaseContext
 # What libraries read when they are loaded. A training sets its own number of threads after that.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # It starts no threads and touches no GPU when it is imported, so that its importer may be forked.
-_PRELOADED = "expand.training.candidate"
+_PRELOADED = ["expand.training.candidate"]
 
 
 def start_method() -> BaseContext:
@@ -25,15 +25,20 @@ def start_method() -> BaseContext:
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    forkserver.set_forkserver_preload([_PRELOADED])
+    forkserver.set_forkserver_preload(_PRELOADED)
     with _one_thread():
         forkserver.ensure_running()
     return multiprocessing.get_context("forkserver")
 
 
-def begin_child() -> None:
-    """In a child: leave the signals of the terminal to the driver, and end as soon as that is gone."""
-    os.environ.update(_ONE_THREAD)
+def begin_child(environment: Mapping[str, str]) -> None:
+    """In a child: leave the signals of the terminal to the driver, and end as soon as that is gone.
+
+    Args:
+        environment: of the driver, now; that of the process which a child is forked from may be older.
+    """
+    os.environ.clear()
+    os.environ.update({**environment, **_ONE_THREAD})
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.cpp_extension import get_default_build_root
 
+from expand import children
 from expand.cli import main
 from tests.expand.commands import ROOT, Done, Xpand
 
@@ -19,6 +20,16 @@ os.environ.setdefault("TORCH_EXTENSIONS_DIR", get_default_build_root())
 # Triton's kernels run on the CPU where there is no GPU. It must know before anything imports it.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# Tests fork the whole command too (tests/expand/faults/processes.py), from the process that workers come from.
+# What is slow is imported there, but not expand.console, which looks at the terminal on import.
+children._PRELOADED += [
+    "expand.driver",
+    "expand.report",
+    "expand.training.calibrate",
+    "expand.workers.local",
+    "typer",
+]
 
 
 @pytest.fixture

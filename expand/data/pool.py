@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
@@ -34,7 +35,7 @@ def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, process
         max_workers=min(processes, len(jobs)),
         context=start_method(),
         initializer=_begin,
-        initargs=(shared,),
+        initargs=(shared, dict(os.environ)),
     )
     try:
         waiting: set[Future[R]] = {pool.schedule(_call, args=(function, job)) for job in jobs}
@@ -54,10 +55,10 @@ def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, process
         pool.join()
 
 
-def _begin(shared: Any) -> None:
+def _begin(shared: Any, environment: dict[str, str]) -> None:
     global _shared
     _shared = shared
-    begin_child()
+    begin_child(environment)
 
 
 def _call(function: Callable[[Any, Any], R], job: Any) -> R:

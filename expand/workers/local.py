@@ -88,13 +88,8 @@ def how_ended(exitcode: int) -> str:
 def _pool(context: BaseContext, gpu: str | None) -> Any:
     from pebble import ProcessPool
 
-    return ProcessPool(max_workers=1, context=context, initializer=_start, initargs=(gpu,))
-
-
-def _start(gpu: str | None) -> None:
-    begin_child()
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    environment = {**os.environ, **({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu})}
+    return ProcessPool(max_workers=1, context=context, initializer=begin_child, initargs=(environment,))
 
 
 def _do(trainer: str, folder: Path) -> None:

@@ -16,7 +16,7 @@ def touched(*_):
     raise SystemExit("a GPU was asked for")
 
 torch.cuda.is_available = torch.cuda.device_count = torch.cuda._lazy_init = touched
-import {_PRELOADED}
+import {_PRELOADED[0]}
 print(len(os.listdir("/proc/self/task")))
 """
 

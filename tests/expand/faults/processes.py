@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
+
+from expand.children import start_method
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-c", "from expand.cli import main; main()")
 T = TypeVar("T")
-
-_forked = multiprocessing.get_context("forkserver")
-_forked.set_forkserver_preload(["expand.session", "expand.report", "expand.training.candidate"])
 
 
 def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
@@ -35,21 +33,58 @@ def finish(*arguments: object, code: int = 0, **options: object) -> str:
     return output
 
 
-def fork(*arguments: object, output: Path) -> ForkServerProcess:
-    """The command, forked from a process that has imported everything: it starts in no time."""
-    process = _forked.Process(target=_command, args=([*map(str, arguments)], output))
-    process.start()
-    return process
+class Forked:
+    """The command, forked from a process that has imported everything, as its workers are: no time to start.
+
+    Args:
+        arguments: of the command.
+        output: a file that takes what it prints, or a terminal.
+        environment: what is set for it besides.
+    """
+
+    def __init__(
+        self, *arguments: object, output: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._output = output
+        given = ([*map(str, arguments)], output, dict(environment or {}))
+        self._process: BaseProcess = cast(Any, start_method()).Process(target=_command, args=given)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.exitcode is None
+
+    def wait(self, seconds: float = 120.0) -> int | None:
+        """Its exit code; None where it still runs after so many seconds."""
+        self._process.join(seconds)
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def said(self, code: int = 0) -> str:
+        """All that it printed, once it has ended with this exit code."""
+        ended, text = self.wait(), self._output.read_text()
+        assert ended == code, text
+        return text
 
 
-def _command(arguments: list[str], output: Path) -> None:
-    from expand.cli import main
-
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def _command(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+    """What `xpand` does, with its output elsewhere."""
+    os.environ.update(environment)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY)
     for stream in (1, 2):
         os.dup2(file, stream)
     os.chdir(ROOT)
     sys.argv = ["xpand", *arguments]
+    from expand.cli import main
+
     main()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from expand.config import to_yaml
+from expand.plots import write_figures
 from expand.runs import read_run
 from tests.expand.faults.processes import checksums, finish
 from tests.expand.faults.spaces import NAME
@@ -47,5 +48,5 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     assert all(0 < row["seconds"] < 60 for row in record.attempts)
     assert all(0 < row["seconds"] < 60 for row in record.trials)
     assert "left" in output
-    for verb in ("status", "plot", "report"):
-        finish(verb, run, env=leaping)
+    write_figures([run], tmp_path / "figures")
+    assert "finished" in finish("status", run, env=leaping)

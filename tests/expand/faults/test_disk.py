@@ -16,7 +16,7 @@ from expand.errors import RunFailed
 from expand.study import Run
 from tests.expand.data.caches import opened, same
 from tests.expand.faults.disks import fill, small_disk
-from tests.expand.faults.processes import checksums, finish, fork
+from tests.expand.faults.processes import Forked, checksums
 from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
 
 pytestmark = pytest.mark.slow
@@ -50,10 +50,7 @@ def test_a_full_disk_stops_the_run_wherever_it_is_and_loses_nothing(
     def resume_with(pages: int) -> str:
         nonlocal done
         filler, output = fill(disk, pages * PAGE), tmp_path / f"output-{next(tries)}"
-        process = fork("resume", run, output=output)
-        process.join(60)
-        said = output.read_text()
-        assert process.exitcode == 1, said
+        said = Forked("resume", run, output=output).said(code=1)
         line = LINE.fullmatch(said.strip().splitlines()[-1])
         assert line, said
         assert "Traceback" not in said
@@ -76,14 +73,15 @@ def test_a_full_disk_stops_the_run_wherever_it_is_and_loses_nothing(
         failed.add(resume_with(pages))
         pages += 1
     assert failed >= {"driver.json", "study.db", "checkpoint", "model", "report.html"}
-    finish("resume", run)
+    Forked("resume", run, output=tmp_path / "last").said()
     assert checksums(run) == checksums(whole.folder)
 
 
 @pytest.mark.fault("disk full: a new run", "one line, exit 1, nothing left behind")
 def test_a_new_run_on_a_full_disk_leaves_nothing(tmp_path: Path, disk: Path, config: Path) -> None:
     fill(disk, 3 * PAGE)
-    told = finish("search", "--config", config, "--out", disk / "new" / "run", code=1)
+    folder, output = disk / "new" / "run", tmp_path / "output"
+    told = Forked("search", "--config", config, "--out", folder, output=output).said(code=1)
     assert LINE.fullmatch(told.strip().splitlines()[-1].replace("start again", "resume")), told
     assert [path.name for path in disk.rglob("*")] in (["new"], [".filler", "new"], ["new", ".filler"])
 

@@ -13,7 +13,7 @@ import pytest
 from expand.config import to_yaml
 from expand.jobs import Measurement
 from expand.study import Run
-from tests.expand.faults.processes import checksums, finish, fork, start, wait_for_run
+from tests.expand.faults.processes import Forked, checksums, wait_for
 from tests.expand.runs import toy_config
 
 pytestmark = pytest.mark.slow
@@ -35,19 +35,18 @@ def test_a_search_that_is_killed_100_times_is_the_search_that_was_not(tmp_path: 
     config, whole, run = tmp_path / "mine.yaml", tmp_path / "whole", tmp_path / "killed"
     search = {"targets": [3_000, 30_000], "step": 1.6}
     config.write_text(to_yaml(toy_config(cache, search=search, training={"epochs": 60, "dropout": 0.2})))
-    finish("search", "--config", config, "--out", whole)
+    Forked("search", "--config", config, "--out", whole, output=tmp_path / "first").said()
 
     draw, output = random.Random(0), tmp_path / "output"
     kills, first_results = 0, dict[str, int]()
     while not (run / "report.html").exists():
         verb = ("resume", run) if run.exists() else ("search", "--config", config, "--out", run)
-        process = fork(*verb, output=output)
-        process.join(draw.uniform(0.1, 0.9) if kills < KILLS else 120)
-        if process.exitcode is None:
+        process = Forked(*verb, output=output)
+        code = process.wait(draw.uniform(0.1, 0.9) if kills < KILLS else 120)
+        if code is None:
             process.kill()
-            process.join()
             kills += 1
-        elif process.exitcode != 0:
+        elif code != 0:
             pytest.fail(output.read_text())
         for path in run.glob("checkpoints/*/result.json"):
             made = path.stat().st_mtime_ns
@@ -65,17 +64,14 @@ def test_so_is_one_with_two_workers(tmp_path: Path, cache: Path) -> None:
     config, whole, run = tmp_path / "mine.yaml", tmp_path / "whole", tmp_path / "killed"
     search = {"targets": [3_000, 6_000], "step": 1.6}
     config.write_text(to_yaml(toy_config(cache, search=search, run={"workers": 2})))
-    finish("search", "--config", config, "--out", whole)
-    draw = random.Random(1)
-    process = start("search", "--config", config, "--out", run)
-    wait_for_run(run, process)
-    for _ in range(4):
-        time.sleep(draw.uniform(0, 4))
+    Forked("search", "--config", config, "--out", whole, output=tmp_path / "first").said()
+    draw, output = random.Random(1), tmp_path / "output"
+    process = Forked("search", "--config", config, "--out", run, output=output)
+    for _ in range(8):
+        wait_for(lambda: (run / "driver.json").exists(), 60)
+        time.sleep(draw.uniform(0, 2))
         process.kill()
-        process.communicate()
-        process = start("resume", run)
-        wait_for_run(run, process)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
+        process = Forked("resume", run, output=output)
+    assert process.said()
     assert checksums(run) == checksums(whole)
     assert lasting(run) == lasting(whole)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from expand.config import to_yaml
 from tests.expand.commands import Xpand, refused
-from tests.expand.faults.processes import COMMAND, ROOT, finish
+from tests.expand.faults.processes import Forked
 from tests.expand.runs import toy_config
 
 NAME = "ein Lauf mit Ümläuten 動画 'und' \"mehr\" $(x) 100% a?b#c;d {e}"
@@ -69,23 +69,16 @@ def test_a_path_may_be_long_but_not_too_long(tmp_path: Path, config: Path, xpand
 
 def on_terminal(columns: int, *arguments: object, **environment: str) -> str:
     """What the command shows on a terminal of so many columns."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(ROOT)
-        os.environ.update(environment, COLUMNS=str(columns), TERM="xterm-256color")
-        os.execvp(COMMAND[0], [*COMMAND, *map(str, arguments)])
+    ours, theirs = pty.openpty()
+    environment |= {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+    process = Forked(*arguments, output=Path(os.ttyname(theirs)), environment=environment)
     shown = bytearray()
-    while True:
-        try:
-            block = os.read(terminal, 1 << 16)
-        except OSError:  # the other end is closed
-            break
-        if not block:
-            break
-        shown += block
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    while process.running or select.select([ours], [], [], 0)[0]:
+        if select.select([ours], [], [], 0.1)[0]:
+            shown += os.read(ours, 1 << 16)
+    os.close(ours)
+    os.close(theirs)
+    assert process.wait() == 0, shown.decode()
     return shown.decode().replace("\r\n", "\n")
 
 
@@ -114,9 +107,9 @@ def test_what_is_shown_suits_the_terminal(tmp_path: Path, config: Path) -> None:
         assert "…" not in narrow
     assert not colours(on_terminal(40, "status", run, NO_COLOR="1"))
 
-    piped = finish("status", run, stderr=subprocess.STDOUT)
-    assert "\x1b" not in piped
-    other = finish("search", "--config", config, "--out", tmp_path / "other")
+    assert "\x1b" not in Forked("status", run, output=tmp_path / "piped").said()
+    search = ("search", "--config", config, "--out", tmp_path / "other")
+    other = Forked(*search, output=tmp_path / "output").said()
     assert "\x1b" not in other
     assert re.search(
         r"^round 0: start, seed 0: top-1 \d+\.\d% in \S+ \w+, about .+ left$", other, re.MULTILINE

@@ -1,0 +1,70 @@
+"""The same search by every kind of workers: what is decided depends on none of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expand.config import Config
+from expand.jobs import Measurement
+from expand.runs import Row, read_run
+from expand.study import Run
+from tests.expand.faults.processes import checksums
+from tests.expand.runs import Quiet, run_search, toy_config
+
+
+def config(cache: Path, workers: object, address: str = "auto") -> Config:
+    return toy_config(
+        cache,
+        search={"targets": [1_500, 3_000], "seeds": 2},
+        training={"epochs": 2, "dropout": 0.2},
+        run={"workers": workers, "ray": {"address": address}},
+    )
+
+
+def measured(run: Run) -> dict[str, dict[str, object]]:
+    results = {key: asdict(result) for key, result in run.results().items()}
+    return {
+        key: {name: value for name, value in values.items() if name not in Measurement.VARYING}
+        for key, values in results.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> tuple[Run, Quiet]:
+    view = Quiet()
+    run, _ = run_search(tmp_path_factory.mktemp("alone") / "run", config(cache, 1), view)
+    return run, view
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4, "ray"])
+def test_any_workers_decide_and_leave_the_same(
+    tmp_path: Path, cache: Path, alone: tuple[Run, Quiet], workers: Any, request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue("cluster").address if workers == "ray" else "auto"
+    run, _ = run_search(tmp_path / "run", config(cache, workers, address))
+    assert checksums(run.folder) == checksums(alone[0].folder)
+    assert measured(run) == measured(alone[0])
+    assert trajectory(run) == trajectory(alone[0])
+
+
+def trajectory(run: Run) -> list[Row]:
+    rows = read_run(run.folder).trajectory
+    return [{key: value for key, value in row.items() if key not in Measurement.VARYING} for row in rows]
+
+
+def test_the_longest_starts_first_and_nothing_is_trained_twice(alone: tuple[Run, Quiet]) -> None:
+    run, view = alone
+    assert len(view.trained) == len(set(view.trained)) == len(run.results())
+    record = read_run(run.folder)
+    macs = {(row["round"], row["candidate"]): row["macs"] for row in record.rounds}
+    for number in {row["round"] for row in record.rounds}:
+        started = [macs[number, row["candidate"]] for row in record.attempts if row["round"] == number]
+        assert started == sorted(started, reverse=True)
+        assert len(started) == 2 * sum(row["round"] == number for row in record.rounds), "seeds are jobs"
+    later = [row for row in record.rounds if row["round"] > 0]
+    assert not {row["macs"] for row in later} & {macs[0, "start"]}, "the base is not trained again"
