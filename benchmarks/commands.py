@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from expand.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
-from expand.terminal import err, interruptible, out, print_json
+from expand.console import Console, err, out, print_json
+from expand.terminal import interruptible
 
 if TYPE_CHECKING:
     from benchmarks.harness import Figures
@@ -74,12 +74,33 @@ def bench_step(
 
 
 @bench.command("workers")
-def bench_workers(rounds: Rounds = 2, as_json: AsJson = False, file: File = None) -> None:
-    """Time a round of candidates, one thread each, beside one candidate after the other on all threads."""
-    from benchmarks.workers import measure_workers
+def bench_workers(
+    what: Annotated[
+        Literal["round", "search"],
+        typer.Option("--what", help="A round of candidates, or a search by each kind of workers."),
+    ] = "round",
+    settings: Settings = None,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", min=1, help="Timed turns; by default 2 rounds, or 1 search.")
+    ] = None,
+    as_json: AsJson = False,
+    file: File = None,
+) -> None:
+    """Time candidates at once beside one after the other, or a search by local workers and on Ray."""
+    from dataclasses import replace
 
+    from benchmarks.kinds import measure_kinds
+    from benchmarks.workers import measure_workers
+    from expand.errors import UserError
+
+    if what == "round" and settings:
+        raise UserError("--set is for a whole search: give --what search too, or leave it out.")
     with interruptible():
-        _report(measure_workers(rounds=rounds), as_json, file)
+        if what == "round":
+            figures = measure_workers(rounds=rounds or 2)
+        else:
+            figures = measure_kinds(settings or (), rounds=rounds or 1)
+    _report(replace(figures, settings={"what": what, **figures.settings}), as_json, file)
 
 
 @bench.command("data")
@@ -131,8 +152,8 @@ def bench_start(rounds: Rounds = 7, as_json: AsJson = False, file: File = None) 
 
 
 @bench.command("driver")
-def bench_driver(rounds: Rounds = 3, as_json: AsJson = False, file: File = None) -> None:
-    """Time a whole search of next to free trainings beside those trainings alone."""
+def bench_driver(rounds: Rounds = 2, as_json: AsJson = False, file: File = None) -> None:
+    """Time a search of 1,000 candidates with nothing to train, beside their jobs without a search."""
     from benchmarks.driver import measure_driver
 
     with interruptible():

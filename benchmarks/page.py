@@ -16,7 +16,8 @@ RESULTS = Path(__file__).parent / "results"
 TITLES = {
     "step": "A training step",
     "search": "A whole search",
-    "workers": "Several candidates at once",
+    "workers round": "Several candidates at once",
+    "workers search": "The same search by each kind of workers",
     "data batches": "Loading a batch",
     "data cache": "Decoding a data set",
     "count": "Counting a network",

@@ -40,7 +40,7 @@ def measure_workers(*, rounds: int) -> Figures:
             timings = alternate(calls, rounds=rounds, scale=1.0)
         rows.append(Row(name=f"{len(jobs)} candidates at {size}²", timings=timings, baseline=list(calls)[1]))
     settings = {"rounds": rounds}
-    return Figures(benchmark="workers", unit="s a round", rows=rows, settings=settings)
+    return Figures(benchmark="workers round", unit="s a round", rows=rows, settings=settings)
 
 
 def _config(size: int) -> Config:

@@ -21,7 +21,7 @@ os.environ.setdefault("TORCH_EXTENSIONS_DIR", get_default_build_root())
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# Tests fork the whole command too (tests/expand/faults/processes.py), from the process that workers come from.
+# Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
 # What is slow is imported there, but not expand.console, which looks at the terminal on import.
 children._PRELOADED += [
     "expand.driver",
@@ -59,10 +59,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             for name, value in getattr(report, "user_properties", ()):
                 if name == "fault":
                     rows.setdefault(value, []).append(outcome)
-    terminalreporter.section("faults")
+    terminalreporter.section("what went wrong, and what had to come of it")
+    wide = max((len(what) for what, _ in rows), default=0)
     for (what, wanted), outcomes in rows.items():
         counts = ", ".join(f"{outcomes.count(each)} {each}" for each in dict.fromkeys(outcomes))
-        terminalreporter.write_line(f"{what:<64} {wanted:<72} {counts}")
+        terminalreporter.write_line(f"{counts:<10}  {what:<{wide}}  {wanted}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

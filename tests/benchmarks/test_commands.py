@@ -30,8 +30,8 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(count, "_LAST_TARGET", 40_000_000)
     monkeypatch.setattr(workers, "_SIZES", (32,))
     monkeypatch.setattr(workers, "_CLIPS", 4)
-    monkeypatch.setattr(driver, "_TARGET", "3M")
-    monkeypatch.setattr(driver, "cores", lambda: 1)
+    monkeypatch.setattr(driver, "_CANDIDATES", 40)
+    monkeypatch.setattr(driver, "_WORKERS", 2)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -172,7 +172,7 @@ def test_a_peer_that_misses_a_package(xpand: Xpand, tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["count", "plan", "start", "workers", "driver"])
 def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
     values = figures(xpand, verb)
-    assert values["benchmark"] == verb
+    assert values["benchmark"].split()[0] == verb
     assert len(values["rows"]) >= 1
 
 
