@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,10 @@ def fill(disk: Path, leave: int) -> Path:
     """Fill a disk but for so many bytes; the file that does."""
     filler = disk / ".filler"
     filler.unlink(missing_ok=True)
-    free = os.statvfs(disk)
     with filler.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - leave))
+        for _ in range(100):  # others may be writing meanwhile
+            free = os.statvfs(disk)
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - leave))
+                break
     return filler

@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -18,7 +12,6 @@ from expand.workers import Ended, Task, open_workers
 from tests.expand.runs import prepared, toy_config
 
 Folders = Callable[[int], list[Path]]
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -78,39 +71,3 @@ def test_a_worker_that_dies_loses_its_own_job_only(
     reason = "the worker was ended by SIGKILL, which is what the system does when memory runs out, 4 times"
     assert ended == {bad: reason, good[0]: None, good[1]: None}
     assert all(isinstance(read_result(folder), Measurement) for folder in good)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").exists(), reason="reads the list of processes from /proc")
-def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
-    script = (
-        "import time\nfrom pathlib import Path\nfrom expand.workers import Task, open_workers\n"
-        "if __name__ == '__main__':\n"
-        "    with open_workers(2) as workers:\n"
-        "        list(workers.run([Task(Path('a')), Task(Path('b'))]))\n"
-    )
-    (tmp_path / "driver.py").write_text(script)
-    driver = subprocess.Popen([sys.executable, "driver.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    children = _wait_for(lambda: _children(driver.pid), seconds=30)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    assert _wait_for(lambda: not any(_alive(child) for child in children), seconds=30)
-
-
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
-
-
-def _wait_for(found: Callable[[], T], seconds: float) -> T:
-    end = time.monotonic() + seconds
-    while not (value := found()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return value
