@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,11 @@ class LocalProcesses:
 
     def __init__(self, count: int, *, gpus: Sequence[str], trainer: str) -> None:
         self._trainer = trainer
-        context = start_method()
-        self._pools = [_pool(context, gpus[number % len(gpus)] if gpus else None) for number in range(count)]
-        self._free = [*self._pools]
-        self._jobs: dict[Future[None], tuple[Path, Any]] = {}
+        self._context = start_method()
+        self._gpus = [gpus[number % len(gpus)] if gpus else None for number in range(count)]
+        self._pools = [_pool(self._context, gpu) for gpu in self._gpus]
+        self._free = [*range(count)]
+        self._jobs: dict[Future[None], tuple[Path, int]] = {}
 
     def has_room(self) -> bool:
         """See `Engine`."""
@@ -34,8 +36,13 @@ class LocalProcesses:
 
     def start(self, folder: Path) -> None:
         """See `Engine`."""
-        pool = self._free.pop(0)
-        self._jobs[pool.schedule(_do, args=[self._trainer, folder])] = (folder, pool)
+        place = self._free.pop(0)
+        try:
+            future = self._pools[place].schedule(_do, args=[self._trainer, folder])
+        except RuntimeError:  # its process died while it had nothing to do, which a pool does not outlive
+            self._renew(place)
+            future = self._pools[place].schedule(_do, args=[self._trainer, folder])
+        self._jobs[future] = folder, place
 
     def began(self, _: Path) -> bool:
         """See `Engine`: at once, as no job is started that no process is free for."""
@@ -47,11 +54,17 @@ class LocalProcesses:
 
         ended: list[tuple[Path, str | None]] = []
         for future in wait(self._jobs, timeout=seconds, return_when=FIRST_COMPLETED).done:
-            folder = self._take(future)
+            folder, place = self._take(future)
             error = future.exception()
-            if error is not None and not isinstance(error, ProcessExpired):
+            if isinstance(error, ProcessExpired):
+                ended.append((folder, how_ended(error.exitcode)))
+            elif isinstance(error, BrokenProcessPool):  # it died before it had taken the job
+                self._renew(place)
+                ended.append((folder, "the worker ended before it began"))
+            elif error is not None:
                 raise error
-            ended.append((folder, None if error is None else how_ended(error.exitcode)))
+            else:
+                ended.append((folder, None))
         return ended
 
     def end(self, folder: Path) -> None:
@@ -69,10 +82,16 @@ class LocalProcesses:
         for pool in self._pools:
             pool.join()
 
-    def _take(self, future: Future[None]) -> Path:
-        folder, pool = self._jobs.pop(future)
-        self._free.append(pool)
-        return folder
+    def _take(self, future: Future[None]) -> tuple[Path, int]:
+        folder, place = self._jobs.pop(future)
+        self._free.append(place)
+        return folder, place
+
+    def _renew(self, place: int) -> None:
+        """Put a new pool in the place of one that is of no use any more."""
+        self._pools[place].stop()
+        self._pools[place].join()
+        self._pools[place] = _pool(self._context, self._gpus[place])
 
 
 def how_ended(exitcode: int) -> str:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from expand.jobs import Measurement, Place, read_result, write_job
+from expand.jobs import Measurement, Place, read_attempts, read_result, write_job
 from expand.setup import Replay
 from expand.workers import Ended, Task, open_workers
 from tests.expand.runs import prepared, toy_config
@@ -71,3 +75,18 @@ def test_a_worker_that_dies_loses_its_own_job_only(
     reason = "the worker was ended by SIGKILL, which is what the system does when memory runs out, 4 times"
     assert ended == {bad: reason, good[0]: None, good[1]: None}
     assert all(isinstance(read_result(folder), Measurement) for folder in good)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("kill -9 of a worker that has nothing to do", "another takes its place")
+@pytest.mark.parametrize("pause", [0.0, 1.0])
+def test_a_worker_that_dies_between_two_rounds_is_replaced(folders: Folders, pause: float) -> None:
+    first, second = folders(6)[:2], folders(6)[2:]
+    with open_workers(2) as workers:
+        assert len(list(workers.run(tasks(first)))) == 2
+        for folder in first:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(read_attempts(folder)[-1].process, signal.SIGKILL)
+        time.sleep(pause)
+        assert {ended.folder for ended in workers.run(tasks(second)) if ended.lost is None} == {*second}
+    assert all(isinstance(read_result(folder), Measurement) for folder in second)
