@@ -196,6 +196,7 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     """The index of a cache; None: there is none, or none that is whole."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        whole = index.keys() >= _KEYS and all(_SHARD.fullmatch(shard["file"]) for shard in index["shards"])
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return None
-    return index if isinstance(index, dict) and index.keys() >= _KEYS else None
+    return index if whole else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from expand.data.cache import open_built
 from expand.driver import drive
+from expand.errors import RunFailed
 from expand.jobs import read_result
 from expand.study import Run
 from expand.training.checkpoints import newest
@@ -158,6 +161,24 @@ def test_damaged_cache_files_are_built_again(
     assert watcher.notes[: len(told)] == told
     assert file.read_bytes() == content or not told
     assert all(map(np.array_equal, everything(again.train), frames))
+
+
+@pytest.mark.fault("a cache whose index leads elsewhere", "set aside; nothing outside is read or removed")
+@pytest.mark.parametrize("file", ["../precious.bin", "/precious.bin", 7])
+def test_an_index_that_leads_outside_is_set_aside(tmp_path: Path, motions: Path, file: object) -> None:
+    first = opened(motions, tmp_path)
+    index = json.loads((first.folder / "index.json").read_text())
+    precious = tmp_path / "precious.bin"
+    precious.write_bytes(b"precious")
+    index["shards"][0]["file"] = file if file != "/precious.bin" else str(precious)
+    (first.folder / "index.json").write_text(json.dumps(index))
+    with pytest.raises(RunFailed):
+        open_built(first.folder)
+    watcher = Watcher()
+    again = opened(motions, tmp_path, on_progress=watcher)
+    assert watcher.notes[0] == f"index.json in {first.folder} damaged: set aside and made again"
+    assert precious.read_bytes() == b"precious"
+    assert again.train.keys == first.train.keys
 
 
 def checksums_of_yaml(run: Path) -> dict[str, str]:
