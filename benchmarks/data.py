@@ -20,7 +20,8 @@ from expand.config import CacheConfig, DataConfig, SyntheticConfig, TrainingConf
 from expand.data import pool
 from expand.data.cache import Cached, CacheNeeds, open_cache
 from expand.data.clips import Augment, Batch, train_batches
-from expand.data.sources import FileSource, open_source
+from expand.data.file_source import FileSource
+from expand.data.sources import open_source
 from expand.data.synthetic import FPS, SyntheticSource
 from expand.machine import cores
 from expand.training.devices import place_network, prepare

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from benchmarks.clusters import ray_cluster
 from benchmarks.harness import Figures, Row, Timing, alternate
 from benchmarks.jobs import Quiet, prepared
 from expand.config import Config
@@ -25,7 +23,6 @@ from expand.study import Run
 from search_spaces.x3d.kernels.build import load_kernels
 
 _WORKERS = 2
-_STORE = 80 << 20  # bytes of a node's object store, which nothing is put into
 _SPEED = Speed(fixed=1e-6, per_mac=1e-9)  # of no matter: without a limit of time nothing follows from it
 
 
@@ -79,8 +76,9 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
     for _ in range(rounds):
         measure(f"{_WORKERS} local", several)
         measure("1 local", one)
-        with _ray_cluster(_WORKERS) as address:
-            measure(f"{_WORKERS} on Ray", _config(settings, "run.workers=ray", f"run.ray.address={address}"))
+        with ray_cluster(*[1] * _WORKERS) as cluster:
+            on_ray = _config(settings, "run.workers=ray", f"run.ray.address={cluster.address}")
+            measure(f"{_WORKERS} on Ray", on_ray)
     same = found["1 local"]
     row = Row(
         name="the default search",
@@ -134,23 +132,3 @@ def _check_ray() -> None:
             "bench workers --what search needs the package ray, which is not installed: "
             "install it with `pip install 'xpand[ray]'`."
         )
-
-
-@contextmanager
-def _ray_cluster(nodes: int) -> Iterator[str]:
-    """The address of a cluster of so many nodes with a CPU each, on this machine."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": _STORE}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray's own
-        cluster = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
-        for _ in range(nodes - 1):
-            cluster.add_node(**options)
-        cluster.wait_for_nodes()
-    try:
-        yield cluster.address
-    finally:
-        ray.shutdown()
-        cluster.shutdown()  # type: ignore[no-untyped-call]

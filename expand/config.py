@@ -123,6 +123,9 @@ class DataConfig(Section):
         return self
 
 
+PLACES = {"cache", "path", "train", "val", "allow_outside"}  # of DataConfig: where videos are or may be
+
+
 class TrainingConfig(Section):
     """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
 
@@ -235,8 +238,7 @@ class Config(Section):
         Left out are `run`, the cache, and where the videos are or may be: their checksum decides, not their
         place.
         """
-        places = {"cache", "path", "train", "val", "allow_outside"}
-        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": places})
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": PLACES})
         return values
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from expand.config import DataConfig, Section
+from expand.config import PLACES, DataConfig, Section
 from expand.data.sampling import released_sides
 from search_spaces.base import ClipSampling
 
@@ -115,8 +115,7 @@ class Recipe(Section):
 
     def deciding(self) -> dict[str, Any]:
         """What decides the weights, as JSON values; see `Config.deciding`."""
-        places = {"cache", "path", "train", "val", "allow_outside"}
-        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": places})
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": PLACES})
         return values
 
 

@@ -80,7 +80,7 @@ class Run:
         for name in ("checkpoints", "models"):
             (partial / name).mkdir(parents=True)
         (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        storage = _storage(partial)
+        storage = Storage(partial / "study.db")
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
         with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -122,7 +122,7 @@ class Run:
         with _reading(path):
             if not path.stat().st_size:  # Optuna would make a new database of it
                 raise ValueError("it is empty")
-            study = optuna.load_study(study_name=None, storage=_storage(self.folder))
+            study = optuna.load_study(study_name=None, storage=Storage(path))
             attrs = study.user_attrs
         if attrs.get("format") != FORMAT:
             raise UserError(
@@ -265,10 +265,6 @@ def _writing(path: Path, then: str = "resume") -> Iterator[None]:
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         why = first_line(error.__cause__ or error)
         raise RunFailed(f"{path} cannot be written: {why}; make room and {then}.") from error
-
-
-def _storage(folder: Path) -> Storage:
-    return Storage(folder / "study.db")
 
 
 def _result(attrs: Mapping[str, Any]) -> Result:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import filelock
 
@@ -26,8 +26,8 @@ from expand.config import DataConfig
 from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, VideoInfo
 from expand.data.built import INDEX, Cached, CachedSplit, CacheNeeds, open_built, read_index
-from expand.data.changes import OfFiles, Stamp, check_videos, named, note_videos, stamps
-from expand.data.shards import Bad, Entry, Kept, Plan, Shard, Storage
+from expand.data.changes import Contents, named
+from expand.data.shards import STORAGES, Bad, Entry, Kept, Plan, Shard, Storage
 from expand.data.shrinking import scaled
 from expand.data.timeline import frame_count
 from expand.errors import RunFailed, UserError
@@ -138,17 +138,11 @@ def open_cache(
     """
     root = config.cache.folder or default_folder()
     on_progress(Progress(what="reading files", done=0, total=1))
-    before = stamps(source)
-    digests = source.digests() if isinstance(source, OfFiles) else []
-    checksum = source.checksum(digests) if isinstance(source, OfFiles) else source.checksum()
+    contents = Contents.read(source)
     on_progress(Progress(what="reading files", done=1, total=1))
     if wanted is not None:
-        caches = [root / _name(wanted, needs, storage) for storage in get_args(Storage)]
-        check_videos(source, digests, checksum=checksum, wanted=wanted, caches=caches)
-    folders: dict[Storage, Path] = {
-        "raw": root / _name(checksum, needs, "raw"),
-        "jpeg": root / _name(checksum, needs, "jpeg"),
-    }
+        contents.check(wanted, _folders(root, wanted, needs).values())
+    folders = _folders(root, contents.checksum, needs)
     limit = config.cache.limit_gb * GB
     storage, estimate = _built(folders, limit), _Estimate(weights=(), sampled=False)
     if storage is None:
@@ -157,11 +151,12 @@ def open_cache(
     folder = folders[storage]
     _make_folder(folder)
     with _locked(root / f"{folder.name}.lock", on_progress):
-        if (folder / INDEX).exists() and read_index(folder) is None:
+        index = read_index(folder)
+        if index is None and (folder / INDEX).exists():
             note = f"{INDEX} in {folder} damaged: set aside and made again"
             on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
             quarantine(folder / INDEX)
-        damaged = _damaged(folder, on_progress)
+        damaged = [] if index is None else _damaged(folder, index, on_progress)
         if damaged:
             note = f"{', '.join(damaged)} in {folder} damaged: built again"
             on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
@@ -173,9 +168,8 @@ def open_cache(
             plan = Plan(
                 source=source, folder=folder, fps=needs.fps, short_side=needs.short_side, storage=storage
             )
-            if digests:
-                note_videos(folder, source, digests)
-            _build(plan, needs, checksum, before, estimate, processes, on_progress)
+            contents.note(folder)
+            _build(plan, needs, contents, estimate, processes, on_progress)
     cached = open_built(folder)
     _check_bad(cached, config, {item.label for item in source.splits["train"]})
     if cached.bad:
@@ -183,6 +177,11 @@ def open_cache(
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
         on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
     return cached
+
+
+def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:
+    """Where videos with this checksum are kept."""
+    return {storage: root / _name(checksum, needs, storage) for storage in STORAGES}
 
 
 def _name(checksum: str, needs: CacheNeeds, storage: Storage) -> str:
@@ -244,8 +243,7 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
 def _build(
     plan: Plan,
     needs: CacheNeeds,
-    checksum: str,
-    before: Mapping[str, Stamp],
+    contents: Contents,
     estimate: _Estimate,
     processes: int,
     on_progress: OnProgress,
@@ -271,12 +269,12 @@ def _build(
             on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs)))
     finally:
         _sweep(plan.folder)
-    _check_same(before, plan, done.values())
+    _check_same(contents, plan, done.values())
     index = {
         "version": FORMAT_VERSION,
         "name": plan.source.name,
         "classes": plan.source.classes,
-        "checksum": checksum,
+        "checksum": contents.checksum,
         "short_side": needs.short_side,
         "fps": needs.fps,
         "storage": plan.storage,
@@ -293,14 +291,13 @@ def _sweep(folder: Path) -> None:
         path.unlink()
 
 
-def _check_same(before: Mapping[str, Stamp], plan: Plan, done: Iterable[Shard]) -> None:
+def _check_same(contents: Contents, plan: Plan, done: Iterable[Shard]) -> None:
     """Take out what was decoded of videos that were written while that went on.
 
     Raises:
         RunFailed: there are any.
     """
-    now = stamps(plan.source)
-    changed = [key for key, stamp in before.items() if now[key] != stamp]
+    changed = contents.written_since()
     if not changed:
         return
     for shard in done:
@@ -332,11 +329,8 @@ def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, t
     return [(f"shard-{number:04}.bin", tuple(group)) for number, group in enumerate(groups)]
 
 
-def _damaged(folder: Path, on_progress: OnProgress) -> list[str]:
+def _damaged(folder: Path, index: Mapping[str, Any], on_progress: OnProgress) -> list[str]:
     """Shards of a built cache that are not what was written."""
-    index = read_index(folder)
-    if index is None:
-        return []
     listed = index["shards"]
     cheap = sum(shard["bytes"] for shard in listed) <= _VERIFY_BYTES
 
@@ -408,10 +402,8 @@ def _check_share(bad: Iterable[Bad], total: int, config: DataConfig) -> None:
         )
 
 
-def _named(bad: Iterable[Bad], most: int = 3) -> str:
-    bad = list(bad)
-    named = ", ".join(f"{key} ({reason})" for key, _, reason in bad[:most])
-    return named + (f" and {len(bad) - most:,} more" if len(bad) > most else "")
+def _named(bad: Iterable[Bad]) -> str:
+    return named([f"{key} ({reason})" for key, _, reason in bad])
 
 
 def _kept_as(storage: Storage, estimate: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -32,55 +33,75 @@ class OfFiles(Protocol):
         ...
 
 
-def stamps(source: Source) -> dict[str, Stamp]:
-    """What tells, without reading a video, whether it was written again; by its key."""
-    if not isinstance(source, OfFiles):
-        return {}
-    return {item.key: _stamp(source.path(item)) for item in _items(source)}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contents:
+    """What the videos of a source were when they were read.
 
-
-def note_videos(cache: Path, source: Source, digests: Sequence[bytes]) -> None:
-    """Leave in a cache what each of its videos was."""
-    write_json(cache / _FILE, _by_key(source, digests), then="start again")
-
-
-def check_videos(
-    source: Source, digests: Sequence[bytes], *, checksum: str, wanted: str, caches: Sequence[Path]
-) -> None:
-    """Refuse videos that are not those with the checksum `wanted`.
-
-    Args:
+    Attributes:
         source: of the videos.
-        digests: what `OfFiles.digests` gave.
-        checksum: what the videos have.
-        wanted: what they must have.
-        caches: where those that had it may be noted.
-
-    Raises:
-        UserError: they have another one; names the videos where that is known.
+        checksum: over all of them.
+        videos: the SHA-256 of each, shortened, by its key; none of a source whose videos are no files.
+        stamps: what tells, without reading a video, whether it was written again, by its key.
     """
-    if checksum == wanted:
-        return
-    noted = next((found for cache in caches if (found := read_json(cache / _FILE)) is not None), None)
-    how = [] if noted is None else [*_differences(noted, _by_key(source, digests), stamps(source))]
-    told = "; ".join(how) or f"their checksum is {checksum[:12]} and was {wanted[:12]}"
-    raise UserError(
-        f"the videos of {source.name} must be as the run was started, but {told}: put them back, or start "
-        "another run."
-    )
+
+    source: Source
+    checksum: str
+    videos: Mapping[str, str]
+    stamps: Mapping[str, Stamp]
+
+    @classmethod
+    def read(cls, source: Source) -> Contents:
+        """Read all videos."""
+        if not isinstance(source, OfFiles):
+            return cls(source=source, checksum=source.checksum(), videos={}, stamps={})
+        stamps = _stamps(source)  # before, so that what is written meanwhile is found out
+        digests = source.digests()
+        videos = {
+            item.key: digest[:_BYTES].hex() for item, digest in zip(_items(source), digests, strict=True)
+        }
+        return cls(source=source, checksum=source.checksum(digests), videos=videos, stamps=stamps)
+
+    def note(self, cache: Path) -> None:
+        """Leave in a cache what each of its videos was."""
+        if self.videos:
+            write_json(cache / _FILE, self.videos, then="start again")
+
+    def written_since(self) -> list[str]:
+        """The videos that are not the files that were read any more."""
+        if not isinstance(self.source, OfFiles):
+            return []
+        now = _stamps(self.source)
+        return [key for key, stamp in self.stamps.items() if now[key] != stamp]
+
+    def check(self, wanted: str, caches: Iterable[Path]) -> None:
+        """Refuse videos that are not those with the checksum `wanted`; `caches`: where those may be noted.
+
+        Raises:
+            UserError: they have another one; names the videos where that is known.
+        """
+        if self.checksum == wanted:
+            return
+        noted = next((found for cache in caches if (found := read_json(cache / _FILE)) is not None), None)
+        how = [] if noted is None else [*_differences(noted, self)]
+        told = "; ".join(how) or f"their checksum is {self.checksum[:12]} and was {wanted[:12]}"
+        raise UserError(
+            f"the videos of {self.source.name} must be as the run was started, but {told}: put them back, or "
+            "start another run."
+        )
 
 
-def named(keys: Sequence[str]) -> str:
+def named(videos: Sequence[str]) -> str:
     """The first of these videos, and how many more there are."""
-    rest = len(keys) - _NAMED
-    return ", ".join(keys[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+    rest = len(videos) - _NAMED
+    return ", ".join(videos[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
-def _differences(was: Mapping[str, str], now: Mapping[str, str], there: Mapping[str, Stamp]) -> Iterator[str]:
+def _differences(was: Mapping[str, str], now: Contents) -> Iterator[str]:
+    other = [key for key in was if now.videos.get(key) != was[key]]
     found = {
-        "changed": [key for key in was if key in now and now[key] != was[key] and there.get(key) is not None],
-        "missing": [key for key in was if now.get(key) != was[key] and there.get(key) is None],
-        "new": [key for key in now if key not in was],
+        "changed": [key for key in other if now.stamps.get(key) is not None],
+        "missing": [key for key in other if now.stamps.get(key) is None],
+        "new": [key for key in now.videos if key not in was],
     }
     yield from (f"{named(keys)}: {what}" for what, keys in found.items() if keys)
 
@@ -89,8 +110,9 @@ def _items(source: Source) -> Iterator[Item]:
     return (item for split in SPLITS for item in source.splits[split])
 
 
-def _by_key(source: Source, digests: Sequence[bytes]) -> dict[str, str]:
-    return {item.key: digest[:_BYTES].hex() for item, digest in zip(_items(source), digests, strict=True)}
+def _stamps(source: Source) -> dict[str, Stamp]:
+    assert isinstance(source, OfFiles)
+    return {item.key: _stamp(source.path(item)) for item in _items(source)}
 
 
 def _stamp(path: Path) -> Stamp:

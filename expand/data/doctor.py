@@ -18,9 +18,10 @@ from expand.config import DataConfig
 from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, CacheNeeds, OnProgress, Progress, estimate_bytes, silent
+from expand.data.file_source import FileSource
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
-from expand.data.sources import FileSource, open_source, shown_labels
+from expand.data.sources import open_source, shown_labels
 from expand.names import visible_line
 from search_spaces.base import ClipSampling
 

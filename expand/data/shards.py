@@ -26,6 +26,7 @@ from expand.data.shrinking import EXACT
 from expand.files import replacing, write_atomic
 
 Storage = Literal["raw", "jpeg"]
+STORAGES: tuple[Storage, ...] = ("raw", "jpeg")
 _QUALITY = 2  # mjpeg's quantiser, 1 to 31: about JPEG quality 95
 _CONVERT = Interpolation.BICUBIC | EXACT
 _CHECK_BLOCK = 1 << 24

@@ -122,16 +122,17 @@ class Cluster:
         for node, asked in zip(nodes, looks, strict=True):
             try:
                 host, version, missing = ray.get(asked)
-            except ray.exceptions.RayTaskError as error:
+            except ray.exceptions.RayTaskError:
                 raise UserError(
                     f"every node of the Ray cluster must be able to import xpand, but {node['NodeName']} is "
-                    f"not: {first_line(error.cause or error)}."
+                    f"not: install xpand {VERSION} there."
                 ) from None
             except ray.exceptions.RayError:
                 continue
             if version != VERSION:
                 raise UserError(
-                    f"every node of the Ray cluster must have xpand {VERSION}, but {host} has {version}."
+                    f"every node of the Ray cluster must have xpand {VERSION}, but {host} has {version}: "
+                    "install the same there."
                 )
             if missing:
                 raise UserError(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.expand.clusters import ray_cluster
+from benchmarks.clusters import ray_cluster
+from tests.expand.commands import ROOT
 from tests.expand.data.videos import write_classes
 
 
@@ -26,5 +28,6 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster() -> Iterator[Any]:
     """A Ray cluster of two nodes with a CPU each, for all tests that leave it as it is."""
     pytest.importorskip("ray")
+    os.environ["PYTHONPATH"] = str(ROOT)  # where the nodes find the spaces of the tests
     with ray_cluster(1, 1) as found:
         yield found

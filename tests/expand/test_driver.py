@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +14,8 @@ from expand.errors import RunFailed, UserError
 from expand.machine import Machine
 from expand.runs import read_run
 from expand.study import Run
+from tests.expand.faults.processes import checksums
 from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
-
-
-def checksums(run: Run) -> dict[str, str]:
-    models = run.folder / "models"
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(models.iterdir())}
 
 
 def test_a_search_ends_with_a_model_for_each_state_and_target(tmp_path: Path, cache: Path) -> None:
@@ -40,7 +35,7 @@ def test_the_decisions_do_not_depend_on_the_number_of_workers(tmp_path: Path, ca
     alone, path = run_search(tmp_path / "one", toy_config(cache))
     several, same_path = run_search(tmp_path / "three", toy_config(cache, run={"workers": 3}))
     assert path == same_path
-    assert checksums(alone) == checksums(several)
+    assert checksums(alone.folder) == checksums(several.folder)
 
 
 def test_nothing_finished_is_trained_again(tmp_path: Path, cache: Path) -> None:
@@ -63,7 +58,7 @@ def test_nothing_finished_is_trained_again(tmp_path: Path, cache: Path) -> None:
     assert len(first.trained) == len(run.results()) == 3  # each is recorded when it is there
     drive(run, ready, SPEED, second)
     assert not set(first.trained) & set(second.trained)
-    assert checksums(run) == checksums(whole)
+    assert checksums(run.folder) == checksums(whole.folder)
     third = Quiet()
     drive(run, ready, SPEED, third)
     assert third.trained == []
@@ -144,6 +139,18 @@ def test_data_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) 
     assert str(caught.value) == (
         "the videos of synthetic must be as the run was started, but their checksum is "
         f"{now.checksum[:12]} and was {wanted.checksum[:12]}: put them back, or start another run."
+    )
+
+
+def test_equal_videos_of_which_others_are_bad_are_refused(cache: Path) -> None:
+    """As another FFmpeg may find them."""
+    now = prepared(toy_config(cache)).setup.data
+    with pytest.raises(UserError) as caught:
+        decode(plan(toy_config(cache)), Quiet(), replace(now, train=now.train + 1))
+    assert str(caught.value) == (
+        "the data must be as the run was started, synthetic with 25 + 12 videos of 12 classes and checksum "
+        f"{now.checksum[:12]}, but it is synthetic with 24 + 12 videos of 12 classes and checksum "
+        f"{now.checksum[:12]}: put the videos back, or start another run."
     )
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from expand import jobs
+from expand.errors import RunFailed
 from expand.files import replacing, write_atomic
 from expand.jobs import (
     Failure,
     Place,
+    alone,
     attempting,
     close_attempts,
     read_attempts,
@@ -93,3 +98,19 @@ def test_an_attempt_without_a_report_lasted_no_time(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), attempting(tmp_path):
         raise KeyboardInterrupt
     assert [attempt.seconds for attempt in close_attempts(tmp_path)] == [0.0]
+
+
+def test_a_worker_that_does_not_leave_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_LEAVE", 0.2)
+    before = FileLock(tmp_path / ".lock")
+    with before:
+        with pytest.raises(RunFailed) as nameless, alone(tmp_path):
+            pass
+        with attempting(tmp_path), pytest.raises(RunFailed) as named, alone(tmp_path):
+            pass
+    rest = "is at it and does not end: end it and resume."
+    assert str(nameless.value) == f"{tmp_path} must have one worker, but another {rest}"
+    me = f"process {os.getpid()} on {socket.gethostname()}"
+    assert str(named.value) == f"{tmp_path} must have one worker, but {me} {rest}"
+    with alone(tmp_path):
+        assert before.is_locked is False

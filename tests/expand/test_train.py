@@ -339,7 +339,9 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_decoded(tmp_path: P
 def test_workers_are_not_for_trainings(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     assert train(xpand, cache, tiny, out).returncode == 0
-    assert "--workers is for searches" in refused(xpand("resume", out, "--workers", 2, cache=cache))
+    assert refused(xpand("resume", out, "--workers", 2, cache=cache)) == (
+        "error: --workers is for searches, and this is a training: leave it out."
+    )
 
 
 def test_a_network_that_does_not_know_the_classes(tmp_path: Path, xpand: Xpand, cache: Path) -> None:

@@ -11,7 +11,8 @@ from expand.config import CacheConfig, DataConfig
 from expand.data import cache
 from expand.data.base import Frames, Item, VideoInfo
 from expand.data.cache import CacheNeeds, open_cache
-from expand.data.sources import FileSource, open_source
+from expand.data.file_source import FileSource
+from expand.data.sources import open_source
 
 NEEDS = CacheNeeds(short_side=24, fps=10)
 

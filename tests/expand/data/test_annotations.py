@@ -9,8 +9,9 @@ import pytest
 
 from expand.config import DataConfig
 from expand.data.annotations import shown
+from expand.data.file_source import FileSource
 from expand.data.labels import Segment
-from expand.data.sources import FileSource, open_source, shown_labels
+from expand.data.sources import open_source, shown_labels
 from expand.errors import UserError
 
 CLASSES = "c000 Holding some clothes\nc001 Putting clothes somewhere\nc002 Taking some clothes\n"

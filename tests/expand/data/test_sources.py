@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from expand.config import DataConfig
 from expand.data.base import SPLITS, Source, SplitName
-from expand.data.sources import FileSource, flip_swaps, open_source, stratified_split
+from expand.data.file_source import FileSource
+from expand.data.sources import flip_swaps, open_source, stratified_split
 from expand.errors import UserError
 from tests.expand.data.videos import write_clip
 

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from expand.children import start_method
+from expand.jobs import Measurement
+from expand.study import Run
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-c", "from expand.cli import main; main()")
@@ -92,6 +95,14 @@ def checksums(run: Path) -> dict[str, str]:
     """Of the model files of a run and their weights."""
     models = run / "models"
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(models.iterdir())}
+
+
+def lasting(run: Path) -> dict[str, dict[str, object]]:
+    """What was measured in a run, but for what may differ from one time to another, by the job's key."""
+    return {
+        key: {name: value for name, value in asdict(result).items() if name not in Measurement.VARYING}
+        for key, result in Run.open(run).results().items()
+    }
 
 
 def wait_for(found: Callable[[], T], seconds: float = 30.0) -> T:

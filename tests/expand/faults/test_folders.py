@@ -14,7 +14,8 @@ from expand.config import Config
 from expand.data import cache as cache_module
 from expand.data.base import Frames, Item, VideoInfo
 from expand.data.cache import open_cache
-from expand.data.sources import FileSource, open_source
+from expand.data.file_source import FileSource
+from expand.data.sources import open_source
 from expand.driver import decode, plan
 from expand.errors import RunFailed, UserError
 from expand.study import Run

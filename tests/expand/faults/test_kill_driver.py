@@ -5,29 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from expand.config import to_yaml
-from expand.jobs import Measurement
 from expand.study import Run
-from tests.expand.faults.processes import Forked, checksums, wait_for
+from tests.expand.faults.processes import Forked, checksums, lasting, wait_for
 from tests.expand.runs import toy_config
 
 pytestmark = pytest.mark.slow
 
 KILLS = 100
-
-
-def lasting(run: Path) -> dict[str, object]:
-    """What was measured, but for what may differ from one time to another."""
-    results = Run.open(run).results()
-    return {
-        key: {name: value for name, value in asdict(result).items() if name not in Measurement.VARYING}
-        for key, result in results.items()
-    }
 
 
 @pytest.mark.fault("kill -9 of the driver, 100 times", "nothing finished is trained again; equal bytes")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.clusters import add_node, disconnect, ray_cluster
 from expand.config import Config
 from expand.driver import drive
 from expand.errors import RunFailed
@@ -20,7 +21,7 @@ from expand.jobs import read_attempts, read_progress
 from expand.runs import read_run
 from expand.study import Run
 from expand.workers import cluster as cluster_module
-from tests.expand.clusters import add_node, disconnect, ray_cluster
+from tests.expand.commands import ROOT
 from tests.expand.faults.processes import checksums, wait_for
 from tests.expand.faults.spaces import NAME
 from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
@@ -117,6 +118,7 @@ def test_workers_that_all_die_end_the_run_and_not_the_candidates(
 @pytest.mark.fault("the last node of the Ray cluster lost", "exit 1, resumable")
 def test_nodes_that_go_away(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_WITHOUT_NODES", 3.0)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where the nodes find the spaces of the tests
     disconnect()
     whole, _ = run_search(tmp_path / "whole", slow_config(cache, 1))
     with ray_cluster(0) as cluster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from expand.data.cache import open_built
+from expand.errors import RunFailed
 from expand.jobs import Failure, Job, Measurement, Place, read_progress, read_result, write_job
 from expand.setup import Replay
-from expand.training.candidate import inherit, run_job, save_weights
+from expand.training.candidate import attempt, inherit, run_job, save_weights
 from search_spaces.x3d import X3DSpace
 from tests.expand.runs import prepared, toy_config
 
@@ -135,3 +137,14 @@ def test_a_wider_network_inherits_what_fits(tmp_path: Path) -> None:
 
 def test_the_cache_of_a_run_needs_no_source(ready: tuple[Job, Place]) -> None:
     assert len(open_built(Path(ready[1].cache)).train.labels) == 24
+
+
+def test_a_disk_that_fails_is_not_the_candidates_fault() -> None:
+    def measure() -> Measurement:
+        raise OSError(errno.ENOSPC, "No space left on device", "curves/events")
+
+    with pytest.raises(RunFailed) as caught:
+        attempt(measure)
+    assert str(caught.value) == (
+        "a worker could not go on: [Errno 28] No space left on device: 'curves/events'; make room and resume."
+    )

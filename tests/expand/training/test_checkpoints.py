@@ -59,3 +59,13 @@ def test_a_place_that_cannot_be_written_keeps_what_was_there(tmp_path: Path) -> 
     with pytest.raises(RunFailed, match="cannot be written"):
         save(tmp_path / "file", 1)
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "epochs"
+    with pytest.raises(RunFailed) as caught:
+        save_checkpoint(folder, {"step": 3})
+    assert str(caught.value) == (
+        f"{folder / 'step-000000003.pt'} cannot be written: Not a directory; see to that and resume."
+    )

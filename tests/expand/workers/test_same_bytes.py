@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from expand.config import Config
 from expand.jobs import Measurement
 from expand.runs import Row, read_run
 from expand.study import Run
-from tests.expand.faults.processes import checksums
+from tests.expand.faults.processes import checksums, lasting
 from tests.expand.runs import Quiet, run_search, toy_config
 
 
@@ -23,14 +22,6 @@ def config(cache: Path, workers: object, address: str = "auto") -> Config:
         training={"epochs": 2, "dropout": 0.2},
         run={"workers": workers, "ray": {"address": address}},
     )
-
-
-def measured(run: Run) -> dict[str, dict[str, object]]:
-    results = {key: asdict(result) for key, result in run.results().items()}
-    return {
-        key: {name: value for name, value in values.items() if name not in Measurement.VARYING}
-        for key, values in results.items()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +39,7 @@ def test_any_workers_decide_and_leave_the_same(
     address = request.getfixturevalue("cluster").address if workers == "ray" else "auto"
     run, _ = run_search(tmp_path / "run", config(cache, workers, address))
     assert checksums(run.folder) == checksums(alone[0].folder)
-    assert measured(run) == measured(alone[0])
+    assert lasting(run.folder) == lasting(alone[0].folder)
     assert trajectory(run) == trajectory(alone[0])
 
 

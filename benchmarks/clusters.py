@@ -1,15 +1,12 @@
-"""Ray clusters on this machine."""
+"""Ray clusters on this machine, for benchmarks and tests."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
 _STORE = 80 << 20  # bytes of a node's object store, which nothing is put into
 
 
@@ -18,7 +15,6 @@ def ray_cluster(*cpus: int) -> Iterator[Any]:
     """A cluster (ray.cluster_utils.Cluster) with nodes of so many CPUs; the first is the head."""
     from ray.cluster_utils import Cluster
 
-    os.environ["PYTHONPATH"] = str(ROOT)  # where the nodes find the spaces of the tests
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own
         cluster = Cluster(
