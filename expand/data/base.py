@@ -110,12 +110,16 @@ class Decoded(NamedTuple):
 
     Attributes:
         info: what it is.
-        times: (N,) when the frames that are kept are shown, in seconds from its start, rising.
+        times: (N,) when the frames that are kept appear, in seconds from its start, rising.
+        spans: (N, 2) from when until when each of them is the nearest of all frames of the video, in seconds:
+            from the middle between its predecessor and it to the middle between it and its successor, whether
+            or not these are kept. 0 for the first frame's start, the video's seconds for the last one's end.
         frames: (N, H, W, 3), each another frame of the video.
     """
 
     info: VideoInfo
     times: NDArray[np.float64]
+    spans: NDArray[np.float64]
     frames: Frames
 
 
@@ -201,7 +205,7 @@ class Split(Protocol):
 
         Args:
             videos: (B,) of which video each clip is.
-            times: (B, T) in seconds: of the frames that are kept, the nearest; beyond a video's end, times wrap
+            times: (B, T) in seconds: of the frames that are kept, the nearest; beyond a video's end, they wrap
                 round.
             windows: (B, 4) what is cut out of the frames: top, bottom, left, right, in pixels.
         """
