@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import av
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from torch import nn
@@ -18,9 +19,12 @@ from benchmarks.harness import Figures, Row, Timing, alternate
 from benchmarks.trajectory import TRAJECTORY
 from expand.config import CacheConfig, DataConfig, SyntheticConfig, TrainingConfig
 from expand.data import pool
-from expand.data.cache import Cached, CacheNeeds, open_cache
+from expand.data.base import Decoded
+from expand.data.built import Cached
+from expand.data.cache import open_cache
 from expand.data.clips import Augment, Batch, train_batches
 from expand.data.file_source import FileSource
+from expand.data.needs import CacheNeeds, cache_needs
 from expand.data.sources import open_source
 from expand.data.synthetic import FPS, SyntheticSource
 from expand.machine import cores
@@ -68,9 +72,7 @@ def measure_batches(*, rounds: int = 7) -> Figures:
 
 def _batch_rows(space: X3DSpace, points: Mapping[str, Factors], rounds: int) -> Iterator[Row]:
     samplings = {name: space.sampling(point) for name, point in points.items()}
-    size = max(sampling.size for sampling in samplings.values())
-    fps = max(1 / sampling.step_seconds for sampling in samplings.values())
-    needs = CacheNeeds(short_side=round(size * _JITTER[1]), fps=2 * fps)
+    needs = cache_needs(DataConfig(jitter=_JITTER), tuple(samplings.values()))
     with tempfile.TemporaryDirectory() as folder:
         cached = _synthetic(needs, Path(folder))
         for name, point in points.items():
@@ -180,6 +182,10 @@ def _render(folder: Path) -> None:
             assert isinstance(stream, VideoStream)
             stream.width = stream.height = _RENDERED.size
             stream.pix_fmt = "yuv420p"
-            for pixels in source.decode(item, fps=FPS, short_side=_RENDERED.size):
+            (drawn,) = source.read(
+                [item], lambda seconds: np.arange(0, seconds, 1 / FPS), short_side=_RENDERED.size
+            )
+            assert isinstance(drawn, Decoded)
+            for pixels in drawn.frames:
                 container.mux(stream.encode(VideoFrame.from_ndarray(pixels, format="rgb24")))
             container.mux(stream.encode())

@@ -104,6 +104,12 @@ class DataConfig(Section):
     jitter: tuple[float, float] = Field(
         (1.0, 1.25), description="short side of a training clip before the crop, in crop sizes"
     )
+    oversampling: float = Field(
+        4.0,
+        ge=1,
+        description="frames that are kept of a video for each frame of the fastest clip that may be asked for; "
+        "what a clip shows is at most 1 / (2 · oversampling) of that clip's stride from its time",
+    )
     cache: CacheConfig = CacheConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
 

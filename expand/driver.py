@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from expand.config import Config
-from expand.data.base import SPLITS, Source
-from expand.data.cache import Cached, CacheNeeds, OnProgress, cache_needs, open_cache
+from expand.data.base import SEARCHED, Source
+from expand.data.built import Cached
+from expand.data.cache import OnProgress, open_cache
 from expand.data.cache import Progress as CacheProgress
 from expand.data.doctor import Report, examine
+from expand.data.needs import CacheNeeds, cache_needs
 from expand.data.sources import open_source, segments_of
 from expand.errors import RunFailed, UserError
 from expand.forecast import Clock, Speed, furthest_clips
@@ -108,7 +110,7 @@ def plan(config: Config) -> Plan:
         )
     check_targets(space, config.search.targets, len(source.classes))
     needs = cache_needs(config.data, possible_clips(config, space, axes, config.search.targets))
-    labels = ([item.label for item in source.splits[split]] for split in SPLITS)
+    labels = ([item.label for item in source.splits[split]] for split in SEARCHED)
     card = _card(source, needs, *labels, checksum="")
     return Plan(
         setup=Setup(config=config, space=space, axes=axes, data=card),

@@ -1,4 +1,4 @@
-"""`xpand test`: trained weights on the validation videos, with one view of each or many."""
+"""`xpand test`: trained weights on the videos of a split, with one view of each or many."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from expand.data.base import Source
+from expand.data.base import Source, SplitName
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
+from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
 from expand.errors import RunFailed, UserError
 from expand.listing import Listing
@@ -86,12 +87,14 @@ class PlannedTest:
         weights: the file.
         recipe: of the data, the device and the batch; where a training's folder is tested, that training's.
         grids: (clips, crops) of each test.
+        split: of the videos that are tested.
     """
 
     model: Model
     weights: Path
     recipe: Recipe
     grids: tuple[tuple[int, int], ...]
+    split: SplitName
 
 
 def choose_test(
@@ -99,6 +102,7 @@ def choose_test(
     name: str | None,
     *,
     views: Sequence[str],
+    split: SplitName = "val",
     weights: Path | None = None,
     config: Path | None = None,
     data: Path | None = None,
@@ -110,6 +114,7 @@ def choose_test(
         reference: a model's YAML, a run's or a training's folder, or a published network.
         name: which model of a run.
         views: as for `parse_views`.
+        split: of the videos that are tested; only these are decoded.
         weights: instead of those beside the model.
         config: a YAML file with any of the settings; None: a training's own, where its folder is tested.
         data: the folder of the videos, or `synthetic`.
@@ -129,7 +134,7 @@ def choose_test(
     if config is None and TrainingFolder.is_one(Path(reference)):
         config = Path(reference) / CONFIG
     recipe = build_recipe(config, model.sampling, data=data, settings=settings, jitter=_jitter(model))
-    return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids)
+    return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
 
 
 def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
@@ -146,7 +151,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
     from expand.training.views import Viewing
 
     model, recipe = test.model, test.recipe
-    source = open_source(recipe.data)
+    source = open_source(recipe.data, splits=(test.split,))
     _check_kind(model, source)
     per_frame = model.head == "frame"
     if per_frame:
@@ -155,8 +160,11 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
     network = model.build()
     network.load_state_dict(read_weights(test.weights, model))
     device, threads = choose_device(recipe.run.device), recipe.run.threads or cores()
-    videos = open_videos(source, recipe.data, model.sampling, processes=threads, on_progress=on_progress)
-    truth = videos.labels("val", per_frame=per_frame, outputs=outputs, count=len(model.classes))
+    seen = [EvenClips(sampling=model.sampling, clips=clips) for clips, _ in dict.fromkeys(test.grids)]
+    videos = open_videos(
+        source, recipe.data, model.sampling, seen, processes=threads, on_progress=on_progress
+    )
+    truth = videos.labels(test.split, per_frame=per_frame, outputs=outputs, count=len(model.classes))
     prepare(device, threads, seed=0)
     network = place_network(network, device)
     results = []
@@ -171,7 +179,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
                 device=device,
                 precision=recipe.run.precision,
             )
-            tested = evaluate(network, videos.cached.val, truth, viewing)
+            tested = evaluate(network, videos.cached.splits[test.split], truth, viewing)
         except Diverged as error:
             raise RunFailed(f"{error}: are {test.weights} those of {model.name}?") from None
         size = views.seen(model.sampling).size

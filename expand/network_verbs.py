@@ -262,6 +262,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--views", help="Views of each video: 1, 10, 30 (10x3), 5x3; may be repeated."),
     ] = None,
+    split: Annotated[
+        Literal["val", "test", "train"],
+        typer.Option("--split", help="Which videos: val, or test, which no search ever reads."),
+    ] = "val",
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
     ] = None,
@@ -270,7 +274,7 @@ def evaluate(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test weights on the validation videos: top-1, top-5, mean class accuracy, or mAP of several labels."""
+    """Test weights on the videos of a split: top-1, top-5, mean class accuracy, or mAP of several labels."""
     from expand.evaluation import choose_test, result_table, run_test
     from expand.view import SearchView
 
@@ -278,6 +282,7 @@ def evaluate(
         network,
         model,
         views=views or ["10"],
+        split=split,
         weights=weights,
         config=config,
         data=data,

@@ -18,6 +18,7 @@ from expand.config import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
 from expand.data.clips import Augment, ViewGrid
+from expand.data.needs import EvenClips
 from expand.data.sources import flip_swaps, open_source, segments_of
 from expand.errors import RunFailed, UserError, first_line
 from expand.export.safetensors import save_weights
@@ -45,6 +46,8 @@ from expand.videos import Videos, check_frames, open_videos
 from search_spaces.base import Json
 
 log = logging.getLogger(__name__)
+
+_VALIDATION = ViewGrid()  # what a training's validations see of each video; scaled by the recipe
 
 
 class View(Protocol):
@@ -263,6 +266,7 @@ def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, vi
         source,
         recipe.data,
         model.sampling,
+        [EvenClips(sampling=model.sampling, clips=_VALIDATION.clips)],
         processes=_threads(recipe, processes),
         on_progress=view.caching,
     )
@@ -324,7 +328,7 @@ def _task(
 
     viewing = Viewing(
         sampling=model.sampling,
-        views=ViewGrid(scale=recipe.data.jitter[0]),
+        views=replace(_VALIDATION, scale=recipe.data.jitter[0]),
         batch_size=max(1, recipe.training.batch_size // processes.count),
         device=device,
         precision=recipe.run.precision,

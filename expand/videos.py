@@ -10,8 +10,9 @@ import numpy as np
 from expand.config import DataConfig
 from expand.data.base import Source, SplitName
 from expand.data.built import Cached
-from expand.data.cache import OnProgress, cache_needs, open_cache
+from expand.data.cache import OnProgress, open_cache
 from expand.data.labels import OneLabel, Segment, SeveralLabels
+from expand.data.needs import EvenClips, cache_needs
 from expand.data.sources import segments_of
 from expand.errors import UserError
 from search_spaces.base import ClipSampling, Json
@@ -63,7 +64,7 @@ class Videos:
             outputs: for each class, the network's output that stands for it; None: its own number.
             count: of the network's outputs; None: as many as there are classes.
         """
-        split = self.cached.train if name == "train" else self.cached.val
+        split = self.cached.splits[name]
         places = np.array(outputs if outputs is not None else range(len(self.classes)), np.int64)
         if self.segments is None:
             return OneLabel(labels=places[split.labels], swaps=swaps)
@@ -91,14 +92,28 @@ def check_frames(source: Source) -> None:
 
 
 def open_videos(
-    source: Source, data: DataConfig, sampling: ClipSampling, *, processes: int, on_progress: OnProgress
+    source: Source,
+    data: DataConfig,
+    sampling: ClipSampling,
+    views: Sequence[EvenClips],
+    *,
+    processes: int,
+    on_progress: OnProgress,
 ) -> Videos:
     """The decoded videos for a network with these clips, decoded now where no earlier run has left them.
+
+    Args:
+        source: of the videos; only its splits are decoded.
+        data: its settings.
+        sampling: of the clips that the network is trained on.
+        views: all that is seen of videos that it is not trained on.
+        processes: that decode.
+        on_progress: is told how far it is.
 
     Raises:
         UserError: too many are bad, or there is no room for them.
     """
-    needs = cache_needs(data, (sampling,))
+    needs = cache_needs(data, (sampling,), views)
     cached = open_cache(source, needs, data, processes=processes, on_progress=on_progress)
     return Videos(cached=cached, segments=segments_of(source))
 

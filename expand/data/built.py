@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,48 +18,48 @@ from numpy.typing import NDArray
 
 from expand.data import shards
 from expand.data.base import SPLITS, Frames, SplitName
-from expand.data.shards import Bad, Kept, Storage
+from expand.data.shards import Bad, Shard, Storage
 from expand.errors import RunFailed
+from expand.files import replacing
 
 INDEX = "index.json"
-_KEYS = {"name", "classes", "checksum", "short_side", "fps", "storage", "estimate", "columns", "shards"}
+VIDEOS = "videos.npy"  # a row a video, and no Python object: a hundred thousand are opened at once
+KEYS = "keys.npy"
+_KEYS = {"name", "classes", "checksum", "needs", "storage", "estimate", "videos", "shards", "bad"}
 _SHARD = re.compile(r"shard-\d{4,}\.bin")  # nothing that leads out of the cache's folder
-_EPSILON = 1e-6
+_ROW = np.dtype(
+    [
+        ("split", "u1"),
+        ("shard", "<u4"),
+        ("label", "<i8"),
+        ("offset", "<u8"),
+        ("frames", "<u4"),
+        ("height", "<u4"),
+        ("width", "<u4"),
+        ("seconds", "<f8"),
+    ]
+)
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CacheNeeds:
-    """The largest short side in pixels and the highest frame rate that a run can ask for."""
-
-    short_side: int
-    fps: float
-
-    def __post_init__(self) -> None:
-        for name in ("short_side", "fps"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"{name} must be above 0, got {value!r}.")
 
 
 class CachedSplit:
     """A `Split` read from a cache. Pickles as the cache's folder, so processes share the pages."""
 
     def __init__(
-        self, folder: Path, name: SplitName, fps: float, storage: Storage, entries: list[_Entry]
+        self, folder: Path, name: SplitName, storage: Storage, files: tuple[str, ...], rows: NDArray[Any]
     ) -> None:
         self.name = name
         self._folder = folder
-        self._fps = fps
         self._storage = storage
-        self._entries = entries
-        kept = [entry.kept for entry in entries]
-        self._labels = _frozen(np.array([one.label for one in kept], np.int64))
-        self._seconds = _frozen(np.array([one.seconds for one in kept], np.float64))
-        self._sizes = _frozen(np.array([(one.height, one.width) for one in kept], np.int64).reshape(-1, 2))
-        self._lengths = np.array([one.frames for one in kept], np.int64)
-        self._maps: dict[str, NDArray[np.uint8]] = {}
+        self._files = files
+        self._numbers = np.flatnonzero(rows["split"] == SPLITS.index(name))  # (V,) of all videos
+        own = rows[self._numbers]
+        self._labels = _frozen(own["label"].astype(np.int64))
+        self._seconds = _frozen(own["seconds"].astype(np.float64))
+        self._sizes = _frozen(np.stack((own["height"], own["width"]), axis=1).astype(np.int64))
+        self._places = np.stack((own["shard"], own["offset"], own["frames"]), axis=1).astype(np.int64)
+        self._maps: dict[int, NDArray[np.uint8]] = {}
         self._local = threading.local()
 
     @property
@@ -76,29 +76,30 @@ class CachedSplit:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(entry.kept.key for entry in self._entries)
+        keys = np.load(self._folder / KEYS, mmap_mode="r")
+        return tuple(key.decode() for key in keys[self._numbers].tolist())
 
     def take(
         self, videos: NDArray[np.int64], times: NDArray[np.float64], windows: NDArray[np.int64]
     ) -> Iterator[Frames]:
-        """See `Split.take`: the frames kept for the moments nearest below `times`."""
-        within = np.mod(times, self._seconds[videos, None])
-        numbers = np.floor(within * self._fps + _EPSILON).astype(np.int64)
-        np.minimum(numbers, self._lengths[videos, None] - 1, out=numbers)  # (B, T)
-        for video, frames, window in zip(videos.tolist(), numbers, windows.tolist(), strict=True):
+        """See `Split.take`."""
+        within = np.mod(times, self._seconds[videos, None])  # (B, T)
+        places, sizes = self._places[videos].tolist(), self._sizes[videos].tolist()
+        for place, size, moments, window in zip(places, sizes, within, windows.tolist(), strict=True):
             top, bottom, left, right = window
-            entry = self._entries[video]
-            shard, kept = self._map(entry.file), entry.kept
+            file, offset, frames = place
+            shard = self._map(file)
+            chosen = shards.frames_at(shard, offset, frames, moments)
             if self._storage == "jpeg":
-                yield self._jpeg().read(shard, kept, frames)[:, top:bottom, left:right]
+                pictures = self._jpeg().read(shard, offset, frames, *size, chosen)
+                yield pictures[:, top:bottom, left:right]
             else:
-                shape = (kept.frames, kept.height, kept.width, 3)
-                whole: Frames = np.ndarray(shape, np.uint8, shard, kept.offset)
-                yield whole[frames, top:bottom, left:right]
+                yield shards.raw_frames(shard, offset, frames, *size)[chosen, top:bottom, left:right]
 
-    def _map(self, file: str) -> NDArray[np.uint8]:
+    def _map(self, file: int) -> NDArray[np.uint8]:
         if file not in self._maps:
-            self._maps[file] = np.asarray(np.memmap(self._folder / file, dtype=np.uint8, mode="r"))
+            path = self._folder / self._files[file]
+            self._maps[file] = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
         return self._maps[file]
 
     def _jpeg(self) -> shards.JpegReader:
@@ -108,7 +109,7 @@ class CachedSplit:
         return reader
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._numbers)
 
     def __reduce__(self) -> tuple[Callable[[Path, SplitName], CachedSplit], tuple[Path, SplitName]]:
         return _reopen, (self._folder, self.name)
@@ -121,21 +122,46 @@ class Cached:
     Attributes:
         name: of the source.
         classes: of the source; labels index it.
+        storage: how frames are kept.
         bytes: of all shards.
         bad: videos that are left out.
         checksum: of the source.
+        splits: what can be read; those that were not asked for are empty.
     """
 
     folder: Path
     name: str
     classes: tuple[str, ...]
-    needs: CacheNeeds
     storage: Storage
     bytes: int
     bad: tuple[Bad, ...]
     checksum: str
-    train: CachedSplit
-    val: CachedSplit
+    splits: Mapping[SplitName, CachedSplit]
+
+    @property
+    def train(self) -> CachedSplit:
+        return self.splits["train"]
+
+    @property
+    def val(self) -> CachedSplit:
+        return self.splits["val"]
+
+    def __len__(self) -> int:
+        return sum(len(split) for split in self.splits.values())
+
+
+def write_videos(folder: Path, done: Sequence[Shard]) -> None:
+    """Put in place what the shards hold, as arrays."""
+    kept = [(number, one) for number, shard in enumerate(done) for one in shard.kept]
+    rows = np.empty(len(kept), _ROW)
+    rows["shard"] = [number for number, _ in kept]
+    rows["split"] = [SPLITS.index(one.split) for _, one in kept]
+    for name in ("label", "offset", "frames", "height", "width", "seconds"):
+        rows[name] = [getattr(one, name) for _, one in kept]
+    keys = np.array([one.key.encode() for _, one in kept], dtype=np.bytes_)
+    for file, values in ((VIDEOS, rows), (KEYS, keys)):
+        with replacing(folder / file, shards.AGAIN) as unfinished, unfinished.open("wb") as out:
+            np.save(out, values, allow_pickle=False)
 
 
 def open_built(folder: Path) -> Cached:
@@ -155,31 +181,18 @@ def open_built(folder: Path) -> Cached:
                 f"{folder / shard['file']} must have {shard['bytes']:,} bytes, but it is damaged: "
                 "start or resume the run to build it anew."
             )
-    needs = CacheNeeds(short_side=index["short_side"], fps=index["fps"])
-    splits: dict[SplitName, list[_Entry]] = {"train": [], "val": []}
-    for shard in index["shards"]:
-        for values in shard["kept"]:
-            kept = Kept(**dict(zip(index["columns"], values, strict=True)))
-            splits[kept.split].append(_Entry(shard["file"], kept))
-    train, val = (CachedSplit(folder, split, needs.fps, index["storage"], splits[split]) for split in SPLITS)
+    rows = np.load(folder / VIDEOS, mmap_mode="r")
+    files = tuple(shard["file"] for shard in index["shards"])
     return Cached(
         folder=folder,
         name=index["name"],
         classes=tuple(index["classes"]),
-        needs=needs,
         storage=index["storage"],
         bytes=sum(shard["bytes"] for shard in index["shards"]),
-        bad=tuple(Bad(*bad) for shard in index["shards"] for bad in shard["bad"]),
+        bad=tuple(Bad(*bad) for bad in index["bad"]),
         checksum=index["checksum"],
-        train=train,
-        val=val,
+        splits={name: CachedSplit(folder, name, index["storage"], files, rows) for name in SPLITS},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    file: str
-    kept: Kept
 
 
 def _frozen(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
@@ -188,15 +201,17 @@ def _frozen(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
 
 
 def _reopen(folder: Path, name: SplitName) -> CachedSplit:
-    cached = open_built(folder)
-    return cached.train if name == "train" else cached.val
+    return open_built(folder).splits[name]
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a cache; None: there is none, or none that is whole."""
+    """The index of a cache; None: there is none, or what there is is not whole."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         whole = index.keys() >= _KEYS and all(_SHARD.fullmatch(shard["file"]) for shard in index["shards"])
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        rows = np.load(folder / VIDEOS, mmap_mode="r")
+        keys = np.load(folder / KEYS, mmap_mode="r")
+        whole = whole and rows.dtype == _ROW and len(rows) == len(keys) == index["videos"]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, EOFError):
         return None
     return index if whole else None

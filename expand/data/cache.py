@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,31 +24,15 @@ import filelock
 
 from expand.config import DataConfig
 from expand.data import pool, shards
-from expand.data.base import SPLITS, BadVideo, Item, Source, VideoInfo
-from expand.data.built import INDEX, Cached, CachedSplit, CacheNeeds, open_built, read_index
+from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
+from expand.data.built import INDEX, Cached, open_built, read_index, write_videos
 from expand.data.changes import Contents, named
-from expand.data.shards import STORAGES, Bad, Entry, Kept, Plan, Shard, Storage
-from expand.data.shrinking import scaled
-from expand.data.timeline import frame_count
+from expand.data.needs import CacheNeeds
+from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
 from expand.errors import RunFailed, UserError
 from expand.files import quarantine, write_atomic
-from search_spaces.base import ClipSampling
 
-__all__ = [
-    "CacheNeeds",
-    "Cached",
-    "CachedSplit",
-    "OnProgress",
-    "Progress",
-    "cache_needs",
-    "default_folder",
-    "estimate_bytes",
-    "open_built",
-    "open_cache",
-    "silent",
-]
-
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 JPEG_SHARE = 0.25  # of raw bytes; measured 0.06 (rendered, plain) to 0.3 (noise with a photograph's spectrum)
 GB = 10**9
 _VERIFY_BYTES = 8 * GB  # beyond that, only the sizes of shards are compared on opening
@@ -80,29 +64,6 @@ class Probing(Protocol):
     """A source that can tell what a video is from its header alone."""
 
     def probe(self, item: Item) -> VideoInfo: ...
-
-
-def estimate_bytes(infos: Iterable[VideoInfo], needs: CacheNeeds) -> int:
-    """Bytes of the frames of these videos, kept raw.
-
-    Exact for what `inspect` says; from headers, as exact as the header's duration.
-    """
-    total = 0
-    for info in infos:
-        width, height = scaled(info.width, info.height, needs.short_side)
-        total += frame_count(info.seconds, needs.fps) * width * height * 3
-    return total
-
-
-def cache_needs(config: DataConfig, clips: Sequence[ClipSampling]) -> CacheNeeds:
-    """What the cache must hold for these clips.
-
-    Frames are kept at twice the highest frame rate, so that a frame of a clip is at most half a stride of
-    that rate away from its time.
-    """
-    size = max(clip.size for clip in clips)
-    fps = max(1 / clip.step_seconds for clip in clips)
-    return CacheNeeds(short_side=round(size * config.jitter[1]), fps=min(clips[0].fps, 2 * fps))
 
 
 def default_folder() -> Path:
@@ -165,15 +126,13 @@ def open_cache(
                 shards.discard_shard(folder, file)
             estimate = _estimate(source, needs, config, on_progress)
         if not (folder / INDEX).exists():
-            plan = Plan(
-                source=source, folder=folder, fps=needs.fps, short_side=needs.short_side, storage=storage
-            )
+            plan = Plan(source=source, folder=folder, needs=needs, storage=storage)
             contents.note(folder)
-            _build(plan, needs, contents, estimate, processes, on_progress)
+            _build(plan, contents, estimate, processes, on_progress)
     cached = open_built(folder)
-    _check_bad(cached, config, {item.label for item in source.splits["train"]})
+    _check_bad(cached, config, source)
     if cached.bad:
-        counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached.train) + len(cached.val):,}"
+        counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached):,}"
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
         on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
     return cached
@@ -185,7 +144,7 @@ def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path
 
 
 def _name(checksum: str, needs: CacheNeeds, storage: Storage) -> str:
-    decides = json.dumps([FORMAT_VERSION, checksum, needs.short_side, float(needs.fps), storage])
+    decides = json.dumps([FORMAT_VERSION, checksum, needs.deciding(), storage])
     return hashlib.sha256(decides.encode()).hexdigest()[:20]
 
 
@@ -199,7 +158,15 @@ def _built(folders: dict[Storage, Path], limit: float) -> Storage | None:
 
 
 def _entries(source: Source) -> list[Entry]:
-    return [Entry(split, item) for split in SPLITS for item in source.splits[split]]
+    """All videos, split by split; those of one file stand together."""
+    listed = source.splits
+    entries = [Entry(split, item) for split in SPLITS for item in listed[split]]
+    if all(entry.item.cut is None for entry in entries):
+        return entries
+    first: dict[tuple[SplitName, str], int] = {}
+    for place, (split, item) in enumerate(entries):
+        first.setdefault((split, item.file), place)
+    return sorted(entries, key=lambda entry: first[entry.split, entry.item.file])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +196,7 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
     for done, (split, item) in enumerate(looked):
         on_progress(Progress(what="reading headers", done=done, total=len(looked)))
         try:
-            weights.append(estimate_bytes([look(item)], needs))
+            weights.append(needs.estimate_bytes(split, look(item)))
         except BadVideo as error:
             weights.append(0)
             bad.append(Bad(item.key, split, str(error)))
@@ -242,7 +209,6 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
 
 def _build(
     plan: Plan,
-    needs: CacheNeeds,
     contents: Contents,
     estimate: _Estimate,
     processes: int,
@@ -270,17 +236,19 @@ def _build(
     finally:
         _sweep(plan.folder)
     _check_same(contents, plan, done.values())
+    whole = [done[file] for file, _ in jobs]
+    write_videos(plan.folder, whole)
     index = {
         "version": FORMAT_VERSION,
         "name": plan.source.name,
         "classes": plan.source.classes,
         "checksum": contents.checksum,
-        "short_side": needs.short_side,
-        "fps": needs.fps,
+        "needs": plan.needs.deciding(),
         "storage": plan.storage,
         "estimate": estimate.bytes,
-        "columns": Kept.__slots__,
-        "shards": [_row(done[file]) for file, _ in jobs],
+        "videos": sum(len(shard.kept) for shard in whole),
+        "shards": [{"file": shard.file, "bytes": shard.bytes, "crc32": shard.crc32} for shard in whole],
+        "bad": [bad for shard in whole for bad in shard.bad],
     }
     write_atomic(plan.folder / INDEX, json.dumps(index), shards.AGAIN)
 
@@ -308,10 +276,6 @@ def _check_same(contents: Contents, plan: Plan, done: Iterable[Shard]) -> None:
         f"the videos must stay as they are while they are decoded, but changed: {named(changed)}; "
         "start again."
     )
-
-
-def _row(shard: Shard) -> dict[str, Any]:
-    return {**asdict(shard), "kept": [tuple(asdict(kept).values()) for kept in shard.kept]}
 
 
 def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, tuple[Entry, ...]]]:
@@ -382,9 +346,17 @@ def _check_free(plan: Plan, needed: int) -> None:
         )
 
 
-def _check_bad(cached: Cached, config: DataConfig, listed: set[int]) -> None:
-    _check_share(cached.bad, len(cached.bad) + len(cached.train) + len(cached.val), config)
+def _check_bad(cached: Cached, config: DataConfig, source: Source) -> None:
+    """Raises UserError where too much is bad: of all, of a class in training, or of a split."""
+    _check_share(cached.bad, len(cached.bad) + len(cached), config)
+    for split, items in source.splits.items():
+        if items and not len(cached.splits[split]):
+            raise UserError(
+                f"the {split} split must have a video that can be read, but all of its {len(items):,} are bad: "
+                f"{_named(cached.bad)}: replace them (`xpand doctor` lists them), or list others."
+            )
     left = Counter(cached.train.labels.tolist())
+    listed = {item.label for item in source.splits["train"]}
     for label, name in enumerate(cached.classes):
         if label in listed and not left[label]:
             raise UserError(

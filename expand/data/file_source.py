@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 from expand.data import video
-from expand.data.base import SPLITS, BadVideo, Frames, Item, SplitName, VideoInfo
+from expand.data.base import SPLITS, BadVideo, Decoded, Item, Moments, SplitName, VideoInfo
 from expand.data.labels import Segment
 
 _HASH_BLOCK = 1 << 20
@@ -21,11 +22,13 @@ _HASH_CHUNK = 32  # files that a thread takes at once: small ones take less than
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSource:
-    """Videos in files; a key is the path relative to `root`, or whole where the file lies elsewhere.
+    """Videos in files; a file's key is its path relative to `root`, or whole where it lies elsewhere.
 
     Attributes:
         segments: what each video shows, by its key, where a video has several labels: its items' labels are
             all 0 then. None: a video has the one label of its item.
+        frames_fps: the frame rate of videos that are folders of pictures; None: there are none.
+        notes: what the user should know of how the lists were read, a line each.
     """
 
     name: str
@@ -33,41 +36,69 @@ class FileSource:
     classes: tuple[str, ...]
     splits: dict[SplitName, tuple[Item, ...]]
     segments: Mapping[str, tuple[Segment, ...]] | None = None
+    frames_fps: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def only(self, splits: Sequence[SplitName]) -> FileSource:
+        """See `Source.only`."""
+        chosen = {split: items if split in splits else () for split, items in self.splits.items()}
+        return replace(self, splits=chosen)
 
     def path(self, item: Item) -> Path:
-        return self.root / item.key
+        return self.root / item.file
 
     def checksum(self, digests: Sequence[bytes] | None = None) -> str:
         """See `Source.checksum`; `digests` where they are known already."""
-        listed = {split: [(item.key, item.label) for item in self.splits[split]] for split in SPLITS}
+        listed = {
+            split: [_listed(item) for item in items] for split in SPLITS if (items := self.splits.get(split))
+        }
         total = hashlib.sha256(json.dumps([self.classes, listed]).encode())
         if self.segments is not None:
-            shown = {key: [astuple(segment) for segment in found] for key, found in self.segments.items()}
+            shown = {
+                item.key: [astuple(segment) for segment in self.segments[item.key]] for item in self._items()
+            }
             total.update(json.dumps(shown, sort_keys=True).encode())
+        if self.frames_fps is not None:
+            total.update(json.dumps({"frames_fps": self.frames_fps}).encode())
         for digest in self.digests() if digests is None else digests:
             total.update(digest)
         return total.hexdigest()
 
     def digests(self) -> list[bytes]:
-        """SHA-256 of each video's bytes, training first; of a missing file, of nothing but that."""
-        paths = [self.path(item) for split in SPLITS for item in self.splits[split]]
-        chunks = [paths[at : at + _HASH_CHUNK] for at in range(0, len(paths), _HASH_CHUNK)]
+        """SHA-256 of the bytes of each item's file, training first; of a missing one, of nothing but that."""
+        files = list(dict.fromkeys(item.file for item in self._items()))
+        chunks = [
+            [self.root / file for file in files[at : at + _HASH_CHUNK]]
+            for at in range(0, len(files), _HASH_CHUNK)
+        ]
         with ThreadPoolExecutor(max_workers=8) as threads:
-            return [digest for digests in threads.map(_digests, chunks) for digest in digests]
+            found = [digest for digests in threads.map(_digests, chunks) for digest in digests]
+        by_file = dict(zip(files, found, strict=True))
+        return [by_file[item.file] for item in self._items()]
 
     def probe(self, item: Item) -> VideoInfo:
         """What the header says, without decoding; may raise BadVideo."""
-        return video.probe(self.path(item))
+        found = video.probe(self.path(item), fps=self.frames_fps)
+        if item.cut is None:
+            return found
+        seconds = item.cut.end - item.cut.start
+        return replace(found, seconds=seconds, frames=max(1, round(seconds * found.fps)))
 
     def inspect(self, item: Item) -> VideoInfo:
-        return video.inspect(self.path(item))
+        return video.inspect(self.path(item), item.cut, fps=self.frames_fps)
 
-    def decode(self, item: Item, *, fps: float, short_side: int) -> Frames:
-        return video.decode(self.path(item), fps=fps, short_side=short_side)
+    def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
+        """See `Source.read`."""
+        cuts = [item.cut for item in items]
+        return video.read(self.path(items[0]), cuts, moments, short_side=short_side, fps=self.frames_fps)
 
-    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]:
-        """`inspect` and `decode` in one pass."""
-        return video.read(self.path(item), fps=fps, short_side=short_side)
+    def _items(self) -> Iterator[Item]:
+        return (item for split in SPLITS for item in self.splits.get(split, ()))
+
+
+def _listed(item: Item) -> tuple[object, ...]:
+    """What decides a video's frames and label, but for its bytes."""
+    return (item.key, item.label) if item.cut is None else (item.key, item.label, *astuple(item.cut))
 
 
 def _digests(paths: Sequence[Path]) -> list[bytes]:
@@ -75,14 +106,23 @@ def _digests(paths: Sequence[Path]) -> list[bytes]:
 
 
 def _digest(path: Path) -> bytes:
+    """Of a file's bytes; of a folder of pictures, of their names and bytes."""
     total = hashlib.sha256()
     try:
-        kind = path.stat().st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # a pipe would be waited for, a device never ends
-            raise OSError(errno.ENXIO, "no file")
-        with path.open("rb") as file:
-            while block := file.read(_HASH_BLOCK):
-                total.update(block)
+        if stat.S_ISDIR(path.stat().st_mode):
+            for picture in sorted(path.iterdir()):
+                total.update(os.fsencode(picture.name) + b"\0")
+                _add(total, picture)
+        else:
+            _add(total, path)
     except OSError as error:
         return hashlib.sha256(f"{BadVideo('missing').reason} {error.errno}".encode()).digest()
     return total.digest()
+
+
+def _add(total: hashlib._Hash, path: Path) -> None:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device never ends
+        raise OSError(errno.ENXIO, "no file")
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            total.update(block)

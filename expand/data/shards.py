@@ -1,18 +1,22 @@
 """The files of the cache: a shard holds the frames of some videos, one after the other.
 
-N frames kept of a video, H × W pixels, 3 channels in the order RGB. Raw, a video is its (N, H, W, 3) bytes.
-As JPEG, it is N + 1 positions (uint64, little-endian, counted from the video's start), then N pictures.
+N frames kept of a video, H × W pixels, 3 channels in the order RGB. A video starts at a multiple of 8 bytes,
+with the N times (float64) from which on each of its frames is the nearest one kept. Raw, its (N, H, W, 3)
+bytes follow. As JPEG, N + 1 positions follow (uint64, counted from where they stand), then N pictures.
+All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, NamedTuple
 
 import av
 import numpy as np
@@ -21,7 +25,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from expand.data.base import BadVideo, Frames, Item, Source, SplitName, VideoInfo
+from expand.data.base import BadVideo, Decoded, Frames, Item, Source, SplitName
+from expand.data.needs import CacheNeeds
 from expand.data.shrinking import EXACT
 from expand.files import replacing, write_atomic
 
@@ -30,11 +35,13 @@ STORAGES: tuple[Storage, ...] = ("raw", "jpeg")
 _QUALITY = 2  # mjpeg's quantiser, 1 to 31: about JPEG quality 95
 _CONVERT = Interpolation.BICUBIC | EXACT
 _CHECK_BLOCK = 1 << 24
+_ALIGN = 8  # bytes
+_TIME = 8  # bytes of a time
 AGAIN = "start again: what was decoded is kept"  # what to do where the disk was full
 
 
 class Entry(NamedTuple):
-    """What a shard is asked to hold."""
+    """A video that a shard is asked to hold."""
 
     split: SplitName
     item: Item
@@ -85,16 +92,8 @@ class Plan:
 
     source: Source
     folder: Path
-    fps: float
-    short_side: int
+    needs: CacheNeeds
     storage: Storage
-
-
-@runtime_checkable
-class OnePass(Protocol):
-    """A source that can inspect and decode in one pass."""
-
-    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]: ...
 
 
 def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
@@ -104,13 +103,12 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
     bad: list[Bad] = []
     with replacing(plan.folder / file, AGAIN) as unfinished, unfinished.open("wb") as out:
         writer = _Writer(out)
-        for split, item in entries:
-            try:
-                info, frames = _read(plan, item)
-            except BadVideo as error:
-                bad.append(Bad(item.key, split, str(error)))
+        for (split, item), found in _read(plan, entries):
+            if isinstance(found, BadVideo):
+                bad.append(Bad(item.key, split, str(found)))
                 continue
-            count, height, width, _ = frames.shape
+            count, height, width, _ = found.frames.shape
+            writer.align()
             kept.append(
                 Kept(
                     split=split,
@@ -120,10 +118,12 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
                     frames=count,
                     height=height,
                     width=width,
-                    seconds=info.seconds,
+                    seconds=found.info.seconds,
                 )
             )
-            writer.write(np.ascontiguousarray(frames) if plan.storage == "raw" else pack_jpeg(frames))
+            writer.write(_begins(found.spans).view(np.uint8))
+            raw = plan.storage == "raw"
+            writer.write(np.ascontiguousarray(found.frames) if raw else pack_jpeg(found.frames))
     shard = Shard(
         file=file,
         bytes=writer.bytes,
@@ -184,6 +184,19 @@ def pack_jpeg(frames: Frames) -> NDArray[np.uint8]:
     return np.frombuffer(positions.tobytes() + b"".join(pictures), dtype=np.uint8)
 
 
+def frames_at(
+    shard: NDArray[np.uint8], offset: int, frames: int, moments: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """(T,) which of the frames kept of the video at `offset` are the nearest to the moments (T,)."""
+    begins = np.ndarray((frames,), "<f8", shard, offset)
+    return np.searchsorted(begins[1:], moments, side="right")
+
+
+def raw_frames(shard: NDArray[np.uint8], offset: int, frames: int, height: int, width: int) -> Frames:
+    """(N, H, W, 3): the frames of the video at `offset`, kept raw; a view of the file."""
+    return np.ndarray((frames, height, width, 3), np.uint8, shard, offset + _TIME * frames)
+
+
 class JpegReader:
     """Pictures of videos kept as JPEG; not for several threads at once."""
 
@@ -191,13 +204,21 @@ class JpegReader:
         self._codec = _mjpeg("r")
         self._reformatter = VideoReformatter()
 
-    def read(self, shard: NDArray[np.uint8], kept: Kept, frames: NDArray[np.int64]) -> Frames:
-        """(T, H, W, 3): some frames of a video, by number."""
-        table = 8 * (kept.frames + 1)
-        positions = shard[kept.offset : kept.offset + table].view("<u8").astype(np.int64) + kept.offset
-        out = np.empty((len(frames), kept.height, kept.width, 3), np.uint8)
-        done: dict[int, int] = {}  # looped and repeated frames are decoded once
-        for place, frame in enumerate(frames.tolist()):
+    def read(
+        self,
+        shard: NDArray[np.uint8],
+        offset: int,
+        frames: int,
+        height: int,
+        width: int,
+        chosen: NDArray[np.int64],
+    ) -> Frames:
+        """(T, H, W, 3): some of the frames of the video at `offset`, by number."""
+        table = offset + _TIME * frames
+        positions = np.ndarray((frames + 1,), "<u8", shard, table).astype(np.int64) + table
+        out = np.empty((len(chosen), height, width, 3), np.uint8)
+        done: dict[int, int] = {}  # a frame that is asked for several times is decoded once
+        for place, frame in enumerate(chosen.tolist()):
             if frame in done:
                 out[place] = out[done[frame]]
                 continue
@@ -248,16 +269,29 @@ class _Writer:
         self.bytes += block.nbytes
         self.crc32 = zlib.crc32(block, self.crc32)
 
+    def align(self) -> None:
+        """Fill up to where a video may start."""
+        self.write(np.zeros(-self.bytes % _ALIGN, np.uint8))
 
-def _read(plan: Plan, item: Item) -> tuple[VideoInfo, Frames]:
-    if isinstance(plan.source, OnePass):
-        return plan.source.read(item, fps=plan.fps, short_side=plan.short_side)
-    info = plan.source.inspect(item)
-    return info, plan.source.decode(item, fps=plan.fps, short_side=plan.short_side)
+
+def _read(plan: Plan, entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, Decoded | BadVideo]]:
+    """Each entry with its frames; those of one file and one split, where they stand together, in one go."""
+    for (_, split), group in groupby(entries, key=lambda entry: (entry.item.file, entry.split)):
+        together = list(group)
+        moments = partial(plan.needs.moments, split)
+        items = [entry.item for entry in together]
+        found = plan.source.read(items, moments, short_side=plan.needs.short_side)
+        yield from zip(together, found, strict=True)
+
+
+def _begins(spans: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) from when on each of the frames kept is the nearest one kept, from their spans (N, 2)."""
+    between = (spans[:-1, 1] + spans[1:, 0]) / 2
+    return np.concatenate(([0.0], between)).astype("<f8")
 
 
 def _entries_crc32(entries: tuple[Entry, ...]) -> int:
-    listed = [(split, item.key, item.label) for split, item in entries]
+    listed = [(split, item.key, item.label) for split, item in entries]  # keys of cuts tell their times
     return zlib.crc32(json.dumps(listed).encode())
 
 

@@ -16,7 +16,8 @@ from expand.data.annotations import (
     read_charades,
     read_several,
 )
-from expand.data.base import SPLITS, Item, Source, SplitName
+from expand.data.base import SEARCHED as SPLITS
+from expand.data.base import Item, Source, SplitName
 from expand.data.entries import Entries
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment

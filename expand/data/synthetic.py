@@ -27,14 +27,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expand.config import SyntheticConfig
-from expand.data.base import SPLITS, BadVideo, Frames, Item, SplitName, VideoInfo
+from expand.data.base import (
+    SEARCHED,
+    SPLITS,
+    BadVideo,
+    Decoded,
+    Frames,
+    Item,
+    Moments,
+    SplitName,
+    VideoInfo,
+)
+from expand.data.nearest import nearest_frames
 
 VERSION = 1  # of the generator: a change of what is drawn makes it one more
 FPS = 30
@@ -65,9 +76,13 @@ class SyntheticSource:
 
     source = SyntheticSource(config=SyntheticConfig())
     source.splits["train"][3]     # Item(key="train/000003", label=3)
+
+    Attributes:
+        shown: the splits that are not empty.
     """
 
     config: SyntheticConfig
+    shown: tuple[SplitName, ...] = SEARCHED
 
     @property
     def name(self) -> str:
@@ -82,13 +97,19 @@ class SyntheticSource:
         return {
             split: tuple(
                 Item(key=f"{split}/{index:06d}", label=index % len(CLASSES))
-                for index in range(self._count(split))
+                for index in range(self._count(split) if split in self.shown else 0)
             )
             for split in SPLITS
         }
 
+    def only(self, splits: Sequence[SplitName]) -> SyntheticSource:
+        """See `Source.only`."""
+        return replace(self, shown=tuple(split for split in self.shown if split in splits))
+
     def checksum(self) -> str:
         decides = {"generator": VERSION, "classes": CLASSES, **self.config.model_dump(mode="json")}
+        if self.shown != SEARCHED:
+            decides["splits"] = self.shown
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def inspect(self, item: Item) -> VideoInfo:
@@ -96,16 +117,27 @@ class SyntheticSource:
         size = self.config.size
         return VideoInfo(seconds=frames / FPS, frames=frames, fps=float(FPS), width=size, height=size)
 
-    def decode(self, item: Item, *, fps: float, short_side: int) -> Frames:
+    def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
+        """See `Source.read`."""
+        found: list[Decoded | BadVideo] = []
+        for item in items:
+            try:
+                found.append(self._draw(item, moments, short_side))
+            except BadVideo as error:
+                found.append(error)
+        return found
+
+    def _draw(self, item: Item, moments: Moments, short_side: int) -> Decoded:
+        info = self.inspect(item)
+        times = np.arange(info.frames) / FPS
+        chosen, spans = nearest_frames(times, info.seconds, moments(info.seconds))
         rng = self._generator(item)
-        length = _length(rng)
-        count = max(1, math.floor(length / FPS * fps + 1e-6))
-        shown = np.floor(np.arange(count) * (FPS / fps) + 1e-6).astype(np.int64).clip(max=length - 1)
-        frames = render(rng, item.label, shown, length, self.config.size)
-        return _to_bytes(_reduce(frames, short_side) if short_side < self.config.size else frames)
+        frames = render(rng, item.label, chosen, _length(rng), self.config.size)
+        pixels = _to_bytes(_reduce(frames, short_side) if short_side < self.config.size else frames)
+        return Decoded(info=info, times=times[chosen], spans=spans, frames=pixels)
 
     def _count(self, split: str) -> int:
-        return self.config.train if split == "train" else self.config.val
+        return {"train": self.config.train, "val": self.config.val}.get(split, 0)
 
     def _generator(self, item: Item) -> np.random.Generator:
         split, _, number = item.key.partition("/")

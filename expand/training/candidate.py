@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from expand.config import TrainingConfig
-from expand.data.cache import Cached, open_built
+from expand.data.built import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
 from expand.errors import RunFailed, UserError, first_line

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expand.config import Config
-from expand.data.cache import cache_needs
+from expand.data.needs import cache_needs
 from expand.driver import possible_clips
 from expand.forecast import Clock, Load, Speed, ends, forecast, makespan
 from expand.setup import Setup

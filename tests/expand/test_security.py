@@ -15,7 +15,7 @@ import torch
 
 import expand
 from expand.config import to_yaml
-from expand.data.cache import open_built
+from expand.data.built import open_built
 from expand.data.synthetic import CLASSES
 from expand.driver import drive
 from expand.errors import UserError

@@ -10,8 +10,9 @@ from pathlib import Path
 from expand.config import CacheConfig, DataConfig
 from expand.data import cache
 from expand.data.base import Frames, Item, VideoInfo
-from expand.data.cache import CacheNeeds, open_cache
+from expand.data.cache import open_cache
 from expand.data.file_source import FileSource
+from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 
 NEEDS = CacheNeeds(short_side=24, fps=10)

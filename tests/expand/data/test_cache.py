@@ -12,14 +12,9 @@ from expand.config import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import Frames, Item, Source, SplitName, VideoInfo
-from expand.data.cache import (
-    CacheNeeds,
-    Progress,
-    default_folder,
-    estimate_bytes,
-    open_built,
-    open_cache,
-)
+from expand.data.built import open_built
+from expand.data.cache import Progress, default_folder, estimate_bytes, open_cache
+from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 from expand.errors import UserError
 from tests.expand.data.caches import Watcher, everything, opened, same

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from expand.config import DataConfig
-from expand.data.cache import CacheNeeds, Progress
+from expand.data.cache import Progress
 from expand.data.doctor import (
     CacheSize,
     ClassCount,
@@ -21,6 +21,7 @@ from expand.data.doctor import (
     examine,
     render,
 )
+from expand.data.needs import CacheNeeds
 from expand.data.shards import Bad
 from search_spaces.base import ClipSampling
 from tests.expand.data.videos import at_rate, turn, write_clip, write_sound, write_video

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expand.data.cache import open_built
+from expand.data.built import open_built
 from expand.driver import drive
 from expand.errors import RunFailed
 from expand.jobs import read_result

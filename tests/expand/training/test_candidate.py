@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from expand.data.cache import open_built
+from expand.data.built import open_built
 from expand.errors import RunFailed
 from expand.jobs import Failure, Job, Measurement, Place, read_progress, read_result, write_job
 from expand.setup import Replay
