@@ -234,12 +234,13 @@ def doctor(
     ] = None,
     config: ConfigFile = None,
     target: Targets = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Read the lists only; open no video.")] = False,
     allow_outside: AllowOutside = False,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at a data set before a search: classes, durations, bad files, leaks, what its cache will take."""
-    from expand.data.doctor import render
+    from expand.data.doctor_view import render
     from expand.driver import examine_data
     from expand.options import build_config
     from expand.view import SearchView
@@ -251,7 +252,7 @@ def doctor(
         settings=[*(settings or ()), *outside_settings(allow_outside)],
     )
     with interruptible(), SearchView(err) as view:
-        report = examine_data(chosen, view.caching)
+        report = examine_data(chosen, view.caching, quick=quick)
     if as_json:
         print_json(report.to_json())
         return

@@ -107,8 +107,8 @@ class DataConfig(Section):
     oversampling: float = Field(
         4.0,
         ge=1,
-        description="frames that are kept of a video for each frame of the fastest clip that may be asked for; "
-        "what a clip shows is at most 1 / (2 · oversampling) of that clip's stride from its time",
+        description="frames that are kept of a video for each frame of the fastest clip that may be asked "
+        "for; a clip's frames are at most 1 / (2 · oversampling) of that clip's stride from their times",
     )
     cache: CacheConfig = CacheConfig()
     synthetic: SyntheticConfig = SyntheticConfig()

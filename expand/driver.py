@@ -127,8 +127,10 @@ def possible_clips(
     return furthest_clips(space, axes, config.search.step * max(targets), num_classes=2)
 
 
-def examine_data(config: Config, on_progress: OnProgress) -> Report:
+def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False) -> Report:
     """Look at the data of a search, and at what its clips need; without a target, at two steps' clips.
+
+    Quick: at the lists alone.
 
     Raises:
         UserError: the data cannot be listed at all.
@@ -138,7 +140,7 @@ def examine_data(config: Config, on_progress: OnProgress) -> Report:
     targets = config.search.targets or (round(config.search.step**2 * macs_of(space, space.start, 2)),)
     clips = possible_clips(config, space, axes, targets)
     needs = cache_needs(config.data, clips)
-    return examine(config.data, needs, cores(), clips=clips, on_progress=on_progress)
+    return examine(config.data, needs, cores(), clips=clips, quick=quick, on_progress=on_progress)
 
 
 def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepared:

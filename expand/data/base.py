@@ -205,8 +205,8 @@ class Split(Protocol):
 
         Args:
             videos: (B,) of which video each clip is.
-            times: (B, T) in seconds: of the frames that are kept, the nearest; beyond a video's end, they wrap
-                round.
+            times: (B, T) in seconds, each of which gets the nearest frame that is kept; beyond a video's end,
+                they wrap round.
             windows: (B, 4) what is cut out of the frames: top, bottom, left, right, in pixels.
         """
         ...

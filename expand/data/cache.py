@@ -27,6 +27,8 @@ from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
 from expand.data.built import INDEX, Cached, open_built, read_index, write_videos
 from expand.data.changes import Contents, named
+from expand.data.file_source import FileSource
+from expand.data.leaks import all_leaks, describe
 from expand.data.needs import CacheNeeds
 from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
 from expand.errors import RunFailed, UserError
@@ -101,6 +103,8 @@ def open_cache(
     on_progress(Progress(what="reading files", done=0, total=1))
     contents = Contents.read(source)
     on_progress(Progress(what="reading files", done=1, total=1))
+    for line in (*_notes(source), *describe(all_leaks(source, contents.readable), source)):
+        on_progress(Progress(what="reading files", done=1, total=1, note=line))
     if wanted is not None:
         contents.check(wanted, _folders(root, wanted, needs).values())
     folders = _folders(root, contents.checksum, needs)
@@ -136,6 +140,10 @@ def open_cache(
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
         on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
     return cached
+
+
+def _notes(source: Source) -> tuple[str, ...]:
+    return source.notes if isinstance(source, FileSource) else ()
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:
@@ -352,8 +360,8 @@ def _check_bad(cached: Cached, config: DataConfig, source: Source) -> None:
     for split, items in source.splits.items():
         if items and not len(cached.splits[split]):
             raise UserError(
-                f"the {split} split must have a video that can be read, but all of its {len(items):,} are bad: "
-                f"{_named(cached.bad)}: replace them (`xpand doctor` lists them), or list others."
+                f"the {split} split must have a video that can be read, but all of its {len(items):,} are "
+                f"bad: {_named(cached.bad)}: replace them (`xpand doctor` lists them), or list others."
             )
     left = Counter(cached.train.labels.tolist())
     listed = {item.label for item in source.splits["train"]}

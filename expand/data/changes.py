@@ -49,6 +49,11 @@ class Contents:
     videos: Mapping[str, str]
     stamps: Mapping[str, Stamp]
 
+    @property
+    def readable(self) -> dict[str, str]:
+        """Of the videos that are there, what tells their bytes apart, by their key."""
+        return {key: digest for key, digest in self.videos.items() if self.stamps[key] is not None}
+
     @classmethod
     def read(cls, source: Source) -> Contents:
         """Read all videos."""
