@@ -240,3 +240,33 @@ def bench_recipe(
             out.print(
                 f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False, soft_wrap=True
             )
+
+
+@bench.command("grid")
+def bench_grid(
+    data: DataFolder = None,
+    target: Targets = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    seeds: Seeds = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Train small networks on coarse and fine grids of kept frames: what does a smaller cache cost?"""
+    from benchmarks.grid import measure_grid
+    from expand.options import build_config
+    from expand.view import SearchView
+
+    chosen = [*(settings or ()), f"search.seeds={seeds}"]
+    built = build_config(config, data=data, targets=target or (), settings=chosen)
+    with interruptible(), SearchView(err) as view:
+        for row in measure_grid(built, view):
+            if as_json:
+                print_json(row)
+                continue
+            scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
+            out.print(
+                f"{row['fps']:6.2f} fps  {row['bytes'] / 1e6:6.0f} MB  {row['network']:<10}  off by at most "
+                f"{row['furthest']:5.1%} of a stride  {row['mean']:6.1%}  ({scores})",
+                highlight=False,
+                soft_wrap=True,
+            )

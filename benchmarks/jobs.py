@@ -8,9 +8,10 @@ from pathlib import Path
 from expand.config import Config
 from expand.data.cache import Progress
 from expand.driver import Prepared, decode, plan
+from expand.errors import UserError
 from expand.forecast import Clock
 from expand.jobs import Failure, Job, Place, Result, read_result, write_job
-from expand.search import Scored
+from expand.search import Candidate, Scored, largest, macs_of
 from expand.setup import RoundJobs, Setup
 from expand.study import Run
 from expand.workers import Task, Workers
@@ -39,6 +40,29 @@ def first_round(setup: Setup) -> list[Job]:
     next(search)
     candidates = search.send([Scored(top1=0.5)]).candidates
     return [job for candidate in candidates for job in setup.jobs(candidate, [None])]
+
+
+def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
+    """The start, grown along axes one after the other, each as far as a step of the search goes.
+
+    Raises:
+        UserError: there is no such axis.
+    """
+    point, classes = setup.space.start, len(setup.data.classes)
+    for axis in axes:
+        if axis not in setup.axes:
+            raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
+        limit = setup.config.search.step * macs_of(setup.space, point, classes)
+        point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
+    return Candidate(name="network", axis=None, point=point, macs=macs_of(setup.space, point, classes))
+
+
+def place_of(ready: Prepared) -> Place:
+    """Where trainings are done that leave no weights."""
+    machine = ready.machine
+    return Place(
+        cache=str(ready.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
+    )
 
 
 def train_all(workers: Workers, jobs: Sequence[Job], ready: Prepared, threads: int, folder: Path) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.jobs import grown, place_of
 from expand.config import Config
-from expand.driver import Prepared, decode, plan
-from expand.errors import UserError
-from expand.jobs import Measurement, Place, read_result, write_job
-from expand.search import Candidate, largest, macs_of
+from expand.driver import decode, plan
+from expand.jobs import Measurement, read_result, write_job
 from expand.setup import Setup
 from expand.view import SearchView
 from expand.workers import Task, open_workers
@@ -28,12 +27,12 @@ CHANGES: tuple[dict[str, Any], ...] = (
 )
 
 
-def measure_recipes(config: Config, grown: Sequence[str], view: SearchView) -> Iterator[dict[str, Any]]:
+def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> Iterator[dict[str, Any]]:
     """A row a recipe: top-1 of each seed, their mean, mean loss and seconds.
 
     Args:
         config: space, data, seeds and the recipe that is changed.
-        grown: axes that the start is grown along before, one step each.
+        axes: that the start is grown along before, one step each.
     """
     prepared = decode(plan(config), view)
     with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:
@@ -42,9 +41,9 @@ def measure_recipes(config: Config, grown: Sequence[str], view: SearchView) -> I
             recipe = config.training.model_copy(update=change)
             setup = Setup.of(config.model_copy(update={"training": recipe}), prepared.setup.data)
             seeds: list[None] = [None] * config.search.seeds
-            for job in setup.jobs(_network(setup, grown), seeds):
+            for job in setup.jobs(grown(setup, axes), seeds):
                 folder = Path(name) / f"{number}-{job.seed}"
-                write_job(folder, job, _place(prepared))
+                write_job(folder, job, place_of(prepared))
                 jobs[folder] = number
         results: dict[int, list[Measurement]] = {}
         for ended in workers.run([Task(folder) for folder in jobs]):
@@ -53,24 +52,6 @@ def measure_recipes(config: Config, grown: Sequence[str], view: SearchView) -> I
                 results.setdefault(number, []).append(result)
             if len(results.get(number, ())) == config.search.seeds:
                 yield _row(CHANGES[number], results[number])
-
-
-def _network(setup: Setup, grown: Sequence[str]) -> Candidate:
-    """The start, grown along axes one after the other, each as far as a step of the search goes."""
-    point, classes = setup.space.start, len(setup.data.classes)
-    for axis in grown:
-        if axis not in setup.axes:
-            raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
-        limit = setup.config.search.step * macs_of(setup.space, point, classes)
-        point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
-    return Candidate(name="network", axis=None, point=point, macs=macs_of(setup.space, point, classes))
-
-
-def _place(prepared: Prepared) -> Place:
-    machine = prepared.machine
-    return Place(
-        cache=str(prepared.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
-    )
 
 
 def _row(change: dict[str, Any], results: Sequence[Measurement]) -> dict[str, Any]:
