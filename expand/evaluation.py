@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from expand.console import say
 from expand.data.base import Source, SplitName
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
@@ -158,7 +159,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
         check_frames(source)
     outputs = matching(model.classes, source.classes, source.name)
     network = model.build()
-    network.load_state_dict(read_weights(test.weights, model))
+    network.load_state_dict(read_weights(test.weights, model, on_remark=say))
     device, threads = choose_device(recipe.run.device), recipe.run.threads or cores()
     seen = [EvenClips(sampling=model.sampling, clips=clips) for clips, _ in dict.fromkeys(test.grids)]
     videos = open_videos(

@@ -143,6 +143,8 @@ def import_(
     out.print(done.model, highlight=False, soft_wrap=True)
     out.print(done.weights, highlight=False, soft_wrap=True)
     say(f"{done.classes} classes; the names of the weights were those of {done.layout}")
+    for remark in done.remarks:
+        say(remark)
 
 
 def train(

@@ -278,7 +278,12 @@ def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module
     network = _build(model, chosen.recipe)
     if chosen.weights is None:
         return model, network
-    state = read_weights(chosen.weights, model, classifier="may differ")
+    state = read_weights(
+        chosen.weights,
+        model,
+        classifier="may differ",
+        on_remark=lambda remark: view.note(f"weights   {remark}"),
+    )
     own = network.state_dict()
     replaced = set(classifier_of(model, own))
     if model.classes == chosen.model.classes and replaced <= state.keys():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -90,7 +90,8 @@ def export(
     writer = _format(form)
     model = find_model(reference, name)
     path = _place(out, model, form, writer.SUFFIX)
-    state, told = _weights(model, form, writer, weights, fresh=fresh)
+    remarks: list[str] = []
+    state, told = _weights(model, form, writer, weights, fresh=fresh, on_remark=remarks.append)
     source = Source(
         model=model,
         state=state,
@@ -109,7 +110,7 @@ def export(
         model=model.name,
         files=tuple(path.parent / each.name for each in made),
         weights=told,
-        remarks=written.remarks,
+        remarks=(*remarks, *written.remarks),
     )
 
 
@@ -134,7 +135,13 @@ def _place(out: Path, model: Model, form: str, suffix: str) -> Path:
 
 
 def _weights(
-    model: Model, form: str, writer: Format, file: Path | None, *, fresh: bool
+    model: Model,
+    form: str,
+    writer: Format,
+    file: Path | None,
+    *,
+    fresh: bool,
+    on_remark: Callable[[str], None],
 ) -> tuple[Mapping[str, Tensor] | None, str]:
     """The weights, and a sentence on where they are from."""
     if writer.WEIGHTS == "unused":
@@ -155,7 +162,8 @@ def _weights(
 
     chosen = file or model.weights
     assert chosen is not None
-    return read_weights(chosen, model), f"Its weights are those of {chosen.name}."
+    state = read_weights(chosen, model, on_remark=on_remark)
+    return state, f"Its weights are those of {chosen.name}."
 
 
 def _untrained(model: Model) -> Mapping[str, Tensor]:

@@ -20,12 +20,21 @@ _SUFFIX = ".yaml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
-    """What an import left: the model file, its weights, whose names these had, the number of classes."""
+    """What an import left.
+
+    Attributes:
+        model: the model file.
+        weights: the file beside it.
+        layout: whose names they had.
+        classes: how many.
+        remarks: a line on each kind of thing that was left out or filled in.
+    """
 
     model: Path
     weights: Path
     layout: str
     classes: int
+    remarks: tuple[str, ...] = ()
 
 
 def import_weights(
@@ -48,18 +57,24 @@ def import_weights(
         raise UserError(f"--out must end in {_SUFFIX}, got {out}.")
     beside = out.with_suffix(".safetensors")
     check_absent(out, beside)
-    state, layout = open_weights(file, network.architecture)
-    named = _classes(classes_in(state, network), network, classes)
-    state = check_weights(state, replace(network, classes=named), file, layout)
+    opened = open_weights(file, network)
+    named = _classes(classes_in(opened.state, network), network, classes)
+    state = check_weights(opened.state, replace(network, classes=named), file, opened.layout)
     model = replace(network, name=out.stem, classes=named)
-    written = layout or "xpand"
+    written = opened.layout or "xpand"
     values = _values(network, model) | {
         "imported": {"file": file.name, "sha256": _digest(file), "layout": written}
     }
     with together(out) as folder:
         save_weights(folder / beside.name, state, replace(model, values=values))
         write_values(folder / out.name, values)
-    return Imported(model=out, weights=beside, layout=written, classes=len(model.classes))
+    return Imported(
+        model=out,
+        weights=beside,
+        layout=written,
+        classes=len(model.classes),
+        remarks=opened.remarks,
+    )
 
 
 def _values(network: Model, model: Model) -> dict[str, object]:

@@ -100,13 +100,14 @@ _BLOCKS: Mapping[Layout, str] = {
     "pytorchvideo": "blocks.{stage_from_1}.res_blocks.{block}.",
     "multigrid": "layer{stage_from_1}.{block}.",
 }
-_FIRST: Mapping[Layout, str] = {layout: parts["stem.spatial"] for layout, parts in _PARTS.items()}
+_FIRST: Mapping[Layout, str] = {layout: f"{parts['stem.spatial']}.weight" for layout, parts in _PARTS.items()}
+FIRST_NAMES: tuple[str, ...] = tuple(_FIRST.values())  # of the first weight, which tells a layout
 
 
 def layout_of(names: Iterable[str]) -> Layout | None:
     """Whose names these are; None: xpand's own, or nobody's that is known."""
     found = set(names)
-    return next((layout for layout in LAYOUTS if f"{_FIRST[layout]}.weight" in found), None)
+    return next((layout for layout in LAYOUTS if _FIRST[layout] in found), None)
 
 
 def to_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
@@ -135,7 +136,7 @@ def from_layout(state: Mapping[str, Tensor], architecture: Architecture, layout:
 
 def name_in(layout: Layout, name: str) -> str:
     """Another project's name of one of our weights."""
-    module, leaf = name.rsplit(".", 1)
+    module, _, leaf = name.rpartition(".")
     parts = _PARTS[layout]
     if match := re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)", module):
         stage, block, part = int(match[1]), match[2], match[3]

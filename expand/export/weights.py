@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from expand.errors import UserError
 from expand.export.layouts import Layout, from_layout, layout_of, name_in
+from expand.export.state_dicts import StateDict, read_state_dict
 from expand.models import Model
 from search_spaces.x3d.architecture import Architecture
 
-# Where checkpoints keep the weights, besides at the top.
-_INSIDE = ("model_state", "state_dict", "model_state_dict", "model_weights", "model")
-_PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")  # DataParallel, wrappers, torch.compile
+OnRemark = Callable[[str], None]
+
+
+def unsaid(remark: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """Weights from a file under xpand's names, unchecked.
+
+    Attributes:
+        state: by name.
+        layout: whose names they had; None: xpand's.
+        remarks: a line on each kind of thing that was left out or filled in.
+    """
+
+    state: dict[str, Tensor]
+    layout: Layout | None
+    remarks: tuple[str, ...]
 
 
 def read_weights(
-    path: Path, model: Model, *, classifier: Literal["needed", "may differ"] = "needed"
+    path: Path,
+    model: Model,
+    *,
+    classifier: Literal["needed", "may differ"] = "needed",
+    on_remark: OnRemark = unsaid,
 ) -> dict[str, Tensor]:
     """The weights in a file, under the names of `model`'s state dict.
 
@@ -32,21 +52,30 @@ def read_weights(
             names of xpand, SlowFast, PyTorchVideo or X3D-Multigrid.
         model: the network that they must fit.
         classifier: `may differ`: one for another number of classes is left out of the result.
+        on_remark: is told what else is left out, or filled in.
 
     Raises:
         UserError: the file cannot be read, or is of another network; the first layer that differs is named.
     """
-    state, layout = open_weights(path, model.architecture)
-    return check_weights(state, model, path, layout, classifier=classifier)
+    opened = open_weights(path, model)
+    for remark in opened.remarks:
+        on_remark(remark)
+    return check_weights(opened.state, model, path, opened.layout, classifier=classifier)
 
 
-def open_weights(path: Path, architecture: object) -> tuple[dict[str, Tensor], Layout | None]:
-    """The weights in a file under xpand's names, unchecked, and whose names they had (None: xpand's)."""
-    state = _stripped(_read(path))
-    layout = layout_of(state)
-    if layout is None or not isinstance(architecture, Architecture):
-        return state, None
-    return from_layout(state, architecture, layout), layout
+def open_weights(path: Path, model: Model) -> Opened:
+    """The weights in a file for a network, unchecked.
+
+    Raises:
+        UserError: the file cannot be read, or holds no state dict, or several.
+    """
+    found: StateDict = read_state_dict(path, _fresh(model))
+    state, layout = found.tensors, layout_of(found.tensors)
+    if layout is not None and isinstance(model.architecture, Architecture):
+        return Opened(
+            state=from_layout(state, model.architecture, layout), layout=layout, remarks=found.remarks
+        )
+    return Opened(state=state, layout=None, remarks=found.remarks)
 
 
 def check_weights(
@@ -96,49 +125,6 @@ def _fresh(model: Model) -> dict[str, Tensor]:
     """A state dict of the network, for names, shapes and types; leaves the random numbers as they were."""
     with torch.random.fork_rng(devices=[]):
         return model.build().state_dict()
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UserError(f"the weights must be a file, but {path} is none.")
-    try:
-        if path.suffix == ".safetensors":
-            values: Any = load_file(path)
-        else:
-            values = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{path} must hold tensors and plain values only, but it holds code or is no checkpoint: "
-            "save its state dict alone."
-        ) from None
-    except PermissionError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were
-        raise UserError(
-            f"{path} must be a whole file of weights, but it is cut off or of no known kind."
-        ) from None
-    return _state_in(values, path)
-
-
-def _state_in(values: Any, path: Path) -> dict[str, Tensor]:
-    if isinstance(values, Mapping):
-        for key in _INSIDE:
-            if isinstance(values.get(key), Mapping):
-                return _state_in(values[key], path)
-        tensors = {str(name): value for name, value in values.items() if isinstance(value, Tensor)}
-        if tensors:
-            return tensors
-    raise UserError(
-        f"{path} must hold a state dict, at the top or under {', '.join(_INSIDE)}, but it has none."
-    )
-
-
-def _stripped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without a prefix that all names have."""
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            return _stripped({name.removeprefix(prefix): value for name, value in state.items()})
-    return state
 
 
 def _check(

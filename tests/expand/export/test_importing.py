@@ -164,6 +164,7 @@ def test_the_command_and_those_that_work_on_what_it_leaves(tmp_path: Path, xpand
         "weights": str(tmp_path / "b.safetensors"),
         "layout": "multigrid",
         "classes": 3,
+        "remarks": [],
     }
     assert read_model(tmp_path / "b.yaml").classes == ("run", "sit", "jump")
     clips = torch.rand(1, 3, 1, 112, 112)
@@ -183,3 +184,22 @@ def test_a_safetensors_export_tells_what_it_is_and_opens_by_its_model_file(tmp_p
     assert told["name"] == MODEL
     assert len(told["classes"]) == 12
     assert expand.load_model(tmp_path / "net.yaml", weights=True) is not None
+
+
+def test_what_was_left_out_is_said(tmp_path: Path, xpand: Xpand) -> None:
+    state = {**find_model(RUN, MODEL).build().state_dict(), "total_ops": torch.zeros(1)}
+    torch.save(state, tmp_path / "w.pt")
+    done = xpand(
+        "import", tmp_path / "w.pt", "--network", RUN, "--model", MODEL, "--out", tmp_path / "a.yaml"
+    )
+    assert done.stderr == (
+        "12 classes; the names of the weights were those of xpand\n"
+        "left out, as they are not the network's: total_ops\n"
+    )
+    done = xpand(
+        *("export", RUN, "--model", MODEL, "--format", "safetensors"),
+        *("--weights", tmp_path / "w.pt", "--out", tmp_path / "b.safetensors"),
+    )
+    assert done.stderr == (
+        "Its weights are those of w.pt.\nleft out, as they are not the network's: total_ops\n"
+    )
