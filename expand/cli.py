@@ -109,7 +109,13 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
 
 @app.command()
 def resume(
-    folder: RunFolder, workers: Workers = None, ray_address: RayAddress = None, as_json: AsJson = False
+    folder: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The folder that the videos are in now, if they have moved.")
+    ] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
 ) -> None:
     """Go on with a search or a training that was interrupted; nothing finished is trained again."""
     from expand.trainings import TrainingFolder
@@ -118,14 +124,14 @@ def resume(
         if workers is not None or ray_address is not None:
             given = "--workers" if workers is not None else "--ray-address"
             raise UserError(f"{given} is for searches, and this is a training: leave it out.")
-        resume_training(folder, as_json)
+        resume_training(folder, data, as_json)
         return
     from expand.session import go_on
     from expand.study import Run
 
     run = Run.open(folder)
     with interruptible():
-        go_on(run, worker_settings(workers, ray_address), guard=_how_to_resume)
+        go_on(run, worker_settings(workers, ray_address), guard=_how_to_resume, data=data)
     _show_end(run, as_json)
 
 

@@ -166,6 +166,8 @@ def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepare
     )
     labels = (split.labels.tolist() for split in (cached.train, cached.val))
     card = _card(source, planned.needs, *labels, checksum=cached.checksum)
+    if wanted is not None:  # what the folder is called now decides nothing
+        card = replace(card, name=wanted.name)
     if wanted is not None and card != wanted:  # such as another number of bad videos, by another FFmpeg
         raise UserError(
             f"the data must be as the run was started, {_describe(wanted)}, but it is {_describe(card)}: put "

@@ -223,12 +223,12 @@ def show_training(training: TrainingFolder, as_json: bool) -> None:
     out.print(history_table(rows))
 
 
-def resume_training(folder: Path, as_json: bool) -> None:
-    """Go on with a training."""
+def resume_training(folder: Path, data: Path | None, as_json: bool) -> None:
+    """Go on with a training, whose videos may be in another folder now."""
     from expand.train import go_on
 
     with interruptible(), _training_view() as view:
-        done = go_on(folder, view)
+        done = go_on(folder, view, data=data)
     _show_trained(done, as_json)
 
 

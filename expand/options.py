@@ -11,6 +11,7 @@ import yaml
 
 from expand.config import Config, from_values, read_yaml, validated
 from expand.errors import UserError
+from expand.places import within
 from expand.recipe import Recipe, released_jitter
 from expand.units import parse_macs
 from search_spaces.base import ClipSampling
@@ -66,11 +67,17 @@ def build_recipe(
 
 
 def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
-    if data is not None:
-        section = _section(values, ["data"], origin)
-        section.update(
-            {"format": "synthetic", "path": None} if str(data) == "synthetic" else {"path": str(data)}
-        )
+    if data is None:
+        return
+    section = _section(values, ["data"], origin)
+    if str(data) == "synthetic":
+        section.update({"format": "synthetic", "path": None})
+        return
+    before = section.get("path")
+    for key in ("train", "val"):  # lists among the videos that were named before
+        if isinstance(section.get(key), str) and isinstance(before, str):
+            section[key] = str(within(Path(section[key]), Path(before), data))
+    section["path"] = str(data)
 
 
 def _set(values: dict[str, Any], settings: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from expand.folders import check_free, check_writable, free_folder
 from expand.forecast import Clock, Speed
 from expand.names import file_name
 from expand.options import build_config
+from expand.places import check_there, moved
 from expand.runs import RunFrames, load_run, read_run
 from expand.show import forecast_text
 from expand.study import Run
@@ -85,13 +86,20 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
     return run
 
 
-def go_on(run: Run, settings: Sequence[str] = (), guard: Guard = lambda _: nullcontext()) -> None:
+def go_on(
+    run: Run,
+    settings: Sequence[str] = (),
+    guard: Guard = lambda _: nullcontext(),
+    *,
+    data: Path | None = None,
+) -> None:
     """Go on with a run wherever it is, to its report.
 
     Args:
         run: to go on with.
         settings: of its `run` section, which may change, as `run.key=value`.
         guard: what to hold while the search goes on.
+        data: the folder that the videos are in now; None: where they were.
 
     Raises:
         UserError: another process drives it, or its configuration or videos are not what they were.
@@ -103,10 +111,15 @@ def go_on(run: Run, settings: Sequence[str] = (), guard: Guard = lambda _: nullc
         run.check_config()
         finished = read_run(run.folder).finished
         if not finished:
-            planned = plan(build_config(run.folder / "config.yaml", settings=settings))
+            config = build_config(run.folder / "config.yaml", settings=settings)
+            config = config if data is None else moved(config, data)
+            check_there(config)
+            planned = plan(config)
             speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
                 prepared = decode(planned, view, run.data)
+                if data is not None:
+                    run.move_data(data)
                 drive(run, prepared, speed, view)
     if not (finished and (run.folder / REPORT).exists()):
         write_report(run.folder)

@@ -31,9 +31,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config import Config, load_config, to_yaml
 from expand.errors import RunFailed, UserError, cannot_write, first_line
-from expand.files import writing
+from expand.files import write_atomic, writing
 from expand.folders import Driver, announce, check_free, differences, locked, read_driver
 from expand.jobs import Attempt, Failure, Job, Measurement, Result
+from expand.places import moved, placed
 from expand.search import Candidate
 from expand.setup import DataCard
 from expand.storage import Storage
@@ -79,7 +80,7 @@ class Run:
         shutil.rmtree(partial, ignore_errors=True)
         for name in ("checkpoints", "models"):
             (partial / name).mkdir(parents=True)
-        (partial / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+        (partial / "config.yaml").write_text(to_yaml(placed(config)), encoding="utf-8")
         storage = Storage(partial / "study.db")
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
         with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
@@ -158,6 +159,11 @@ class Run:
                 f"{self.folder / 'config.yaml'} must be as the run was started, but it differs: "
                 f"{'; '.join(changes)}. Change it back, or start another run with `xpand search --config`."
             )
+
+    def move_data(self, folder: Path) -> None:
+        """Keep where the videos are now; for the driver alone."""
+        write_atomic(self.folder / "config.yaml", to_yaml(placed(moved(self.config, folder))))
+        del self.config  # it is read again
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ from expand.machine import cores
 from expand.models import Model, find_model, network_values, write_values
 from expand.names import file_name
 from expand.options import build_recipe
+from expand.places import check_there, moved
 from expand.recipe import Recipe
 from expand.terminal import Interrupted, deferred
 from expand.training.checkpoints import State, load_checkpoint, save_checkpoint
@@ -210,8 +211,13 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
         return _run(TrainingFolder(place), model, chosen.recipe, task, training, view)
 
 
-def go_on(folder: Path, view: View) -> Trained:
+def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
     """Go on from the last whole checkpoint; nothing is done where it is finished.
+
+    Args:
+        folder: of the training.
+        view: what is shown.
+        data: the folder that the videos are in now; None: where they were.
 
     Raises:
         UserError: another process drives it, or its recipe, its videos or its processes have changed.
@@ -223,12 +229,16 @@ def go_on(folder: Path, view: View) -> Trained:
         last = place.history()[-1]
         return Trained(folder=folder, model=folder / MODEL, scores=scores_of(last), seconds=last["seconds"])
     processes, recipe, model = Processes.of_torchrun(), place.recipe(), place.network()
+    recipe = recipe if data is None else moved(recipe, data)
+    check_there(recipe)
     device = choose_device(recipe.run.device)
     chosen = Chosen(model=model, recipe=recipe)
     source = _source(chosen, processes)
     with processes.joined(device):
         videos = _open(source, model, recipe, processes, view)
         place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
+        if data is not None and processes.leads:
+            place.move_data(data)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(recipe, processes), recipe.training.seed)
         network = _build(model, recipe)

@@ -29,6 +29,7 @@ from expand.errors import UserError, cannot_write
 from expand.files import write_atomic, write_json
 from expand.folders import differences, locked
 from expand.models import Model, read_model, write_values
+from expand.places import moved, placed
 from expand.recipe import Recipe
 from expand.version import VERSION
 from search_spaces.base import Json
@@ -66,7 +67,7 @@ class TrainingFolder:
         shutil.rmtree(partial, ignore_errors=True)
         try:
             partial.mkdir(parents=True)
-            (partial / CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
+            (partial / CONFIG).write_text(to_yaml(placed(recipe)), encoding="utf-8")
             write_values(partial / NETWORK, model.values)
             fixed = {"format": FORMAT, "xpand": VERSION, "config": recipe.deciding()}
             write_json(partial / _KEPT, fixed | kept)
@@ -107,14 +108,26 @@ class TrainingFolder:
         return values
 
     def check(self, now: Json) -> None:
-        """Raises UserError where the recipe, the data or the number of processes has changed."""
+        """Raises UserError where the recipe, the data or the number of processes has changed.
+
+        What the data is called decides nothing: its folder may have another name.
+        """
         was = self.kept()
-        changes = list(differences({key: was.get(key) for key in now}, now))
+        changes = list(differences(_nameless({key: was.get(key) for key in now}), _nameless(now)))
         if changes:
             raise UserError(
                 f"the training in {self.folder} must go on as it was started, but it differs: "
                 f"{'; '.join(changes[:5])}. Change it back, or train into another folder."
             )
+
+    def move_data(self, folder: Path) -> None:
+        """Keep where the videos are now.
+
+        Raises:
+            UserError: another process drives it, or it cannot be written.
+        """
+        with self.locked():
+            write_atomic(self.folder / CONFIG, to_yaml(placed(moved(self.recipe(), folder))))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -137,3 +150,11 @@ class TrainingFolder:
             return []
         with path.open(encoding="utf-8", newline="") as file:
             return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _nameless(values: Json) -> Json:
+    """The same without what the data is called."""
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return values
+    return {**values, "data": {key: value for key, value in data.items() if key != "name"}}

@@ -323,6 +323,28 @@ def test_a_recipe_that_changed_is_not_resumed(tmp_path: Path, tiny: Path, xpand:
     assert xpand("resume", out, cache=cache).returncode == 0
 
 
+def test_a_training_goes_on_where_its_videos_are_now(
+    tmp_path: Path, motions: Path, xpand: Xpand, cache: Path
+) -> None:
+    model = write_tiny(tmp_path / "tiny.yaml", ["left", "right", "up"])
+    shutil.copytree(motions, tmp_path / "videos")
+    out = tmp_path / "trained"
+    done = xpand("train", model, *SHORT, "--data", "videos", "--out", out, cwd=tmp_path, cache=cache)
+    assert done.returncode == 0, done.stderr
+    wanted = digest(out / "model.safetensors")
+    (out / "model.yaml").unlink()
+    (tmp_path / "videos").rename(tmp_path / "moved")
+    assert refused(xpand("resume", out, cache=cache)) == (
+        f"error: the videos must be in {tmp_path / 'videos'}, as when it was started, but there is no such "
+        "folder: put them back, or give --data FOLDER, where they are now."
+    )
+    fresh = tmp_path / "cache"  # where nothing says what the videos were called
+    done = xpand("resume", out, "--data", "moved", cwd=tmp_path, cache=fresh)
+    assert done.returncode == 0, done.stderr
+    assert digest(out / "model.safetensors") == wanted
+    assert xpand("test", out, "--views", 1, cache=fresh).returncode == 0
+
+
 def test_weights_that_do_not_fit_are_told_before_anything_is_decoded(tmp_path: Path, xpand: Xpand) -> None:
     model = write_tiny(tmp_path / "mine.yaml", ["left", "right"], weights=True)
     path = model.with_suffix(".safetensors")

@@ -76,11 +76,43 @@ def test_a_new_run_on_a_read_only_disk_is_refused_before_the_work(disk: Path, xp
 def test_a_data_folder_that_vanished_is_named(videos: Path, tmp_path: Path, xpand: Xpand) -> None:
     run = started(config_of(videos, tmp_path), tmp_path / "run").folder
     videos.rename(tmp_path / "elsewhere")
-    assert (
-        refused(xpand("resume", run)) == f"error: data.path must be a folder, got {videos}: no such folder."
+    assert refused(xpand("resume", run)) == (
+        f"error: the videos must be in {videos}, as when it was started, but there is no such folder: put "
+        "them back, or give --data FOLDER, where they are now."
     )
     (tmp_path / "elsewhere").rename(videos)
     assert xpand("resume", run).returncode == 0
+
+
+@pytest.mark.fault("a data folder that moved and has another name", "`resume --data` goes on, and keeps it")
+def test_videos_that_moved_are_known_by_their_bytes(
+    videos: Path, tmp_path: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [started(config_of(videos, tmp_path), tmp_path / name).folder for name in ("one", "other")]
+    assert xpand("resume", runs[0]).returncode == 0
+    (tmp_path / "elsewhere").mkdir()
+    videos.rename(tmp_path / "elsewhere" / "renamed")
+    shutil.rmtree(tmp_path / "cache")
+    assert xpand("resume", runs[1], "--data", "elsewhere/renamed", cwd=tmp_path).returncode == 0
+    assert Run.open(runs[1]).config.data.path == tmp_path / "elsewhere" / "renamed"
+    models = [{path.name: path.read_bytes() for path in (run / "models").iterdir()} for run in runs]
+    assert models[0] == models[1]
+
+
+def test_other_videos_are_not_those_that_moved(videos: Path, tmp_path: Path, xpand: Xpand) -> None:
+    run = started(config_of(videos, tmp_path), tmp_path / "run").folder
+    config = (run / "config.yaml").read_bytes()
+    other = Path(shutil.copytree(videos, tmp_path / "copy"))
+    told = replace_one(other)
+    assert refused(xpand("resume", run, "--data", other)) == (
+        f"error: the videos of copy must be as the run was started, but {told}: put them back, or start "
+        "another run."
+    )
+    assert refused(xpand("resume", run, "--data", tmp_path / "none")) == (
+        f"error: --data must be the folder that the videos are in now, got {tmp_path / 'none'}: "
+        "no such folder."
+    )
+    assert (run / "config.yaml").read_bytes() == config
 
 
 def replace_one(videos: Path) -> str:
