@@ -38,6 +38,7 @@ from expand.files import disk_failed
 from expand.names import visible_line
 from expand.network_verbs import NETWORK_VERBS, resume_training, show_training
 from expand.terminal import Interrupted, interruptible
+from search_spaces.cache_folder import lend_home
 
 if TYPE_CHECKING:
     from expand.config import Config
@@ -278,6 +279,8 @@ def _how_to_resume(run: Run) -> Iterator[None]:
 
 def main() -> None:
     """The entry point of the command."""
+    with suppress(OSError):  # what needs it says so
+        lend_home(os.environ)
     try:
         app()
     except OtherNetwork as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from expand.data.needs import CacheNeeds
 from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
 from expand.errors import RunFailed, UserError
 from expand.files import quarantine, write_atomic
+from search_spaces.cache_folder import cache_folder, can_make
 
 FORMAT_VERSION = 2
 JPEG_SHARE = 0.25  # of raw bytes; measured 0.06 (rendered, plain) to 0.3 (noise with a photograph's spectrum)
@@ -69,8 +69,21 @@ class Probing(Protocol):
 
 
 def default_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "xpand"
+    """Where decoded videos are kept where data.cache.folder says nothing.
+
+    Raises:
+        UserError: there is no such place that can be written.
+    """
+    try:
+        folder = cache_folder("xpand")
+        if not can_make(folder):
+            raise PermissionError(f"{folder} is not")
+    except OSError as error:
+        raise UserError(
+            f"decoded videos must have a folder that can be written, but {error}: set data.cache.folder or "
+            "XDG_CACHE_HOME."
+        ) from None
+    return folder
 
 
 def open_cache(

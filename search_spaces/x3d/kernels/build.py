@@ -23,6 +23,8 @@ from pathlib import Path
 
 import torch
 
+from search_spaces.cache_folder import cache_folder
+
 log = logging.getLogger(__name__)
 
 _NAME = "xpand_kernels"
@@ -54,10 +56,8 @@ def kernels_file() -> Path:
     Raises:
         NotBuilt: it can't be built here.
     """
-    from torch.utils.cpp_extension import get_default_build_root
-
     compiler = _compiler()
-    root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or cache_folder("torch_extensions")
     parts = [torch.__version__, platform.platform(), _processor(), compiler, *_flags()]
     digest = hashlib.sha256("\n".join(parts).encode())
     for path in sorted(_SOURCES.iterdir()):
@@ -86,7 +86,7 @@ def _processor() -> str:
     """What the processor can do: code for one is an illegal instruction for another."""
     if not _CPUINFO.exists():
         return platform.processor()
-    lines = _CPUINFO.read_text().splitlines()
+    lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
 
 
