@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from expand.data.base import Frames
+from expand.data.orientation import Orientation
 
 # Exact colours, the same on every machine; without them swscale is up to 2 of 255 too dark.
 EXACT = (
@@ -26,6 +27,8 @@ _SCALING = int(Interpolation.AREA | EXACT)
 # swscale writes three planes more than twice as fast as packed RGB, and the values are the same.
 _PLANES = "gbrp"
 _CHANNELS = (1, 2, 0)  # of those planes, in the order RGB
+
+_GBR, _UNSPECIFIED = 0, 2  # colour matrices, as H.273 numbers them
 
 
 class _Own(threading.local):
@@ -52,22 +55,46 @@ class Shrinker:
     shrink = Shrinker(first_frame, short_side=80)
     pixels = np.empty((N, *shrink.shape), np.uint8)    # (N, H, W, 3)
     shrink(frame, pixels[0])
+    shrink.unknown_matrix                              # 8 where the frames state a matrix that is not known
     """
 
     def __init__(self, first: VideoFrame, *, short_side: int) -> None:
         self._width, self._height = scaled(first.width, first.height, short_side)
-        self._quarter_turns = round(first.rotation / 90) % 4
+        self._orientation = Orientation.of(first)
         self._reformatter = _own.reformatter
+        self.unknown_matrix: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, 3), after turning."""
-        sides = (self._height, self._width)
-        return (*(sides[::-1] if self._quarter_turns % 2 else sides), 3)
+        """(H, W, 3), upright."""
+        width, height = self._orientation.size(self._width, self._height)
+        return (height, width, 3)
 
     def __call__(self, frame: VideoFrame, out: Frames) -> None:
         """Fills `out`, (H, W, 3)."""
-        small = self._reformatter.reformat(
+        small = self._small(frame)
+        lying = self._orientation.lying(out)
+        for plane, channel in zip(small.planes, _CHANNELS, strict=True):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(self._height, plane.line_size)
+            lying[..., channel] = rows[:, : self._width]
+
+    def _small(self, frame: VideoFrame) -> VideoFrame:
+        if frame.colorspace == _GBR and not frame.format.is_rgb:
+            self._forget_matrix(frame)
+        try:
+            return self._scale(frame)
+        except OSError:
+            if frame.colorspace == _UNSPECIFIED:
+                raise
+            self._forget_matrix(frame)  # such as YCgCo, which swscale refuses
+            return self._scale(frame)
+
+    def _forget_matrix(self, frame: VideoFrame) -> None:
+        self.unknown_matrix = frame.colorspace
+        frame.colorspace = _UNSPECIFIED
+
+    def _scale(self, frame: VideoFrame) -> VideoFrame:
+        return self._reformatter.reformat(
             frame,
             width=self._width,
             height=self._height,
@@ -75,7 +102,3 @@ class Shrinker:
             interpolation=_SCALING,
             threads=1,
         )
-        lying = np.rot90(out, -self._quarter_turns) if self._quarter_turns else out
-        for plane, channel in zip(small.planes, _CHANNELS, strict=True):
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(self._height, plane.line_size)
-            lying[..., channel] = rows[:, : self._width]

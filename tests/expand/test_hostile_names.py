@@ -16,7 +16,7 @@ import yaml
 
 from expand.config import to_yaml
 from expand.data.base import BadVideo
-from expand.data.timeline import open_video
+from expand.data.opening import open_video
 from expand.models import read_model
 from tests.expand.commands import Done, Xpand, refused
 from tests.expand.data.test_sources import error

@@ -1,0 +1,108 @@
+"""Opening a video file, and what its header says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from expand.data.base import BadReason, BadVideo
+
+av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is said by BadVideo
+
+# Containers that state how long a video is, so that less than that means a truncated file.
+_STATES_DURATION = {"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"}
+# All but those that name other files or hosts: a video is what is in its own file.
+_FORMATS = ",".join(sorted(av.formats_available - {"concat", "dash", "hls", "sdp", "webm_dash_manifest"}))
+_DURATION = re.compile(r"(\d+):(\d\d?):(\d\d?(?:\.\d+)?)")  # Matroska's tag, as 00:00:02.066000000
+
+
+@contextmanager
+def blaming(reason: BadReason = "unreadable") -> Iterator[None]:
+    """Turns all that reading a file can raise into BadVideo, for that one video must not end a run."""
+    try:
+        yield
+    except BadVideo:
+        raise
+    except MemoryError:
+        raise BadVideo(reason, "its frames do not fit into memory") from None
+    except (OSError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError) as error:
+        # libav's own errors are among these.
+        raise BadVideo(reason, words(error)) from None
+
+
+def words(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+
+
+def open_video(path: Path) -> InputContainer:
+    """Raises BadVideo: missing, empty or unreadable."""
+    try:
+        if path.stat().st_size == 0:
+            raise BadVideo("empty")
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise BadVideo("missing" if missing else "unreadable", "" if missing else words(error)) from None
+    with blaming():
+        try:
+            # As a file, whatever its name looks like: `http:a.mp4` is one, and so is `%03d.jpg`.
+            return av.open(
+                f"file:{path}",
+                metadata_errors="replace",
+                options={"format_whitelist": _FORMATS, "pattern_type": "none"},
+            )
+        except av.error.ArgumentError as error:
+            raise BadVideo("unreadable", f"{words(error)}, or a playlist of other files") from None
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The video to read: that with the most pixels, the first of equal ones; a sound file's cover is none."""
+    streams = _videos(container)
+    if not streams:
+        raise BadVideo("no video stream")
+    return max(streams, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
+
+
+def stream_remarks(container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
+    """What is odd about the choice of the stream, and about its pixels."""
+    remarks = []
+    if (count := len(_videos(container))) > 1:
+        size = f"{stream.codec_context.width}×{stream.codec_context.height}"
+        remarks.append(f"{count} video streams: the one of {size} is read")
+    ratio = stream.sample_aspect_ratio
+    if ratio and ratio != 1:
+        remarks.append(f"pixels of {ratio.numerator}:{ratio.denominator}: read as if they were square")
+    return tuple(remarks)
+
+
+def _videos(container: InputContainer) -> list[VideoStream]:
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
+
+
+def stated_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long the header says that the video is, where that can be relied on."""
+    if not formats(container) & _STATES_DURATION:
+        return None
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if tag := _DURATION.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = tag.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if container.duration and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
+
+
+def formats(container: InputContainer) -> set[str]:
+    """The names of its container's format."""
+    return set(container.format.name.split(","))
