@@ -82,20 +82,34 @@ class SyntheticConfig(Section):
 class DataConfig(Section):
     """The labelled videos."""
 
-    format: Literal["auto", "folders", "list", "multi-label", "ucf101", "charades", "synthetic"] = Field(
+    format: str = Field(
         "auto",
-        description="how the data lists its videos; auto: found out by looking, but for multi-label: lists "
-        "of `video label;label`, each label with or without its times in seconds (`run 0 2.5`)",
+        description="how the data lists its videos (docs/data.md): folders, list, multi-label, ucf101, "
+        "hmdb51, kinetics, something-something, jester, charades, synthetic, or a reader of one's own as "
+        "module:Class; auto: found out by looking, but for multi-label: lists of `video label;label`, each "
+        "label with or without its times in seconds (`run 0 2.5`)",
     )
     path: Path | None = Field(None, description="folder of the videos; not for synthetic")
     train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")
     val: Path | None = Field(None, description="list of the validation videos; null: val.* or a split")
+    test: Path | None = Field(
+        None, description="list of the videos to test on, which no search reads; null: test.*"
+    )
     allow_outside: bool = Field(
         False, description="lists may name videos outside of the data's folder, by absolute paths"
     )
-    val_share: float = Field(0.2, gt=0, lt=1, description="share for validation, where no list is given")
+    val_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of each class that is set aside for validation, where there is none; null: 0.2, "
+        "or where there are videos to test on, these decide",
+    )
     split_seed: int = Field(0, ge=0, description="seed of that split")
-    ucf101_split: Literal[1, 2, 3] = Field(1, description="which of UCF101's three splits")
+    official_split: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF101 and HMDB51")
+    frames_fps: float | None = Field(
+        None, gt=0, description="frame rate of videos that are folders of pictures; null: the data set's own"
+    )
     max_bad_share: float = Field(0.05, ge=0, lt=1, description="stop when more of the videos are bad")
     flip: bool = Field(True, description="flip training clips left to right, half of the time")
     flip_labels: dict[str, str] = Field(
@@ -120,6 +134,14 @@ class DataConfig(Section):
             raise ValueError(f"must be two numbers with 1 ≤ low ≤ high, got {list(jitter)}")
         return jitter
 
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "ucf101_split" in values:  # as runs before 0.1.0 have it
+            values = dict(values)
+            values["official_split"] = values.pop("ucf101_split")
+        return values
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.format == "synthetic" and self.path is not None:
@@ -129,7 +151,8 @@ class DataConfig(Section):
         return self
 
 
-PLACES = {"cache", "path", "train", "val", "allow_outside"}  # of DataConfig: where videos are or may be
+# Of DataConfig: where videos are or may be.
+PLACES = {"cache", "path", "train", "val", "test", "allow_outside"}
 
 
 class TrainingConfig(Section):

@@ -21,7 +21,7 @@ def load_space(name: str, settings: Json) -> Space:
     Raises:
         UserError: the name leads nowhere, or the space refuses a setting.
     """
-    kind = _load(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
+    kind = load_class(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
     _check_methods(kind, SearchSpace, "space", name)
     try:
         space: Space = kind(**settings)
@@ -49,7 +49,7 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
 
 
 def _own_axis(name: str, known: str) -> Any:
-    kind = _load(name, "axis", known)
+    kind = load_class(name, "axis", known)
     _check_methods(kind, Axis, "axis", name)
     return kind()
 
@@ -74,7 +74,7 @@ def _check(value: object, names: list[str], contract: type, what: str, name: str
         )
 
 
-def _load(name: str, what: str, known: str) -> Any:
+def load_class(name: str, what: str, known: str) -> Any:
     """The class that `module:Class` names; modules in the current folder are found, as with `python -m`."""
     module_name, _, class_name = name.partition(":")
     if not class_name or not all(part.isidentifier() for part in module_name.split(".")):

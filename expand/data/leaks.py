@@ -35,6 +35,12 @@ class Leak:
     how: How
 
 
+def group_of(file: str) -> str | None:
+    """The group that a video belongs to by its name; None: it has no such name."""
+    match = _GROUP.fullmatch(file)
+    return match[1] if match else None
+
+
 def listed_leaks(source: Source) -> tuple[Leak, ...]:
     """What the lists alone tell: files, parts of files, and groups that stand in two splits."""
     files: dict[str, list[tuple[SplitName, Item]]] = defaultdict(list)
@@ -42,8 +48,8 @@ def listed_leaks(source: Source) -> tuple[Leak, ...]:
     for split in SPLITS:
         for item in source.splits[split]:
             files[item.file].append((split, item))
-            if match := _GROUP.fullmatch(item.file):
-                groups[match[1]].append((split, item))
+            if group := group_of(item.file):
+                groups[group].append((split, item))
     found = _Found()
     for same in files.values():
         _add_overlaps(found, same)

@@ -1,40 +1,41 @@
-"""Labelled videos on disk: lists, folders of class folders, and UCF101's split files."""
+"""The labelled videos that a configuration names: synthetic clips, or what a reader says of a folder."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from expand.config import DataConfig
-from expand.data.annotations import (
-    Shown,
-    charades_classes,
-    charades_lists,
-    charades_videos,
-    read_charades,
-    read_several,
-)
-from expand.data.base import SEARCHED as SPLITS
-from expand.data.base import Item, Source, SplitName
-from expand.data.entries import Entries
+from expand.data.base import SEARCHED, SPLITS, Item, Source, SplitName
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
-from expand.data.lists import SUFFIXES, class_names, default_list, list_path, read_list, read_text
+from expand.data.leaks import group_of
+from expand.data.readers import READERS
+from expand.data.readers.base import Listed, ListedVideo, Reader, test_validates
+from expand.data.readers.videos import SUFFIX_NAMES
+from expand.data.splitting import stratified_split
 from expand.errors import UserError
 from expand.names import visible_line
+from expand.spaces import load_class
 
-_VALIDATION = ("val", "validation", "test")
+_SHARE = 0.2  # of each class for validation, where nothing else is said
+
+Videos = Mapping[SplitName, tuple[ListedVideo, ...]]
 
 
-def open_source(config: DataConfig) -> Source:
+def open_source(config: DataConfig, *, splits: Sequence[SplitName] = SEARCHED) -> Source:
     """The labelled videos that a configuration names.
+
+    Args:
+        config: names them.
+        splits: what is asked for: the others are empty, and what lies in them changes nothing. Where training
+            is not among them, data without it will do.
 
     Raises:
         UserError: they are not there, or cannot be told apart into classes and splits.
     """
-    source = _synthetic(config) if config.format == "synthetic" else _files(config)
+    source = _synthetic(config, splits) if config.format == "synthetic" else _files(config, splits)
     flip_swaps(config, source.classes)
     return source
 
@@ -63,262 +64,6 @@ def flip_swaps(config: DataConfig, classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(swaps)
 
 
-def stratified_split(
-    items: Iterable[tuple[str, str]], *, share: float, seed: int
-) -> dict[SplitName, list[tuple[str, str]]]:
-    """Splits (key, class) pairs by class; which key goes where depends on nothing but the keys and the seed.
-
-    Every class keeps at least one video for training and, where it has two, one for validation.
-    """
-    by_class: dict[str, list[str]] = {}
-    for key, label in items:
-        by_class.setdefault(label, []).append(key)
-    splits: dict[SplitName, list[tuple[str, str]]] = {"train": [], "val": []}
-    for label, keys in sorted(by_class.items()):
-        keys.sort(key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest())
-        count = min(max(1, round(share * len(keys))), len(keys) - 1)
-        splits["val"] += [(key, label) for key in sorted(keys[:count])]
-        splits["train"] += [(key, label) for key in sorted(keys[count:])]
-    return splits
-
-
-def _synthetic(config: DataConfig) -> Source:
-    from expand.data.synthetic import SyntheticSource
-
-    return SyntheticSource(config=config.synthetic)
-
-
-def _files(config: DataConfig) -> Source:
-    if config.path is None and config.train is None:
-        raise UserError(
-            "data.path must name the folder of the videos, got nothing: set data.path, data.train (a list), "
-            "or data.format: synthetic."
-        )
-    if config.path is not None and not config.path.is_dir():
-        raise UserError(f"data.path must be a folder, got {config.path}: no such folder.")
-    match _format(config):
-        case "ucf101":
-            return _ucf101(config)
-        case "list":
-            return _lists(config)
-        case "multi-label":
-            return _several(config)
-        case "charades":
-            return _charades(config)
-        case _:
-            return _folders(config)
-
-
-def _format(config: DataConfig) -> str:
-    if config.format != "auto":
-        return config.format
-    if config.path is not None and config.train is None and _ucf101_lists(config.path):
-        return "ucf101"
-    if config.path is not None and config.train is None and charades_lists(config.path):
-        return "charades"
-    if config.train is not None or default_list(config.path, ("train",)):
-        return "list"
-    return "folders"
-
-
-def _source(
-    name: str, root: Path, classes: Sequence[str], listed: dict[SplitName, list[tuple[str, str]]], origin: str
-) -> FileSource:
-    """Labels become indices; `classes` gives their order, and only those with training videos stay."""
-    if not listed["train"]:
-        raise UserError(
-            f"the data must hold videos to train on, but {origin} has none: look for files that end in "
-            f"{', '.join(sorted(suffix[1:] for suffix in SUFFIXES))}."
-        )
-    trained = {label for _, label in listed["train"]}
-    for key, label in listed["val"]:
-        _check_trained(label, key, trained)
-    kept = tuple(name for name in classes if name in trained)
-    if len(kept) < 2:
-        raise UserError(
-            f"the data must have at least 2 classes, but {origin} has 1 ({kept[0]}): "
-            "check that each class has its own folder or label."
-        )
-    index = {name: label for label, name in enumerate(kept)}
-    splits: dict[SplitName, tuple[Item, ...]] = {
-        split: tuple(Item(key=key, label=index[label]) for key, label in listed[split]) for split in SPLITS
-    }
-    return FileSource(name=name, root=root, classes=kept, splits=splits)
-
-
-def _folders(config: DataConfig) -> FileSource:
-    root = _needed_path(config)
-    given = _entries(root)
-    train, val = given.get("train"), next((given[name] for name in _VALIDATION if name in given), None)
-    if train is not None and val is not None:
-        listed: dict[SplitName, list[tuple[str, str]]] = {
-            "train": _class_folders(train, root),
-            "val": _class_folders(val, root),
-        }
-    else:
-        whole = train if train is not None and len(given) == 1 else root
-        listed = stratified_split(_class_folders(whole, root), share=config.val_share, seed=config.split_seed)
-    classes = sorted({label for split in SPLITS for _, label in listed[split]})
-    return _source(_name(root), root, classes, listed, str(root))
-
-
-def _class_folders(folder: Path, root: Path) -> list[tuple[str, str]]:
-    found = [
-        (path.relative_to(root).as_posix(), name)
-        for name, subfolder in sorted(_entries(folder).items())
-        for path in _videos(subfolder)
-    ]
-    for key, _ in found:
-        if not key.isascii() and not _is_text(key):
-            raise UserError(
-                f"the names of folders and videos must be UTF-8, but in {root} there is {key!r}: rename it."
-            )
-    return found
-
-
-def _is_text(name: str) -> bool:
-    """Whether the bytes of a file's name could be read as UTF-8."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _entries(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
-
-
-def _videos(folder: Path) -> list[Path]:
-    """Video files below a folder, sorted; a link to a folder is followed once, so loops end."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for where, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(where)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(where, name)
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    return sorted(found, key=lambda path: path.as_posix())
-
-
-def _lists(config: DataConfig) -> FileSource:
-    train, val, root, names = _list_files(config)
-    lines: dict[SplitName, list[tuple[str, str, str]]] = {
-        "train": read_list(train),
-        "val": read_list(val) if val else [],
-    }
-    numbered = all(label.isdecimal() for split in lines.values() for _, label, _ in split)
-
-    def labelled(split: SplitName, origin: Path) -> list[tuple[str, str]]:
-        entries = Entries(root, beside=origin.parent, allow_outside=config.allow_outside)
-        return [
-            (entries.key(path, at), _label(label, names, numbered, at)) for path, label, at in lines[split]
-        ]
-
-    listed: dict[SplitName, list[tuple[str, str]]] = {
-        "train": labelled("train", train),
-        "val": labelled("val", val or train),
-    }
-    if val is None:
-        listed = stratified_split(listed["train"], share=config.val_share, seed=config.split_seed)
-    found = {label for split in SPLITS for _, label in listed[split]}
-    classes = names or sorted(found, key=lambda name: (int(name) if numbered else 0, name))
-    return _source(_name(root), root, classes, listed, str(train))
-
-
-def _list_files(config: DataConfig) -> tuple[Path, Path | None, Path, tuple[str, ...]]:
-    """The lists of both splits, the folder of the videos, and the names of the classes."""
-    train = list_path(config.train, config.path, "train") or default_list(config.path, ("train",))
-    if train is None:
-        raise UserError(f"data.train must name a list, but {config.path} has no train.txt or train.csv.")
-    val = list_path(config.val, config.path, "val") or default_list(train.parent, _VALIDATION)
-    root = config.path or train.parent
-    names = class_names(
-        next((p for p in (train.parent / "classes.txt", root / "classes.txt") if p.is_file()), None)
-    )
-    return train, val, root, names
-
-
-def _several(config: DataConfig) -> FileSource:
-    """Lists whose lines have several labels; a video may have several lines."""
-    train, val, root, names = _list_files(config)
-    lines = {"train": [*read_several(train)], "val": [*read_several(val)] if val else []}
-    found = {name for split in lines.values() for _, labels, _ in split for name, _, _ in labels}
-    numbered = all(name.isdecimal() for name in found)
-
-    def merged(split: SplitName, origin: Path) -> dict[str, list[Shown]]:
-        entries = Entries(root, beside=origin.parent, allow_outside=config.allow_outside)
-        videos: dict[str, list[Shown]] = {}
-        for path, labels, at in lines[split]:
-            own = [(_label(name, names, numbered, at), start, end) for name, start, end in labels]
-            videos.setdefault(entries.key(path, at), []).extend(own)
-        return videos
-
-    listed: dict[SplitName, dict[str, list[Shown]]] = {
-        "train": merged("train", train),
-        "val": merged("val", val or train),
-    }
-    if val is None:
-        whole = listed["train"]
-        parts = stratified_split([(key, "") for key in whole], share=config.val_share, seed=config.split_seed)
-        listed = {split: {key: whole[key] for key, _ in parts[split]} for split in SPLITS}
-    known = {name for videos in listed.values() for own in videos.values() for name, _, _ in own}
-    classes = names or sorted(known, key=lambda name: (int(name) if numbered else 0, name))
-    return _annotated(_name(root), root, classes, listed, str(train))
-
-
-def _charades(config: DataConfig) -> FileSource:
-    root = _needed_path(config)
-    lists = charades_lists(root)
-    if lists is None:
-        raise UserError(
-            f"Charades must have its own tables, but {root} has no Charades_v1_train.csv: "
-            "unpack Charades.zip there."
-        )
-    codes = charades_classes(lists)
-    folder = charades_videos(lists, root).relative_to(root)
-    entries = Entries(root, allow_outside=config.allow_outside)
-
-    def read(table: str) -> dict[str, list[Shown]]:
-        rows = read_charades(lists / f"Charades_v1_{table}.csv", codes)
-        return {entries.key(str(folder / f"{video}.mp4"), at): list(found) for video, found, at in rows}
-
-    listed: dict[SplitName, dict[str, list[Shown]]] = {"train": read("train"), "val": read("test")}
-    return _annotated(_name(root), root, tuple(codes.values()), listed, str(lists))
-
-
-def _annotated(
-    name: str,
-    root: Path,
-    classes: Sequence[str],
-    listed: dict[SplitName, dict[str, list[Shown]]],
-    origin: str,
-) -> FileSource:
-    """A source whose videos have several labels; of the classes, those with training videos stay."""
-    trained = {label for found in listed["train"].values() for label, _, _ in found}
-    for key, found in listed["val"].items():
-        for label, _, _ in found:
-            _check_trained(label, key, trained)
-    kept = tuple(label for label in classes if label in trained)
-    if not kept:
-        raise UserError(f"the data must have labels to train on, but {origin} has none.")
-    places = {label: place for place, label in enumerate(kept)}
-    return FileSource(
-        name=name,
-        root=root,
-        classes=kept,
-        splits={split: tuple(Item(key=key, label=0) for key in listed[split]) for split in SPLITS},
-        segments={
-            key: tuple(Segment(label=places[label], start=start, end=end) for label, start, end in found)
-            for split in SPLITS
-            for key, found in listed[split].items()
-        },
-    )
-
-
 def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
     """What each video shows, by its key; None: every video has one label."""
     return source.segments if isinstance(source, FileSource) else None
@@ -330,75 +75,204 @@ def shown_labels(source: Source, item: Item) -> frozenset[int]:
     return frozenset([item.label] if segments is None else (one.label for one in segments[item.key]))
 
 
-def _check_trained(label: str, key: str, trained: set[str]) -> None:
-    if label not in trained:
+def _synthetic(config: DataConfig, splits: Sequence[SplitName]) -> Source:
+    from expand.data.synthetic import SyntheticSource
+
+    return SyntheticSource(config=config.synthetic).only(splits)
+
+
+def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
+    if config.path is None and not _lists_given(config):
         raise UserError(
-            f"every class in validation must be in training too, but {label!r} ({key}) is not: "
-            "add training videos of it, or take it out of validation."
+            "data.path must name the folder of the videos, got nothing: set data.path, data.train (a list), "
+            "or data.format: synthetic."
         )
+    if config.path is not None and not config.path.is_dir():
+        raise UserError(f"data.path must be a folder, got {config.path}: no such folder.")
+    listed = _reader(config).read(config, splits)
+    videos, notes = _divided(listed, config, splits)
+    _check_filled(listed, videos, splits)
+    source = _source(listed, videos, splits, config)
+    return replace(source, notes=(*_left_out(listed), *listed.remarks, *notes))
 
 
-def _label(label: str, names: tuple[str, ...], numbered: bool, at: str) -> str:
-    if not names:
-        return str(int(label)) if numbered else label
-    if label in names:
-        return label
-    if label.isdecimal() and int(label) < len(names):
-        return names[int(label)]
-    raise UserError(
-        f"{at} must have a class of classes.txt or its number below {len(names)}, got {label!r}: "
-        "correct the line or classes.txt."
+def _lists_given(config: DataConfig) -> bool:
+    return any(path is not None for path in (config.train, config.val, config.test))
+
+
+def _reader(config: DataConfig) -> Reader:
+    """The reader that data.format names, or that finds what it knows in the folder."""
+    if config.format in READERS:
+        return _own(config.format)
+    if config.format != "auto":
+        return _users(config.format)
+    if config.train is not None or config.path is None:
+        return _own("list")
+    readers = (_own(name) for name in READERS)
+    return next(reader for reader in readers if reader.found(config.path))
+
+
+def _own(name: str) -> Reader:
+    module, _, kind = READERS[name].partition(":")
+    reader: Reader = getattr(importlib.import_module(module), kind)()
+    return reader
+
+
+def _users(name: str) -> Reader:
+    kind = load_class(name, "data.format", f"one of auto, synthetic, {', '.join(READERS)}")
+    if missing := [member for member in ("found", "read") if not callable(getattr(kind, member, None))]:
+        raise UserError(
+            f"data.format {name!r} must have all that expand.data.readers.base.Reader has, but it lacks "
+            f"{', '.join(missing)}: add it."
+        )
+    reader: Reader = kind()
+    return reader
+
+
+def _divided(
+    listed: Listed, config: DataConfig, splits: Sequence[SplitName]
+) -> tuple[Videos, tuple[str, ...]]:
+    """The videos of each split, and what is to be known of how a split of xpand's own was made."""
+    found = dict(listed.splits)
+    if "val" in found or not {"train", "val"} & {*splits}:
+        return found, ()
+    if test_validates(found, config):
+        found["val"] = found.pop("test")
+        if "train" not in found:
+            return found, ()
+        return found, (
+            f"the videos to test on ({visible_line(listed.origins['test'])}) decide, as there are no others "
+            "for validation: set data.val_share to set some of training aside and keep these for the test",
+        )
+    whole = found.get("train", ())
+    share = _SHARE if config.val_share is None else config.val_share
+    groups = {video.key: group_of(video.file) or video.file for video in whole}
+    pairs = [(video.key, "" if listed.several else video.label) for video in whole]
+    parts = stratified_split(pairs, share=share, seed=config.split_seed, group=groups.__getitem__)
+    by_key = {video.key: video for video in whole}
+    found |= {split: tuple(by_key[key] for key, _ in parts[split]) for split in ("train", "val")}
+    together = len(groups) - len(set(groups.values()))
+    if not together:
+        return found, ()
+    return found, (
+        "validation was set aside in whole groups of videos that belong together, by UCF101's names or as "
+        f"parts of one file: {len(set(groups.values())):,} groups of {len(groups):,} videos",
     )
 
 
-def _ucf101_lists(root: Path) -> Path | None:
-    folders = (root / "ucfTrainTestlist", root)
-    return next((folder for folder in folders if (folder / "classInd.txt").is_file()), None)
-
-
-def _ucf101(config: DataConfig) -> FileSource:
-    root = _needed_path(config)
-    lists = _ucf101_lists(root)
-    if lists is None:
+def _check_filled(listed: Listed, videos: Videos, splits: Sequence[SplitName]) -> None:
+    """Raises UserError where a split that is needed has no videos."""
+    origins = listed.origins
+    taught = origins.get("train", str(listed.root))
+    if "train" in splits and not listed.splits.get("train"):
         raise UserError(
-            f"UCF101 must have its split files, but {root} has no ucfTrainTestlist/classInd.txt: "
-            "unpack UCF101TrainTestSplits-RecognitionTask.zip there."
+            f"the data must hold videos to train on, but {taught} has none: look for files that end in "
+            f"{SUFFIX_NAMES}."
         )
-    numbered = lists / "classInd.txt"
-    named = [line.split() for line in read_text(numbered).splitlines() if line.strip()]
-    if not all(len(fields) == 2 and fields[0].isdecimal() for fields in named):
-        raise UserError(f"{numbered} must have a number and a class a line, such as `1 ApplyEyeMakeup`.")
-    classes = [name for _, name in sorted(named, key=lambda fields: int(fields[0]))]
-    folders = [root / name for name in ("UCF-101", "UCF101", "videos") if (root / name).is_dir()]
-    videos = (folders[0] if folders else root).relative_to(root)
-    entries = Entries(root, allow_outside=config.allow_outside)
-    listed: dict[SplitName, list[tuple[str, str]]] = {"train": [], "val": []}
-    for split, stem in (("train", "trainlist"), ("val", "testlist")):
-        path = lists / f"{stem}0{config.ucf101_split}.txt"
-        for number, line in enumerate(read_text(path).splitlines(), start=1):
-            if not line.strip():
-                continue
-            file = line.split()[0]
-            label = file.partition("/")[0]
-            if label not in classes:
-                raise UserError(
-                    f"{path}:{number} must start with a class of classInd.txt, got {line.strip()!r}."
-                )
-            key = entries.key(str(videos / file), f"{path}:{number}")
-            listed["train" if split == "train" else "val"].append((key, label))
-    return _source(_name(root), root, classes, listed, str(lists))
-
-
-def _needed_path(config: DataConfig) -> Path:
-    if config.path is None:
+    if "val" in splits and not videos.get("val"):
+        given = next((origins[split] for split in SPLITS[1:] if split in origins), None)
+        if given is None:
+            raise UserError(
+                f"the data must hold videos to decide by, but of {taught} none can be set aside, as each "
+                "class has one video or one group of them: add videos, or a list (data.val)."
+            )
         raise UserError(
-            f"data.format {config.format} needs data.path, the folder of the videos, got nothing."
+            f"the data must hold videos to decide by, but {given} has none: add some, or take it away and a "
+            "share of training is set aside."
         )
-    return config.path
+    if list(splits) == ["test"] and not videos.get("test"):
+        raise UserError(
+            f"the data must hold videos to test on, but {listed.root} has none: name a list of them "
+            "(data.test), or test on another split."
+        )
 
 
-def _name(root: Path) -> str:
-    return visible_line(root.resolve().name)
+def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config: DataConfig) -> FileSource:
+    """Names become numbers; of the classes, those with training videos stay."""
+    shown = [split for split in SPLITS if split in splits and split in videos]
+    taught: Sequence[SplitName] = ["train"] if videos.get("train") else shown
+    trained = {label for split in taught for _, label in _labels(videos[split])}
+    for split in shown:
+        for key, label in _labels(videos[split]):
+            _check_trained(label, key, trained, split)
+    order = listed.classes if listed.classes is not None else sorted(trained)
+    classes = tuple(name for name in order if name in trained)
+    _check_classes(classes, listed, taught)
+    places = {name: place for place, name in enumerate(classes)}
+    chosen = {split: videos[split] if split in shown else () for split in SPLITS}
+    everything = [video for split in shown for video in videos[split]]
+    return FileSource(
+        name=listed.name,
+        root=listed.root,
+        classes=classes,
+        splits={
+            split: tuple(
+                Item(key=video.key, label=0 if listed.several else places[video.label], cut=video.cut)
+                for video in own
+            )
+            for split, own in chosen.items()
+        },
+        segments={
+            video.key: tuple(
+                Segment(label=places[one.label], start=one.start, end=one.end) for one in video.shows
+            )
+            for video in everything
+        }
+        if listed.several
+        else None,
+        frames_fps=_frames_fps(listed, everything, config),
+    )
+
+
+def _labels(videos: Sequence[ListedVideo]) -> Iterator[tuple[str, str]]:
+    """(key, label) of all that videos show."""
+    return ((video.key, one.label) for video in videos for one in video.shows)
+
+
+def _check_trained(label: str, key: str, trained: set[str], split: SplitName) -> None:
+    if label not in trained:
+        where = "validation" if split == "val" else "the test"
+        raise UserError(
+            f"every class in {where} must be in training too, but {label!r} ({key}) is not: "
+            f"add training videos of it, or take it out of {where}."
+        )
+
+
+def _check_classes(classes: Sequence[str], listed: Listed, taught: Sequence[SplitName]) -> None:
+    origin = listed.origins.get(taught[0], listed.root)
+    if listed.several and not classes:
+        raise UserError(f"the data must have labels to train on, but {origin} has none.")
+    if not listed.several and len(classes) < 2 and "train" in taught:
+        raise UserError(
+            f"the data must have at least 2 classes, but {origin} has 1 ({classes[0]}): "
+            "check that each class has its own folder or label."
+        )
+
+
+def _frames_fps(listed: Listed, videos: Sequence[ListedVideo], config: DataConfig) -> float | None:
+    """The frame rate of folders of pictures; None: there are none.
+
+    Raises:
+        UserError: nothing says what it is.
+    """
+    example = next((video.key for video in videos if video.pictures), None)
+    if example is None:
+        return None
+    fps = config.frames_fps or listed.frames_fps
+    if fps is None:
+        raise UserError(
+            f"data.frames_fps must say how many pictures make a second, as {example} is a folder of them: "
+            "set it, such as data.frames_fps=30."
+        )
+    return fps
+
+
+def _left_out(listed: Listed) -> tuple[str, ...]:
+    """What was left out, a line for each reason."""
+    return tuple(
+        f"left out: {one.count:,} {one.what}, such as {visible_line(one.example)!r}"
+        for one in listed.left_out
+    )
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:

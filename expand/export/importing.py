@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from expand.config import SpaceConfig
-from expand.data.lists import class_names
+from expand.data.readers.text import class_names
 from expand.errors import UserError
 from expand.export.placing import check_absent, together
 from expand.export.safetensors import save_weights

@@ -1,100 +1,107 @@
-"""Videos with several labels each: lists of them, and the files of Charades."""
+"""Charades by its own tables, as Charades.zip has them: several labels a video, each with its times.
+
+    Charades_v1_classes.txt    c092 Walking through a doorway
+    Charades_v1_train.csv      id,…,actions,…        AB12C,…,c092 11.9 21.2;c147 0 12.6,…
+    Charades_v1_test.csv
+    Charades_v1_480/AB12C.mp4
+
+Source: https://prior.allenai.org/projects/charades
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from expand.data.lists import read_list, read_text
+from expand.config import DataConfig
+from expand.data.base import SplitName
+from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
+from expand.data.readers.entries import Entries
+from expand.data.readers.several import shown
+from expand.data.readers.text import lines_of, read_text
 from expand.errors import UserError
 
-Shown = tuple[str, float, float]  # a class by its name, from when to when it is seen, in seconds
-
-_TIMED = re.compile(r"(.+?)\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
 _CLASS = re.compile(r"(c\d{3})\s+(\S.*)")
-_ALWAYS = float("inf")
 _VIDEOS = ("Charades_v1_480", "Charades_v1", "videos")
 
 
-def read_several(path: Path) -> Iterator[tuple[str, tuple[Shown, ...], str]]:
-    """(video, what it shows, file:line) of each line of a list such as `a.mp4 run 0 2.5;jump 2 4.1;sunny`.
+class Charades:
+    """Its training table, and its test table as `test`."""
 
-    Raises:
-        UserError: a label ends before it starts.
-    """
-    for video, labels, at in read_list(path):
-        yield video, shown(labels, at), at
+    def found(self, folder: Path) -> bool:
+        return _lists(folder) is not None
+
+    def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:
+        root = needed_path(config)
+        lists = _lists(root)
+        if lists is None:
+            raise UserError(
+                f"Charades must have its own tables, but {root} has no Charades_v1_train.csv: "
+                "unpack Charades.zip there."
+            )
+        codes = _classes(lists / "Charades_v1_classes.txt")
+        folder = _videos(lists, root).relative_to(root)
+        entries = Entries(root, allow_outside=config.allow_outside)
+        paths: dict[SplitName, Path] = {
+            split: lists / f"Charades_v1_{split}.csv" for split in ("train", "test")
+        }
+        return Listed(
+            name=data_name(root),
+            root=root,
+            splits={
+                split: tuple(
+                    ListedVideo(key=entries.key(str(folder / f"{video}.mp4"), at), shows=shows)
+                    for video, shows, at in _table(paths[split], codes)
+                )
+                for split in splits_to_read(paths, splits, config)
+            },
+            origins=dict.fromkeys(paths, str(lists)),
+            classes=tuple(codes.values()),
+            several=True,
+        )
 
 
-def shown(labels: str, at: str) -> tuple[Shown, ...]:
-    """What `label;label` says, each with its times in seconds after it or without any.
-
-    Raises:
-        UserError: a label ends before it starts; `at` says where.
-    """
-    found = []
-    for part in labels.split(";"):
-        label = part.strip()
-        if not label:
-            continue
-        timed = _TIMED.fullmatch(label)
-        name, start, end = (timed[1], float(timed[2]), float(timed[3])) if timed else (label, 0.0, _ALWAYS)
-        if end < start:
-            raise UserError(f"{at} must have labels that end after they start, got {label!r}: correct it.")
-        found.append((name, start, end))
-    return tuple(found)
-
-
-def charades_lists(root: Path) -> Path | None:
+def _lists(root: Path) -> Path | None:
     """The folder of Charades' own files."""
     folders = (root, root / "Charades")
     return next((folder for folder in folders if (folder / "Charades_v1_train.csv").is_file()), None)
 
 
-def charades_classes(lists: Path) -> dict[str, str]:
-    """The names of the classes by their codes, such as c092.
-
-    Raises:
-        UserError: the file is not there, or a line is none of it.
-    """
-    path = lists / "Charades_v1_classes.txt"
+def _classes(path: Path) -> dict[str, str]:
+    """The names of the classes by their codes, such as c092."""
     classes = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        match = _CLASS.fullmatch(line.strip())
+    for number, line in lines_of(path):
+        match = _CLASS.fullmatch(line)
         if not match:
             raise UserError(
                 f"{path}:{number} must be a code and a class such as `c000 Holding some clothes`, "
-                f"got {line.strip()!r}."
+                f"got {line!r}."
             )
         classes[match[1]] = match[2]
     return classes
 
 
-def charades_videos(lists: Path, root: Path) -> Path:
+def _videos(lists: Path, root: Path) -> Path:
     """The folder of the videos."""
     places = [lists / name for name in _VIDEOS] + [root / name for name in _VIDEOS]
     return next((place for place in places if place.is_dir()), root)
 
 
-def read_charades(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tuple[Shown, ...], str]]:
-    """(the video's id, what it shows, file:line) of a table of Charades; a video may show nothing.
-
-    Raises:
-        UserError: it is no such table, names an unknown class, or a video has no id.
-    """
+def _table(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tuple[Shown, ...], str]]:
+    """(the video's id, what it shows, file:line) of each row; a video may show nothing."""
     table = csv.DictReader(io.StringIO(read_text(path)))
     if not {"id", "actions"} <= set(table.fieldnames or ()):
         raise UserError(f"{path} must be a table with the columns id and actions, but it is not.")
     for row in _rows(table, path):
         at = f"{path}:{table.line_num}"
         named = []
-        for code, start, end in shown(row["actions"] or "", at):
-            if code not in classes:
-                raise UserError(f"{at} must have classes of Charades_v1_classes.txt, got {code!r}.")
-            named.append((classes[code], start, end))
+        for one in shown(row["actions"] or "", at):
+            if one.label not in classes:
+                raise UserError(f"{at} must have classes of Charades_v1_classes.txt, got {one.label!r}.")
+            named.append(one._replace(label=classes[one.label]))
         if not row["id"]:
             raise UserError(f"{at} must have a video's id, got nothing: correct the line.")
         yield row["id"], tuple(named), at

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unicodedata import normalize
 
+from expand.data.readers.videos import is_video_name
 from expand.errors import UserError
 
 
@@ -32,6 +34,8 @@ class Entries:
         self._root, self._allowed = root, allow_outside
         self._whole = os.path.normpath(root.absolute())
         self._names = (self._whole, str(root.resolve()))  # it may be a link to another folder
+        self._names_in: dict[Path, dict[str, list[str]]] = {}
+        self._stems_in: dict[Path, dict[str, list[str]]] = {}
         self._bases = dict.fromkeys([self._whole, os.path.normpath((beside or root).absolute())])
 
     def key(self, entry: str, at: str) -> str:
@@ -53,6 +57,82 @@ class Entries:
         if len(keys) == 1:
             return keys[0]
         return next((key for key in keys if _exists(self._root / key)), keys[0])
+
+    def find(self, entry: str, at: str) -> str:
+        r"""The same, but of the video that is meant where an entry is not quite its name.
+
+        As the video lies there, these are all `walk/a.mp4`: `walk\a.mp4`; `walk/a`, where no other video is
+        called so; `/walk/a.mp4` and `data/walk/a.mp4` for the folder `data`; and names whose accents are
+        written in another way.
+
+        Raises:
+            UserError: as above, or a name without its suffix fits several videos.
+        """
+        entry = self._meant(entry)
+        key = self.key(entry, at)
+        if key.isascii() and is_video_name(key):
+            return key  # whether it is there is found out later: looking takes long in a large list
+        if _exists(self._root / key):
+            return key
+        similar = self._similar(key)
+        if len(similar) > 1:
+            raise UserError(
+                f"{at} must name one video, but {entry!r} may be any of {', '.join(similar)}: write its "
+                "suffix."
+            )
+        return similar[0] if similar else key
+
+    def is_there(self, entry: str) -> bool:
+        """Whether a video or a folder in the data's folder is called so, as `find` looks for it."""
+        try:
+            return bool(entry) and _exists(self._root / self.find(entry, ""))
+        except UserError:
+            return False
+
+    def _meant(self, entry: str) -> str:
+        if "\\" in entry and not _exists(self._root / entry):
+            entry = entry.replace("\\", "/")
+        first, _, rest = entry.removeprefix("./").partition("/")
+        if first in ("", Path(self._whole).name) and rest and not _exists(self._root / entry):
+            inside = rest.lstrip("/")
+            if _exists(self._root / inside):
+                return inside
+        return entry
+
+    def _similar(self, key: str) -> list[str]:
+        """Keys of what is there and is called so, but for its suffix and how accents are written."""
+        folder = Path(self._whole)
+        if key.startswith("/"):
+            return []
+        *above, name = key.split("/")
+        for part in above:
+            found = self._listed(folder).get(normalize("NFC", part), [])
+            if not found:
+                return []
+            folder /= part if part in found else found[0]
+        name = normalize("NFC", name)
+        same = self._listed(folder).get(name, [])
+        longer = [one for one in self._stems(folder).get(name, []) if is_video_name(one)]
+        before = os.path.relpath(folder, self._whole)
+        return [os.path.normpath(f"{before}/{one}") for one in same or longer]
+
+    def _listed(self, folder: Path) -> dict[str, list[str]]:
+        """The names of what is in a folder, by how they are written in one way."""
+        if folder not in self._names_in:
+            found: dict[str, list[str]] = {}
+            for name in _names(folder):
+                found.setdefault(normalize("NFC", name), []).append(name)
+            self._names_in[folder] = found
+        return self._names_in[folder]
+
+    def _stems(self, folder: Path) -> dict[str, list[str]]:
+        """The same by the names without their suffixes."""
+        if folder not in self._stems_in:
+            found: dict[str, list[str]] = {}
+            for name in _names(folder):
+                found.setdefault(normalize("NFC", Path(name).stem), []).append(name)
+            self._stems_in[folder] = found
+        return self._stems_in[folder]
 
     def _absolute(self, entry: str, at: str) -> str:
         path = os.path.normpath("/" + entry.lstrip("/"))
@@ -87,3 +167,10 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name that no file can have
         return False
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []

@@ -1,86 +1,225 @@
-"""Lists of labelled videos, as text: `path label` or `path,label` a line, and the names of classes."""
+"""The rows of lists of labelled videos, however people write them.
+
+    a.mp4 run                      path and label, by blanks, a tab, `,` or `;`
+    "my film.mp4","run, slowly"    quoted where they hold what separates them
+    a.mp4 run 1.5 4                a part of a video, in seconds
+    walk_01 163 run                a folder of pictures, how many, and its label, as MMAction2 has it
+    video,duration,label           tables with a header: columns by their names, in any order
+
+`read_rows` reads each line, refuses it, or takes it for a comment, which it counts.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from expand.data.readers.base import LeftOut, left_out
+from expand.data.readers.tables import Header, header_of, part_of, plain_seconds
+from expand.data.readers.text import cells_of, lines_of
+from expand.data.readers.videos import SUFFIXES, is_video_name
 from expand.errors import UserError
 
-SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in ["mp4", "avi", "mkv", "webm", "mov", "m4v", "mpg", "mpeg", "wmv", "flv", "3gp", "ts", "ogv"]
-)
-_AFTER_SUFFIX = re.compile(
-    rf"(.+(?:{'|'.join(re.escape(suffix) for suffix in sorted(SUFFIXES))}))\"?\s*[,\s]\s*(\S.*)",
-    re.IGNORECASE,
-)
-_NUMBERED = re.compile(r"(\d+)[\s,]+(\S.*)")
+_SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(SUFFIXES))
+_SEPARATOR = r"(?:\s*[,;]\s*|\s+)"
+_AFTER_SUFFIX = re.compile(rf"(.+(?:{_SUFFIX}))({_SEPARATOR})(\S.*)", re.IGNORECASE)
+_QUOTED = re.compile(rf"""(?:"((?:[^"]|"")+)"|'([^']+)')({_SEPARATOR})(\S.*)""")
+_COUNTED = re.compile(r"(\S+)\s+(\d+)\s+(\S+)")
+_TIMED = re.compile(r"(.*\S)\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
+_REMARK = re.compile(r"\s+#\s.*")  # behind a label
+
+IsThere = Callable[[str], bool]
 
 
-def read_list(path: Path) -> list[tuple[str, str, str]]:
-    """(path, label, file:line) of each line."""
-    lines = []
-    for number, raw in enumerate(read_text(path).splitlines(), start=1):
-        line = raw.strip()
-        if not line or line.startswith("#"):
-            continue
-        fields = _fields(line)
-        if fields is None:
-            raise UserError(f"{path}:{number} must be `path label` or `path,label`, got {line!r}.")
-        if number == 1 and fields[1].lower() == "label":
-            continue  # a table's header
-        lines.append((*fields, f"{path}:{number}"))
-    return lines
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A row of a list.
+
+    Attributes:
+        path: of the video.
+        label: as it is written.
+        at: file:line, for messages.
+        part: from when to when of a longer video, in seconds; None: all of it.
+        split: what its table says of the split that it belongs to, in small letters.
+    """
+
+    path: str
+    label: str
+    at: str
+    part: tuple[float, float] | None = None
+    split: str = ""
 
 
-def _fields(line: str) -> tuple[str, str] | None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """The rows of a list, and what is none."""
+
+    rows: tuple[Row, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_rows(path: Path, is_there: IsThere, *, several: bool = False) -> Rows:
+    """The rows of a list.
+
+    Args:
+        path: of the list.
+        is_there: whether a video or a folder of this name is there: asked only where a line can be read in
+            two ways.
+        several: whether labels may hold several, which are then left in one.
+
+    Raises:
+        UserError: a line cannot be read; it says which.
+    """
+    comments, lines = [], []
+    for number, line in lines_of(path):
+        if line.startswith("#") and _is_comment(line, is_there):
+            comments.append(line)
+        else:
+            lines.append((f"{path}:{number}", line))
+    header = header_of(*reversed(lines[0])) if lines else None
+    if header is not None:
+        lines = lines[1:]
+    parse = _Parser(is_there, header, several=several, counted=header is None and _counted(lines, is_there))
+    rows = tuple(parse(line, at) for at, line in lines)
+    return Rows(rows=rows, left_out=tuple(left_out(f"lines of {path.name} that are comments", comments)))
+
+
+def _is_comment(line: str, is_there: IsThere) -> bool:
+    """Whether a line that begins with # is no row: names of videos may begin so, as some of HMDB51 do."""
+    split = _by_suffix(line)
+    name = split[0] if split else line.rsplit(maxsplit=1)[0]
+    if is_there(name):
+        return False
+    return split is None or line[1:2].isspace() or line[1:2] == "#" or is_there(name[1:])
+
+
+def _counted(lines: Sequence[tuple[str, str]], is_there: IsThere) -> bool:
+    """Whether the lines are those of folders of pictures with how many there are."""
+    matches = [_COUNTED.fullmatch(line) for _, line in lines]
+    first = matches[0] if matches else None
+    return (
+        first is not None
+        and all(match is not None and not is_video_name(match[1]) for match in matches)
+        and not is_there(f"{first[1]} {first[2]}")
+    )
+
+
+def _by_suffix(line: str) -> tuple[str, str, str] | None:
+    """Path, separator and label, where the path is quoted or ends as videos do."""
+    if match := _QUOTED.fullmatch(line):
+        double, single, separator, rest = match.groups()
+        return double.replace('""', '"') if double else single, separator, rest
     if match := _AFTER_SUFFIX.fullmatch(line):
-        path, label = match.groups()
-    elif "," in line:
-        path, _, label = line.rpartition(",")
-    else:
-        path, label = [*line.rsplit(maxsplit=1), ""][:2]
-    path, label = path.strip().strip('"').strip(), label.strip().strip('"').strip()
-    if not path or not label or Path(label).suffix.lower() in SUFFIXES:
-        return None
-    return path, label
+        path, separator, rest = match.groups()
+        return path, separator, rest
+    return None
 
 
-def class_names(path: Path | None) -> tuple[str, ...]:
-    """Names in a classes.txt, one a line, with or without their number before."""
-    if path is None:
-        return ()
-    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
-    numbered = [_NUMBERED.fullmatch(line) for line in lines]
-    if all(match and int(match[1]) == index for index, match in enumerate(numbered)):
-        lines = [match[2] for match in numbered if match]
-    return tuple(lines)
+class _Parser:
+    """Turns the lines of one list into rows."""
+
+    def __init__(self, is_there: IsThere, header: Header | None, *, several: bool, counted: bool) -> None:
+        self._is_there, self._header = is_there, header
+        self._several, self._counted = several, counted
+
+    def __call__(self, line: str, at: str) -> Row:
+        header = self._header
+        if header is not None and not header.is_plain:
+            return self._cells(header, header.cells(line, at), at)
+        if self._counted:
+            match = _COUNTED.fullmatch(line)
+            assert match is not None
+            return Row(path=match[1], label=match[3], at=at)
+        split = _by_suffix(line) or self._by_cells(line)
+        if split is None:
+            raise _malformed(line, at)
+        path, separator, rest = split
+        label, part = self._label(separator, _REMARK.sub("", rest), line, at)
+        if is_video_name(label) and not self._is_there(path):
+            raise _malformed(line, at)
+        return Row(path=path, label=label, at=at, part=part)
+
+    def _cells(self, header: Header, cells: Sequence[str], at: str) -> Row:
+        path, label = header.value("path", cells), header.value("label", cells)
+        if not path or not label:
+            raise UserError(
+                f"{at} must have a {'label' if path else 'path'}, but its cell is empty: fill it in, or take "
+                "the line out."
+            )
+        return Row(
+            path=path,
+            label=label,
+            at=at,
+            part=part_of(header.value("start", cells), header.value("end", cells), at),
+            split=header.value("split", cells).lower(),
+        )
+
+    def _by_cells(self, line: str) -> tuple[str, str, str] | None:
+        """Path, separator and label, where nothing says by itself where the path ends."""
+        for delimiter in ("\t", ";", ","):
+            if delimiter in line:
+                return self._delimited(line, delimiter)
+        if (match := _TIMED.fullmatch(line)) and self._is_there(match[1].split(maxsplit=1)[0]):
+            path, _, rest = line.partition(" ")
+            return path, " ", rest.strip()
+        fields = line.rsplit(maxsplit=1)
+        if len(fields) < 2 or is_video_name(fields[1]):
+            return None
+        return fields[0], " ", fields[1]
+
+    def _delimited(self, line: str, delimiter: str) -> tuple[str, str, str] | None:
+        before, _, after = line.partition(delimiter)
+        cells = [before.strip(), after.strip()]
+        if is_video_name(cells[1]) and delimiter not in after and self._is_there(cells[1]):
+            cells.reverse()  # the label first
+        elif after.count(delimiter) and not self._is_there(cells[0]):
+            path, _, label = line.rpartition(delimiter)
+            if self._is_there(path.strip()):
+                cells = [path.strip(), label.strip()]
+        if not all(cells) or (is_video_name(cells[1]) and not is_video_name(cells[0])):
+            return None
+        return cells[0], delimiter, cells[1]
+
+    def _label(self, separator: str, rest: str, line: str, at: str) -> tuple[str, tuple[float, float] | None]:
+        """The label, and the part of the video, that stand behind its path."""
+        delimiter = separator.strip()
+        if self._several and delimiter != ",":
+            return _unquoted(rest), None
+        if delimiter:
+            cells = cells_of(rest, delimiter, at)
+            while len(cells) > 1 and not cells[-1]:
+                cells.pop()
+            if len(cells) == 3 and all(plain_seconds(cell) is not None for cell in cells[1:]):
+                return cells[0], part_of(cells[1], cells[2], at)
+            if len(cells) > 1:
+                raise UserError(
+                    f"{at} must be `path{delimiter}label`, got {len(cells) + 1} columns: name them in a "
+                    f"first line such as `path{delimiter}label{delimiter}start{delimiter}end`, or quote what "
+                    f"has a {delimiter!r} in it."
+                )
+            if not cells[0]:
+                raise _malformed(line, at)
+            return _unquoted(cells[0]), None
+        if (match := _TIMED.fullmatch(rest)) and not self._several:
+            return _unquoted(match[1]), part_of(match[2], match[3], at)
+        label = _unquoted(rest)
+        numbers = label.split()
+        if len(numbers) > 1 and all(number.isdecimal() for number in numbers):
+            raise UserError(
+                f"{at} must have one label, got {label!r}: write several as `{';'.join(numbers)}`, and set "
+                "data.format: multi-label."
+            )
+        return label, None
 
 
-def list_path(given: Path | None, folder: Path | None, key: str) -> Path | None:
-    """A list that the setting data.`key` names, as it stands or within the data's folder."""
-    if given is None:
-        return None
-    for path in (given, folder / given if folder else given):
-        if path.is_file():
-            return path
-    raise UserError(f"data.{key} must name a list of videos, got {given}: no such file.")
+def _unquoted(text: str) -> str:
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1].strip()
+    return text
 
 
-def default_list(folder: Path | None, names: Sequence[str]) -> Path | None:
-    """The first list of one of these names in a folder."""
-    if folder is None:
-        return None
-    candidates = (folder / f"{name}{suffix}" for name in names for suffix in (".txt", ".csv"))
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} must be text in UTF-8: convert it.") from None
+def _malformed(line: str, at: str) -> UserError:
+    return UserError(f"{at} must be `path label` or `path,label`, got {line!r}.")

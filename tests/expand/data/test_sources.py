@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from expand.config import DataConfig
 from expand.data.base import SPLITS, Source, SplitName
 from expand.data.file_source import FileSource
-from expand.data.sources import flip_swaps, open_source, stratified_split
+from expand.data.sources import flip_swaps, open_source
+from expand.data.splitting import stratified_split
 from expand.errors import UserError
 from tests.expand.data.videos import write_clip
 
@@ -27,6 +29,14 @@ def touch(root: Path, *names: str) -> Path:
 
 def opened(path: Path | None = None, **settings: Any) -> Source:
     return open_source(DataConfig(path=path, flip=False, **settings))
+
+
+def write_lists(root: Path, train: str, val: str | None = None) -> Path:
+    """Lists for training and, with the same lines where nothing else is said, for validation."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "train.txt").write_text(train)
+    (root / "val.txt").write_text(train if val is None else val)
+    return root
 
 
 def shown(source: Source, split: SplitName) -> list[tuple[str, str]]:
@@ -49,7 +59,7 @@ def test_class_folders_are_split(tmp_path: Path) -> None:
     source = opened(tmp_path, val_share=0.3)
     assert source.classes == ("run", "walk")
     assert source.name == tmp_path.name
-    assert [len(source.splits[split]) for split in SPLITS] == [14, 6]
+    assert [len(source.splits[split]) for split in SPLITS] == [14, 6, 0]
     assert all(key.startswith(label) for split in SPLITS for key, label in shown(source, split))
 
 
@@ -98,25 +108,24 @@ def test_a_list_with_its_classes(tmp_path: Path) -> None:
 )
 def test_lines_of_lists(tmp_path: Path, text: str, wanted: list[tuple[str, str]]) -> None:
     (tmp_path / "train.csv").write_text(text, encoding="utf-8")
-    (tmp_path / "val.csv").write_text("")
+    (tmp_path / "val.csv").write_text(text, encoding="utf-8")
     assert shown(opened(tmp_path), "train") == wanted
 
 
 def test_numbers_without_names_are_ordered_as_numbers(tmp_path: Path) -> None:
-    (tmp_path / "train.txt").write_text("a.mp4 10\nb.mp4 9\nc.mp4 2\n")
-    assert opened(tmp_path).classes == ("2", "9", "10")
+    assert opened(write_lists(tmp_path, "a.mp4 10\nb.mp4 9\nc.mp4 2\n")).classes == ("2", "9", "10")
 
 
 def test_numbered_names(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("0 run\n1 walk the dog\n")
-    (tmp_path / "train.txt").write_text("a.mp4 1\nb.mp4 0\n")
-    assert opened(tmp_path).classes == ("run", "walk the dog")
+    assert opened(write_lists(tmp_path, "a.mp4 1\nb.mp4 0\n")).classes == ("run", "walk the dog")
 
 
 def test_a_list_elsewhere(tmp_path: Path) -> None:
     touch(tmp_path, "videos/a.mp4", "lists/b.mp4")
-    (tmp_path / "lists/mine.txt").write_text("a.mp4 run\nb.mp4 walk\n")
-    source = opened(tmp_path / "videos", train=tmp_path / "lists/mine.txt")
+    path = tmp_path / "lists/mine.txt"
+    path.write_text("a.mp4 run\nb.mp4 walk\n")
+    source = opened(tmp_path / "videos", train=path, val=path)
     assert isinstance(source, FileSource)
     found = {source.path(item) for split in SPLITS for item in source.splits[split]}
     assert found == {tmp_path / "videos/a.mp4", tmp_path / "lists/b.mp4"}
@@ -124,8 +133,9 @@ def test_a_list_elsewhere(tmp_path: Path) -> None:
 
 def test_a_list_without_a_folder(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4", "b.mp4")
-    (tmp_path / "mine.txt").write_text("a.mp4 run\nb.mp4 walk\n")
-    source = opened(train=tmp_path / "mine.txt")
+    path = tmp_path / "mine.txt"
+    path.write_text("a.mp4 run\nb.mp4 walk\n")
+    source = opened(train=path, val=path)
     assert isinstance(source, FileSource)
     assert all(source.path(item).is_file() for item in source.splits["train"])
 
@@ -146,7 +156,7 @@ def write_ucf101(root: Path) -> Path:
 
 
 def test_ucf101(tmp_path: Path) -> None:
-    source = opened(write_ucf101(tmp_path), ucf101_split=2)
+    source = opened(write_ucf101(tmp_path), official_split=2)
     assert source.classes == ("ApplyEyeMakeup", "Archery")
     assert shown(source, "train")[0] == (
         "UCF-101/ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi",
@@ -169,7 +179,7 @@ def test_a_split_is_whole_stratified_and_the_same_in_any_order(
     splits = stratified_split(listed, share=share, seed=seed)
     assert sorted(splits["train"] + splits["val"]) == sorted(listed)
     for label in {label for _, label in listed}:
-        train, val = (sum(name == label for _, name in splits[split]) for split in SPLITS)
+        train, val = (sum(name == label for _, name in splits[side]) for side in ("train", "val"))
         assert train >= 1
         assert val >= 1 or train == 1
         assert abs(val - share * (train + val)) <= 1
@@ -202,8 +212,7 @@ def test_the_checksum_covers_bytes_labels_and_splits(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_has_a_checksum_too(tmp_path: Path) -> None:
-    (tmp_path / "train.txt").write_text("a.mp4 run\nb.mp4 walk\n")
-    before = opened(tmp_path).checksum()
+    before = opened(write_lists(tmp_path, "a.mp4 run\nb.mp4 walk\n")).checksum()
     touch(tmp_path, "a.mp4")
     assert opened(tmp_path).checksum() != before
 
@@ -211,10 +220,12 @@ def test_a_missing_file_has_a_checksum_too(tmp_path: Path) -> None:
 def test_a_source_decodes_and_pickles(tmp_path: Path) -> None:
     write_clip(tmp_path / "run/a.mp4")
     write_clip(tmp_path / "walk/b.mp4")
+    write_lists(tmp_path, "run/a.mp4 run\nwalk/b.mp4 walk\n")
     source = pickle.loads(pickle.dumps(opened(tmp_path)))
     item = source.splits["train"][0]
     assert source.inspect(item).frames == 15
-    assert source.decode(item, fps=5, short_side=24).shape == (5, 24, 32, 3)
+    (found,) = source.read([item], lambda seconds: np.arange(0, seconds, 0.2), short_side=24)
+    assert found.frames.shape == (5, 24, 32, 3)
 
 
 def test_synthetic_clips_are_a_source() -> None:
@@ -257,7 +268,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 def test_a_folder_without_videos(tmp_path: Path) -> None:
     assert error(tmp_path) == (
         f"the data must hold videos to train on, but {tmp_path} has none: look for files that end in "
-        "3gp, avi, flv, m4v, mkv, mov, mp4, mpeg, mpg, ogv, ts, webm, wmv."
+        "3gp, avi, f4v, flv, gif, m2ts, m4v, mkv, mov, mp4, mpeg, mpg, mts, ogv, ts, vob, webm, wmv."
     )
 
 
@@ -286,8 +297,8 @@ def test_a_label_that_classes_lack(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("run\nwalk\n")
     (tmp_path / "train.txt").write_text("a.mp4 0\nb.mp4 2\n")
     assert error(tmp_path) == (
-        f"{tmp_path / 'train.txt'}:2 must have a class of classes.txt or its number below 2, got '2': "
-        "correct the line or classes.txt."
+        f"{tmp_path / 'train.txt'}:2 must have a class of classes.txt or its number from 0 to 1, got '2': "
+        "correct the line or classes.txt; numbers that count from 1 need them before its names, as `1 run`."
     )
 
 
@@ -331,7 +342,7 @@ def test_ucf101_without_its_lists(tmp_path: Path) -> None:
 
 
 def test_flip_labels_of_unknown_classes(tmp_path: Path) -> None:
-    touch(tmp_path, "left/a.mp4", "right/b.mp4")
+    touch(tmp_path, "left/a.mp4", "left/b.mp4", "right/c.mp4")
     with pytest.raises(UserError) as caught:
         open_source(DataConfig(path=tmp_path, flip_labels={"left": "rigth"}))
     assert str(caught.value) == (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from expand.config import DataConfig
-from expand.data.annotations import shown
+from expand.data.readers.several import shown
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
 from expand.data.sources import open_source, shown_labels
@@ -103,7 +103,7 @@ def test_charades_is_found_by_its_tables(tmp_path: Path) -> None:
     [
         ("A,S,c009 1 2,5\n", "", "Charades_v1_train.csv:2 must have classes of Charades_v1_classes.txt"),
         ("A,S,c000 1 2,5\n", "B,S,c001 1 2,5\n", "every class in validation must be in training too"),
-        ('A,S,"",5\n', "", "the data must have labels to train on"),
+        ('A,S,"",5\n', 'B,S,"",5\n', "the data must have labels to train on"),
         ("A,S,c000 2 1,5\n", "", "must have labels that end after they start"),
     ],
 )

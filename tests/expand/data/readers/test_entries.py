@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.data.entries import Entries
+from expand.data.readers.entries import Entries
 from expand.errors import UserError
 from tests.expand.commands import Xpand, refused
-from tests.expand.data.test_annotations import CLASSES, HEADER
-from tests.expand.data.test_sources import error, opened, shown, touch, write_ucf101
+from tests.expand.data.readers.test_annotations import CLASSES, HEADER
+from tests.expand.data.test_sources import error, opened, shown, touch, write_lists, write_ucf101
 from tests.expand.models import write_tiny
 
 ROOT, LISTS = Path("/data/videos"), Path("/data/lists")
@@ -116,7 +116,7 @@ def test_a_folder_that_is_a_link_has_two_names(tmp_path: Path) -> None:
 
 def test_links_within_the_folder_are_followed(tmp_path: Path) -> None:
     touch(tmp_path / "elsewhere", "a.mp4", "b.mp4")
-    touch(tmp_path / "data", "train.txt").joinpath("train.txt").write_text("in/a.mp4 run\nin/b.mp4 walk\n")
+    write_lists(tmp_path / "data", "in/a.mp4 run\nin/b.mp4 walk\n")
     (tmp_path / "data/in").symlink_to(tmp_path / "elsewhere")
     source = opened(tmp_path / "data")
     assert {key for split in ("train", "val") for key, _ in shown(source, split)} == {"in/a.mp4", "in/b.mp4"}
@@ -169,14 +169,14 @@ def test_ucf101(tmp_path: Path) -> None:
     root = write_ucf101(tmp_path / "ucf")
     lists = root / "ucfTrainTestlist"
     (lists / "trainlist02.txt").write_text("Archery/a.avi 2\nArchery/../../../out.avi 2\n")
-    assert error(root, ucf101_split=2, allow_outside=True) == (
+    assert error(root, official_split=2, allow_outside=True) == (
         f"{lists / 'trainlist02.txt'}:2 must name a video in {root}, but "
         "'UCF-101/Archery/../../../out.avi' leads outside: write it as an absolute path and give "
         "--allow-outside, or take it out."
     )
     (lists / "classInd.txt").write_text("1 ..\n2 Archery\n")
     (lists / "trainlist02.txt").write_text("Archery/a.avi 2\n../../out.avi 1\n")
-    assert "trainlist02.txt:2 must name a video in" in error(root, ucf101_split=2)
+    assert "trainlist02.txt:2 must name a video in" in error(root, official_split=2)
 
 
 @OUTSIDE
@@ -185,7 +185,7 @@ def test_charades(tmp_path: Path, video: str) -> None:
     (tmp_path / "Charades_v1_480").mkdir()
     (tmp_path / "Charades_v1_classes.txt").write_text(CLASSES)
     (tmp_path / "Charades_v1_train.csv").write_text(f"{HEADER}A,S,c000 1 2,5\n{video},S,c000 1 2,5\n")
-    (tmp_path / "Charades_v1_test.csv").write_text(HEADER)
+    (tmp_path / "Charades_v1_test.csv").write_text(f"{HEADER}A,S,c000 1 2,5\n")
     message = error(tmp_path)
     assert message.startswith(f"{tmp_path / 'Charades_v1_train.csv'}:3 must name a video in {tmp_path}, but ")
     if video.startswith("/"):
@@ -213,8 +213,7 @@ def test_absolute_entries_have_the_checksum_of_relative_ones(tmp_path: Path) -> 
     checksums = set()
     for folder, before in (("one", ""), ("two", f"{tmp_path}/two/"), ("three", "../three/")):
         touch(tmp_path / folder, "a.mp4", "b.mp4")
-        (tmp_path / folder / "train.txt").write_text(f"{before}a.mp4 run\n{before}b.mp4 walk\n")
-        (tmp_path / folder / "val.txt").write_text("")
+        write_lists(tmp_path / folder, f"{before}a.mp4 run\n{before}b.mp4 walk\n")
         checksums.add(opened(tmp_path / folder).checksum())
     assert len(checksums) == 1
 
@@ -223,8 +222,7 @@ def test_absolute_entries_have_the_checksum_of_relative_ones(tmp_path: Path) -> 
 def test_every_verb_that_takes_data_refuses_until_it_is_allowed(tmp_path: Path, xpand: Xpand) -> None:
     outside = tmp_path / "elsewhere/a.mp4"
     touch(tmp_path, "elsewhere/a.mp4", "data/b.mp4")
-    (tmp_path / "data/train.txt").write_text(f"{outside} run\nb.mp4 walk\n")
-    (tmp_path / "data/val.txt").write_text("")
+    write_lists(tmp_path / "data", f"{outside} run\nb.mp4 walk\n")
     model = write_tiny(tmp_path / "tiny.yaml", ("run", "jump"), weights=True)
     data = ("--data", tmp_path / "data")
     small = ("--set", "space.settings.size=32", "--target", "3M", "--dry-run")

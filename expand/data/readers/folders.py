@@ -1,0 +1,123 @@
+"""Class folders, with or without folders of the splits above them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from expand.config import DataConfig
+from expand.data.base import SplitName
+from expand.data.readers.base import (
+    LeftOut,
+    Listed,
+    ListedVideo,
+    Shown,
+    data_name,
+    left_out,
+    needed_path,
+    splits_to_read,
+)
+from expand.data.readers.videos import Found, is_video_name, videos_below
+from expand.errors import UserError
+
+_SPLITS: dict[str, SplitName] = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+
+
+class Folders:
+    """`walk/a.mp4`, or `train/walk/a.mp4` beside `val/` (or `validation/`) and `test/`.
+
+    Videos may lie deeper in a class's folder. A folder there with numbered pictures and no videos is a video.
+    Files that are no videos are counted.
+    """
+
+    def found(self, folder: Path) -> bool:
+        return folder.is_dir()
+
+    def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:
+        root = needed_path(config)
+        folders = _split_folders(root)
+        if "train" in splits and "train" not in folders:
+            raise UserError(
+                f"{root} must have a train folder beside its {' and '.join(sorted(folders))}, but it has "
+                "none: add one."
+            )
+        videos: dict[SplitName, tuple[ListedVideo, ...]] = {}
+        out: list[LeftOut] = []
+        for split in splits_to_read(folders, splits, config):
+            found, beside = _class_folders(folders[split], root)
+            if not found:
+                _check_flat(folders[split], beside)
+            videos[split] = tuple(found)
+            out += _left_out(folders[split], beside, root)
+        return Listed(
+            name=data_name(root),
+            root=root,
+            splits=videos,
+            origins={split: str(folders[split] if len(folders) > 1 else root) for split in videos},
+            left_out=tuple(out),
+        )
+
+
+def _split_folders(root: Path) -> dict[SplitName, Path]:
+    """The folder of each split that there is; class folders without one are all for training."""
+    inside = _entries(root)
+    found: dict[SplitName, Path] = {}
+    for name, split in _SPLITS.items():
+        if name in inside:
+            found.setdefault(split, inside[name])
+    if len(found) > 1 and "train" in found:
+        return found
+    if found and inside.keys() <= _SPLITS.keys():
+        return found
+    return {"train": root}
+
+
+def _entries(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+
+
+def _class_folders(folder: Path, root: Path) -> tuple[list[ListedVideo], list[Path]]:
+    """The videos, and the files that are none or lie beside the class folders."""
+    videos: list[ListedVideo] = []
+    others: list[Path] = []
+    for name, subfolder in sorted(_entries(folder).items()):
+        found: Found = videos_below(subfolder)
+        pictures = set(found.pictures)
+        for path in sorted({*found.files, *pictures}, key=lambda path: path.as_posix()):
+            key = path.relative_to(root).as_posix()
+            _check_text(key, root)
+            videos.append(ListedVideo(key=key, shows=(Shown(name),), pictures=path in pictures))
+        others += found.others
+    stray = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return videos, [*others, *sorted(path for path in stray if is_video_name(path.name))]
+
+
+def _left_out(folder: Path, others: Sequence[Path], root: Path) -> list[LeftOut]:
+    shown = [path.relative_to(root).as_posix() for path in others if path.parent != folder]
+    stray = [path.relative_to(root).as_posix() for path in others if path.parent == folder]
+    kinds = Counter(Path(name).suffix or "none" for name in shown)
+    named = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(5))
+    return [
+        *left_out(f"files whose suffix is no video's, {named}", shown),
+        *left_out("videos beside the class folders", stray),
+    ]
+
+
+def _check_flat(folder: Path, beside: Sequence[Path]) -> None:
+    """Raises UserError where there are videos, but no class folders."""
+    stray = [path for path in beside if path.parent == folder]
+    if stray:
+        raise UserError(
+            f"videos must lie in a folder of their class, but {len(stray):,} lie beside each other in "
+            f"{folder}, such as {stray[0].name}: move them into class folders, or write a list of them "
+            "(train.txt)."
+        )
+
+
+def _check_text(key: str, root: Path) -> None:
+    """Raises UserError where the bytes of a file's name could not be read as UTF-8."""
+    if any("\ud800" <= letter <= "\udfff" for letter in key):
+        raise UserError(
+            f"the names of folders and videos must be UTF-8, but in {root} there is {key!r}: rename it."
+        )

@@ -1,0 +1,67 @@
+"""A validation split of xpand's own: a share of the videos of each class, chosen by a seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from expand.data.leaks import group_of
+
+Side = Literal["train", "val"]
+
+
+def stratified_split(
+    items: Iterable[tuple[str, str]],
+    *,
+    share: float,
+    seed: int,
+    group: Callable[[str], str] = lambda key: group_of(key) or key,
+) -> dict[Side, list[tuple[str, str]]]:
+    """Splits (key, class) pairs by class; which key goes where depends on nothing but the keys and the seed.
+
+    Videos of one group stay on one side. Every class keeps at least one group for training and, where it has
+    two, one for validation, unless other classes of the same groups have them on one side already.
+
+    Args:
+        items: the pairs.
+        share: of the videos of each class that are set aside, or the next smaller one that groups allow.
+        seed: gives another choice.
+        group: of a key; by default that of UCF101's names, and else the key alone.
+    """
+    by_class: dict[str, list[str]] = {}
+    for key, label in items:
+        by_class.setdefault(label, []).append(key)
+    sides: dict[str, Side] = {}  # of groups that are placed
+    splits: dict[Side, list[tuple[str, str]]] = {"train": [], "val": []}
+    for label, keys in sorted(by_class.items()):
+        _place(_grouped(keys, group), sides, share=share, seed=seed)
+        for key in sorted(keys):
+            splits[sides[group(key)]].append((key, label))
+    return splits
+
+
+def _place(groups: dict[str, list[str]], sides: dict[str, Side], *, share: float, seed: int) -> None:
+    """Gives each group of a class that has no side one."""
+    videos = sum(map(len, groups.values()))
+    wanted = min(max(1, round(share * videos)), videos - 1)
+    aside = sum(len(keys) for name, keys in groups.items() if sides.get(name) == "val")
+    kept = videos - aside
+    free = sorted((name for name in groups if name not in sides), key=lambda name: _hash(name, seed))
+    for name in free:
+        size = len(groups[name])
+        fits = aside + size <= wanted or aside == 0
+        sides[name] = "val" if fits and kept > size else "train"
+        if sides[name] == "val":
+            aside, kept = aside + size, kept - size
+
+
+def _grouped(keys: Sequence[str], group: Callable[[str], str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for key in keys:
+        groups.setdefault(group(key), []).append(key)
+    return groups
+
+
+def _hash(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
