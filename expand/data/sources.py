@@ -270,7 +270,7 @@ def _frames_fps(listed: Listed, videos: Sequence[ListedVideo], config: DataConfi
 def _left_out(listed: Listed) -> tuple[str, ...]:
     """What was left out, a line for each reason."""
     return tuple(
-        f"left out: {one.count:,} {one.what}, such as {visible_line(one.example)!r}"
+        f"left out: {one.what}: {one.count:,}, such as {visible_line(one.example)!r}"
         for one in listed.left_out
     )
 

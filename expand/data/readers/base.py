@@ -56,7 +56,7 @@ class LeftOut:
     """What was listed or lies there, but is no video of the data.
 
     Attributes:
-        what: in words, with why, after its number: `lines that are comments`.
+        what: in words, with why: `lines that are comments`.
         count: how many there are.
         example: one of them.
     """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expand.config import DataConfig
-from expand.data.base import SPLITS, Source, SplitName
+from expand.data.base import SEARCHED, SPLITS, Source, SplitName
 from expand.data.file_source import FileSource
 from expand.data.sources import flip_swaps, open_source
 from expand.data.splitting import stratified_split
@@ -27,8 +28,8 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def opened(path: Path | None = None, **settings: Any) -> Source:
-    return open_source(DataConfig(path=path, flip=False, **settings))
+def opened(path: Path | None = None, *, splits: Sequence[SplitName] = SEARCHED, **settings: Any) -> Source:
+    return open_source(DataConfig(path=path, flip=False, **settings), splits=splits)
 
 
 def write_lists(root: Path, train: str, val: str | None = None) -> Path:

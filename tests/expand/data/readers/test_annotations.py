@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from expand.config import DataConfig
-from expand.data.readers.several import shown
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
+from expand.data.readers.several import shown
 from expand.data.sources import open_source, shown_labels
 from expand.errors import UserError
 
