@@ -244,7 +244,7 @@ def test_playlists_of_other_files_are_no_videos(tmp_path: Path, name: str, text:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path, xpand: Xpand) -> None:
     (tmp_path / "train.txt").write_text("a.mp4 run\nb.mp4 walk\n/dev/zero run\n" + "n" * 300 + ".mp4 run\n")
-    (tmp_path / "val.txt").write_text("")
+    (tmp_path / "val.txt").write_text("b.mp4 run\n")
     os.mkfifo(tmp_path / "a.mp4")
     found = xpand("doctor", tmp_path, "--allow-outside", "--json", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
