@@ -69,6 +69,9 @@ def video_stream(container: InputContainer) -> VideoStream:
     streams = _videos(container)
     if not streams:
         raise BadVideo("no video stream")
+    streams = [stream for stream in streams if stream.codec_context is not None]  # whatever its type says
+    if not streams:
+        raise BadVideo("unreadable", "its codec is not known")
     return max(streams, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 

@@ -68,7 +68,8 @@ class Stamps:
         fresh: (P,) whether what is shown after this packet needs none of those before it.
         clock: the file's.
         trusted: whether pts, where the container states them, say when frames are shown.
-        by_pts: whether they also tell frames from each other: each packet has another one.
+        distinct: whether each packet has another one besides, by one clock.
+        by_pts: whether they also tell frames from each other, in whatever order these come out.
         whole: whether each packet is one frame, as far as the codec and the packets tell.
     """
 
@@ -78,6 +79,7 @@ class Stamps:
     fresh: tuple[bool, ...]
     clock: Clock
     trusted: bool
+    distinct: bool
     by_pts: bool
     whole: bool
 
@@ -102,10 +104,8 @@ class Stamps:
                 packet.is_keyframe and (codec.name != "h264" or _is_idr(bytes(packet), extradata or b""))
             )
         pts = [stamp.pts for stamp in stamps]
-        trusted = codec.name in _INTRA or (
-            # Pts that rise although the codec shows frames in another order are dts by another name.
-            _says_when_shown(container, stream) and not (codec.has_b_frames and _rises(pts))
-        )
+        trusted = codec.name in _INTRA or _says_when_shown(container, stream)
+        distinct = trusted and None not in pts and len(set(pts)) == len(pts) and _never_falls(stamps)
         return cls(
             packets=tuple(stamps),
             durations=tuple(durations),
@@ -113,7 +113,9 @@ class Stamps:
             fresh=tuple(fresh),
             clock=_clock(container, stream),
             trusted=trusted,
-            by_pts=trusted and None not in pts and len(set(pts)) == len(pts) and _never_falls(stamps),
+            distinct=distinct,
+            # Pts that rise although the codec may show frames in another order can be dts by another name.
+            by_pts=distinct and not (codec.has_b_frames and _rises(pts)),
             whole=whole,
         )
 
@@ -140,7 +142,7 @@ class Stamps:
         if self.by_pts and None not in pts:
             order.sort(key=lambda at: pts[at] or 0)
             stamps: Sequence[int] = [pts[at] or 0 for at in order]
-        elif self.trusted and None not in pts:
+        elif self.trusted and not self.distinct and None not in pts:
             stamps = [stamp or 0 for stamp in pts]
         else:
             stamps = self._in_order(len(frames)) or _continued(frames, self.clock)
@@ -157,7 +159,8 @@ class Stamps:
     def _in_order(self, count: int) -> list[int] | None:
         """The stamps of frames that come out in the order in which they are shown, where packets tell."""
         kept = [stamp for stamp, hidden in zip(self.packets, self.hidden, strict=True) if not hidden]
-        for stamps in ([stamp.dts for stamp in kept], [stamp.pts for stamp in kept]):
+        pts, dts = [stamp.pts for stamp in kept], [stamp.dts for stamp in kept]
+        for stamps in (pts, dts) if self.trusted else (dts, pts):
             rising = sorted({stamp for stamp in stamps if stamp is not None})
             if len(rising) == len(kept) == count:
                 return rising

@@ -56,12 +56,14 @@ class Timeline:
     Attributes:
         times: (F,) in seconds from the first, never falling.
         seconds: to the end of the last.
+        stated: the same with the last frame as long as the container says, be it hours.
         start: of the first, by the file's own clock.
         tolerance: what times may be off by rounding.
     """
 
     times: NDArray[np.float64]
     seconds: float
+    stated: float = 0.0
     start: float = 0.0
     tolerance: float = 1e-6
 
@@ -82,16 +84,21 @@ class Timeline:
         between = np.diff(np.asarray(stamps, np.int64))
         back = between < 0
         if clock.wraps is not None:
-            back |= (
-                between > clock.wraps // 2
-            )  # the demuxer takes a clock that goes back for one that wrapped
+            # The demuxer takes a clock that goes back for one that wrapped.
+            back |= between > clock.wraps // 2
         if back.any():
             rising = between[~back & (between > 0)]
             between[back] = round(float(np.median(rising))) if len(rising) else clock.nominal
         times = np.concatenate(([0.0], np.cumsum(between) * clock.unit))
         seconds = _seconds(times, last * clock.unit)
         rounding = min(clock.tolerance, _typical(np.diff(times)) / 4) if len(times) > 1 else clock.tolerance
-        return cls(times=times, seconds=seconds, start=float(stamps[0]) * clock.unit, tolerance=rounding)
+        return cls(
+            times=times,
+            seconds=seconds,
+            stated=float(times[-1]) + last * clock.unit,
+            start=float(stamps[0]) * clock.unit,
+            tolerance=rounding,
+        )
 
     def describe(
         self,
@@ -123,9 +130,8 @@ class Timeline:
         """Raises BadVideo where a file has much less than its header states, in seconds."""
         if stated is None:
             return
-        end = self.seconds + max(
-            0.0, self.start
-        )  # Matroska states when the video ends, others how long it is
+        # Matroska states when the video ends, others how long it is.
+        end = max(self.seconds, self.stated) + max(0.0, self.start)
         frames = len(self.times)
         if stated - end > max(_MISSING_SHARE * stated, _MISSING_FRAMES * self.seconds / frames):
             raise BadVideo("truncated", f"{self.seconds:.2f} s of {stated:.2f} s")

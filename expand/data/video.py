@@ -146,11 +146,11 @@ def _inside(timeline: Timeline, cut: Cut) -> NDArray[np.int64]:
     """
     if problem := _problem(timeline, cut):
         raise problem
-    begins, ends = np.searchsorted(
-        timeline.times - timeline.tolerance, [cut.start, cut.end], side="left"
-    ).tolist()
-    on_screen = int(np.searchsorted(timeline.times - timeline.tolerance, cut.start, side="right")) - 1
-    return np.arange(min(begins, max(0, on_screen)), max(ends, on_screen + 1))
+    near = np.array([cut.start, cut.end]) - timeline.tolerance
+    begins, ends = np.searchsorted(timeline.times, near, side="left").tolist()
+    if begins == len(timeline.times) or timeline.times[begins] > cut.start + timeline.tolerance:
+        begins -= 1  # that which is on the screen already
+    return np.arange(begins, max(ends, begins + 1))
 
 
 def _info(found: Found, cut: Cut | None) -> VideoInfo:
