@@ -212,7 +212,7 @@ def _state(model: Model) -> Mapping[str, Tensor]:
 
 def _build_pytorchvideo(create_x3d: Callable[..., nn.Module], path: Path) -> nn.Module:
     """From the YAML; the script beside it must say the same."""
-    values = yaml.safe_load(path.read_text())
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
     values.pop("_target_")
     assert runpy.run_path(str(path.with_suffix(".py")))["ARGUMENTS"] == values
     network = create_x3d(**values)

@@ -30,7 +30,11 @@ def _processor() -> str:
     """The model's name and the widest vectors that it has."""
     if not _CPUINFO.exists():
         return platform.processor() or platform.machine()
-    lines = dict(line.split(":", 1) for line in reversed(_CPUINFO.read_text().splitlines()) if ":" in line)
+    lines = dict(
+        line.split(":", 1)
+        for line in reversed(_CPUINFO.read_text(encoding="utf-8").splitlines())
+        if ":" in line
+    )
     fields = {key.strip(): value.strip() for key, value in lines.items()}
     flags = fields.get("flags", "").split()
     widest = next((flag for flag in ("amx_tile", "avx512f", "avx2") if flag in flags), platform.machine())

@@ -6,6 +6,7 @@ imported before a verb needs it, so that help and counts come at once.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -279,6 +280,7 @@ def _how_to_resume(run: Run) -> Iterator[None]:
 
 def main() -> None:
     """The entry point of the command."""
+    _print_anyway()
     with suppress(OSError):  # what needs it says so
         lend_home(os.environ)
     try:
@@ -298,6 +300,13 @@ def main() -> None:
         if not disk_failed(error):
             raise
         _end(1, f"failed: {error.filename or 'a file'} cannot be written: {error.strerror}; make room.")
+
+
+def _print_anyway() -> None:
+    """Where the locale lacks letters such as ×, they are shown as question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
 
 
 def _end(code: int, message: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -236,3 +237,17 @@ def test_a_run_of_another_config_is_not_resumed(xpand: Xpand, tmp_path: Path, ca
     path = run.folder / "config.yaml"
     path.write_text(path.read_text().replace("- 600", "- 700"))
     assert "search.targets: [600] → [700]" in refused(xpand("resume", run.folder))
+
+
+def test_a_locale_without_the_letters_ends_no_command() -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    environment.pop("PYTHONIOENCODING", None)
+    done = subprocess.run(
+        [sys.executable, "-c", "from expand.cli import main; main()", "count", "x3d-xs"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"4?12, 160?" in done.stdout
