@@ -73,6 +73,18 @@ def inspect(path: Path, cut: Cut | None = None, *, fps: float | None = None) -> 
     return _info(found, cut)
 
 
+def shown(path: Path, *, fps: float | None = None) -> tuple[VideoInfo, NDArray[np.float64]]:
+    """Decodes the whole video: what it is, and (F,) when each of its frames appears, in seconds.
+
+    Raises:
+        BadVideo: it cannot be used.
+    """
+    found = _read(
+        path, lambda _: Choice(np.zeros(1, np.int64), None), short_side=_INSPECTED_SIDE, fps=fps
+    )
+    return found.info, found.timeline.times
+
+
 def read(
     path: Path, cuts: Sequence[Cut | None], moments: Moments, *, short_side: int, fps: float | None = None
 ) -> list[Decoded | BadVideo]:
