@@ -34,6 +34,7 @@ from expand.arguments import (
     worker_settings,
 )
 from expand.console import err, out, print_json, say
+from expand.data_verbs import DATA_VERBS
 from expand.errors import OtherNetwork, RunFailed, UserError
 from expand.files import disk_failed
 from expand.names import visible_line
@@ -103,7 +104,7 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
         session = begin(config, folder)
         if dry_run:
             if as_json:
-                print_json(forecast_json(session.planned.setup, session.clock))
+                print_json(forecast_json(session.planned.setup, session.clock, session.foresight))
             return
         run = carry_out(session, guard=_how_to_resume)
     _show_end(run, as_json)
@@ -265,6 +266,10 @@ def doctor(
         print_json(report.to_json())
         return
     out.print(render(report))
+
+
+for name, verb in DATA_VERBS.items():
+    app.command(name=name)(verb)
 
 
 @contextmanager
