@@ -292,6 +292,7 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
         threads=machine.threads,
         keep_weights=config.run.keep_weights or config.training.init == "parent",
         memory_share=machine.memory_share,
+        memory=machine.memory,
         events=None if curves is None else str(curves.absolute()),
     )
 

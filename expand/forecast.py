@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from expand.errors import RunFailed
-from expand.search import Candidate, Round, Scored, Space, largest
+from expand.search import Candidate, Failed, Round, Scored, Space, largest
 from expand.setup import Setup
 from search_spaces.base import Axis, ClipSampling
 
@@ -44,30 +44,46 @@ class Forecast:
     def macs(self) -> float:
         return sum(load.macs for loads in self.rounds for load in loads)
 
+    @property
+    def dearest(self) -> int:
+        """Multiply-adds of one clip through the largest network."""
+        return max(load.macs_per_clip for loads in self.rounds for load in loads)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
     """Seconds that a forward pass of one clip costs in training, as fixed + per_mac · MACs.
 
     Small networks are bound by their number of layers, not by their MACs: hence the fixed part.
+
+    Attributes:
+        fixed, per_mac: seconds.
+        timed: multiply-adds of the largest network that was timed, beyond which it is extrapolated; None:
+            not known.
     """
 
     fixed: float
     per_mac: float
+    timed: int | None = None
 
     def seconds(self, load: Load) -> float:
         return load.passes * (self.fixed + self.per_mac * load.macs_per_clip)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Speed:
+        """From what `asdict` gave."""
+        return cls(**values)
 
     @classmethod
     def through(cls, small: tuple[int, float], large: tuple[int, float]) -> Speed:
         """From two networks' (MACs, seconds a pass); neither part is ever negative."""
         (macs, seconds), (more_macs, more_seconds) = small, large
         if more_macs <= macs or more_seconds <= seconds:
-            return cls(fixed=0.0, per_mac=more_seconds / more_macs)
+            return cls(fixed=0.0, per_mac=more_seconds / more_macs, timed=more_macs)
         per_mac = (more_seconds - seconds) / (more_macs - macs)
         if per_mac * macs > seconds:
-            return cls(fixed=0.0, per_mac=seconds / macs)
-        return cls(fixed=seconds - per_mac * macs, per_mac=per_mac)
+            return cls(fixed=0.0, per_mac=seconds / macs, timed=more_macs)
+        return cls(fixed=seconds - per_mac * macs, per_mac=per_mac, timed=more_macs)
 
 
 def load_of(setup: Setup, macs: int) -> Load:
@@ -76,16 +92,29 @@ def load_of(setup: Setup, macs: int) -> Load:
     return Load(passes=TRAIN_FACTOR * clips + recipe.val_clips * setup.data.val, macs_per_clip=macs)
 
 
-def likely_rounds(setup: Setup) -> tuple[Round, ...]:
-    """The rounds of a search in which the most expensive candidate wins each; stops where it cannot go on."""
+def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:
+    """The rounds of a search in which the most expensive candidate wins each; stops where it cannot go on.
+
+    Args:
+        setup: the search.
+        fits: whether a candidate can be trained; is asked once of each. One that cannot fails.
+    """
     search = setup.search()
     rounds: list[Round] = []
     try:
         round_ = next(search)
         while True:
             rounds.append(round_)
-            dearest = max(candidate.macs for candidate in round_.candidates)
-            round_ = search.send([Scored(top1=float(c.macs == dearest)) for c in round_.candidates])
+            fitting = [candidate for candidate in round_.candidates if fits(candidate)]
+            dearest = max((candidate.macs for candidate in fitting), default=0)
+            round_ = search.send(
+                [
+                    Scored(top1=float(candidate.macs == dearest))
+                    if candidate in fitting
+                    else Failed(reason="out of memory")
+                    for candidate in round_.candidates
+                ]
+            )
     except (StopIteration, RunFailed):
         return tuple(rounds)
 
@@ -153,7 +182,12 @@ def furthest_clips(
 
 
 def ends(setup: Setup) -> tuple[Candidate, Candidate]:
-    """The cheapest and the dearest network of the forecast: what a calibration times."""
+    """The cheapest and the dearest network of the forecast."""
+    found = by_cost(setup)
+    return found[0], found[-1]
+
+
+def by_cost(setup: Setup) -> list[Candidate]:
+    """The networks of the forecast, the cheapest first."""
     candidates = [candidate for round_ in likely_rounds(setup) for candidate in round_.candidates]
-    by_cost = sorted(candidates, key=lambda candidate: candidate.macs)
-    return by_cost[0], by_cost[-1]
+    return sorted(candidates, key=lambda candidate: candidate.macs)

@@ -74,6 +74,8 @@ class Place:
         memory_share: how much of a CUDA device's memory the training may take. A batch that needs more is
             made in parts, which Measurement.micro_batch tells.
         events: folder for TensorBoard's event files; None: none are written.
+        memory: bytes that it may take on a CPU, where too large a batch is made in parts, too; None: what its
+            machine has available.
     """
 
     cache: str
@@ -82,6 +84,7 @@ class Place:
     keep_weights: bool
     memory_share: float = 1.0
     events: str | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +100,7 @@ class Measurement:
         seconds: wall clock, training and validation.
         peak_memory: bytes; of the device on CUDA, else of the process (its resident set).
         looped: training videos too short for a clip, which were looped.
-        micro_batch: clips in one forward pass; below the batch size after memory ran out on CUDA.
+        micro_batch: clips in one forward pass; below the batch size where memory is short.
         latency: seconds of a forward pass of one clip, in evaluation mode, the fastest of several.
         device, threads: where and with how many threads that was.
         host: the machine that did it.

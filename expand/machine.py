@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expand.config import Config
 from expand.forecast import Speed
+from expand.foresight import Foresight, foresee, measure_by
 from expand.setup import Setup
+from expand.training.room import room, worker_room
 from expand.workers import TRAINER, Workers, open_workers
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Machine:
         device: cpu, cuda or mps.
         gpus: names of CUDA devices, where local processes have several.
         cluster: a Ray cluster; None: this machine.
+        memory: bytes that each worker may take, on a CPU; None: as much as there is where it works.
     """
 
     workers: int
@@ -42,6 +45,7 @@ class Machine:
     device: str
     gpus: tuple[str, ...] = ()
     cluster: Cluster | None = None
+    memory: int | None = field(default=None, compare=False)  # differs from moment to moment
 
     @classmethod
     def of(cls, config: Config) -> Machine:
@@ -65,6 +69,7 @@ class Machine:
             threads=options.threads or max(1, cores() // workers),
             device=device,
             gpus=gpus,
+            memory=worker_room(workers) if device == "cpu" else None,
         )
 
     @classmethod
@@ -133,11 +138,41 @@ class Machine:
         with self.cluster.engine(trainer) as engine:
             yield Supervised(engine)
 
+    def fitting(self, setup: Setup) -> Machine:
+        """With fewer workers where their number was left open and memory is too short for all to be at it.
+
+        So many that the largest batch of the forecast fits as a whole, or one. The threads of each stay: they
+        decide how numbers are rounded.
+        """
+        if self.memory is None or setup.config.run.workers is not None:
+            return self
+        found = self.foresee(setup)
+        assert found is not None, "where there is a number for memory, all is foreseen"
+        for workers in range(self.workers, 0, -1):
+            memory = worker_room(workers)
+            if workers == 1 or memory is None or self._room(memory) >= found.needed:
+                return replace(self, workers=workers, memory=memory)
+        return self
+
+    def foresee(self, setup: Setup) -> Foresight | None:
+        """Whether the networks of a search fit into memory; None where it is not known how much there is."""
+        if self.memory is None:
+            return None
+        from expand.training.footprint import way_of
+
+        return foresee(setup, self._room(self.memory), measure_by(setup, way_of(self.device)))
+
+    def _room(self, memory: int) -> int:
+        """What a worker may take, which has the same limits as this process."""
+        found = room(self.threads, given=memory)
+        assert found is not None, "something was given"
+        return found
+
     def time(self, setup: Setup) -> Speed:
-        """How fast it trains; takes a few steps."""
+        """How fast it trains; takes a few steps of small networks."""
         if self.cluster is not None:
             found = self.cluster.time(setup.config, asdict(setup.data), self.device, self.threads)
-            return Speed(**found)
+            return Speed.of(found)
         from expand.training.calibrate import calibrate
 
         return calibrate(setup, device=self.device, threads=self.threads)

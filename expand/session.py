@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from expand.console import err, say
 from expand.driver import Plan, decode, drive, plan
 from expand.folders import check_free, check_writable, free_folder
 from expand.forecast import Clock, Speed
+from expand.foresight import Foresight
 from expand.names import file_name
 from expand.options import build_config
 from expand.places import check_there, moved
@@ -32,6 +33,7 @@ class Session:
     folder: Path
     planned: Plan
     speed: Speed
+    foresight: Foresight | None = None
 
     @property
     def clock(self) -> Clock:
@@ -50,17 +52,21 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     """
     if folder is not None:
         check_free(folder)
-    planned = plan(config)
+    planned = _fitting(plan(config))
     folder = folder or free_folder(Path("results"), file_name(planned.source.name, "run"))
     check_writable(folder)
     session = Session(
         folder=folder,
         planned=planned,
         speed=planned.machine.time(planned.setup),
+        foresight=planned.machine.foresee(planned.setup),
     )
-    machine = planned.machine
-    say(forecast_text(planned.setup, session.clock, machine))
+    say(forecast_text(planned.setup, session.clock, planned.machine, session.speed, session.foresight))
     return session
+
+
+def _fitting(planned: Plan) -> Plan:
+    return replace(planned, machine=planned.machine.fitting(planned.setup))
 
 
 def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
@@ -71,11 +77,14 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
         guard: what to hold while the search goes on.
 
     Raises:
-        UserError: too many videos are bad, or the folder is taken meanwhile.
+        UserError: a target needs more memory than there is, too many videos are bad, or the folder is taken
+            meanwhile.
         RunFailed: the search cannot go on.
     """
     from expand.report import write_report
 
+    if session.foresight is not None:
+        session.foresight.check(session.planned.setup.config.search.targets)
     with SearchView(err) as view:
         prepared = decode(session.planned, view)
         run = Run.create(session.folder, prepared.setup.config, prepared.setup.data)
@@ -114,7 +123,7 @@ def go_on(
             config = build_config(run.folder / "config.yaml", settings=settings)
             config = config if data is None else moved(config, data)
             check_there(config)
-            planned = plan(config)
+            planned = _fitting(plan(config))
             speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
                 prepared = decode(planned, view, run.data)

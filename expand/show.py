@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expand.forecast import Clock, forecast
+from expand.forecast import Clock, Forecast, Speed, forecast
+from expand.foresight import Foresight
 from expand.listing import Listing
 from expand.machine import Machine
 from expand.runs import Row
@@ -13,6 +14,8 @@ from expand.setup import Setup
 from expand.sheets import Sheet
 from expand.status import AtWork
 from expand.units import show_macs, show_seconds
+
+_NEAR = 2  # times the largest network that was timed: so far a forecast of seconds is not worth a word
 
 
 def to_table(sheet: Sheet) -> Listing:
@@ -24,7 +27,9 @@ def to_table(sheet: Sheet) -> Listing:
     return listing
 
 
-def forecast_text(setup: Setup, clock: Clock, machine: Machine) -> str:
+def forecast_text(
+    setup: Setup, clock: Clock, machine: Machine, speed: Speed, foresight: Foresight | None
+) -> str:
     """What a search will cost, in a few lines."""
     expected, config, data = forecast(setup), setup.config, setup.data
     start = setup.space.sampling(setup.space.start)
@@ -41,11 +46,22 @@ def forecast_text(setup: Setup, clock: Clock, machine: Machine) -> str:
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
         f"{show_macs(expected.macs)} MACs in all\n"
         f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
-        f"left out\nrepeats   {machine.repeats}"
+        f"left out{_extrapolated(expected, speed)}\n"
+        + (f"memory    {foresight.described}\n" if foresight is not None else "")
+        + f"repeats   {machine.repeats}"
     )
 
 
-def forecast_json(setup: Setup, clock: Clock) -> Row:
+def _extrapolated(expected: Forecast, speed: Speed) -> str:
+    """That much larger networks than those that were timed are in a search, where they are."""
+    if speed.timed is None:
+        return "; no network could be timed, so this is a guess"
+    if expected.dearest <= _NEAR * speed.timed:
+        return ""
+    return f"; extrapolated from networks of up to {show_macs(speed.timed)} MACs"
+
+
+def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> Row:
     """What a search will cost, for scripts."""
     expected = forecast(setup)
     return {
@@ -53,6 +69,7 @@ def forecast_json(setup: Setup, clock: Clock) -> Row:
         "rounds": [len(loads) for loads in expected.rounds],
         "macs": expected.macs,
         "seconds": clock.total(),
+        "memory": foresight.to_json() if foresight is not None else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""Multiply-adds and durations as people write them."""
+"""Multiply-adds, memory and durations as people write them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def show_macs(macs: float) -> str:
         if macs >= size:
             return f"{macs / size:.4g} {unit}"
     return f"{macs:.4g}"
+
+
+def show_bytes(count: float) -> str:
+    """Three digits of memory: 9.61 GB, 512 MB."""
+    for unit, size in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1e6:.3g} MB"
 
 
 def show_milliseconds(seconds: float) -> str:

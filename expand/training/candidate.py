@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import logging
 import shutil
@@ -13,7 +14,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -42,10 +42,13 @@ from expand.spaces import load_space
 from expand.training.checkpoints import State, newest, save_checkpoint
 from expand.training.devices import place_network, prepare
 from expand.training.events import open_events
+from expand.training.footprint import Footprint, halves, way_of
 from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
-from expand.training.trainer import budget_clips, each_micro_batch, train, validate
+from expand.training.room import room
+from expand.training.trainer import budget_clips, train, validate
+from expand.units import show_bytes
 from expand.version import VERSION
 from search_spaces.base import ClipSampling
 
@@ -100,7 +103,9 @@ def measure(job: Job, place: Place, folder: Path) -> Measurement:
     """Train and validate the job's network; leave its weights in `folder` if asked.
 
     When a device's memory runs out, training starts again with half the clips in a forward pass; gradients
-    are accumulated, so the optimizer steps stay the same, but BatchNorm then sees the smaller batch.
+    are accumulated, so the optimizer steps stay the same, but BatchNorm then sees the smaller batch. On the
+    CPU, where the system may end a process that takes too much, a batch is halved as often as the closed form
+    of its footprint asks for, before it is tried.
 
     It goes on from the last epoch that an attempt before this one has ended on the same device, if there is
     one.
@@ -109,18 +114,55 @@ def measure(job: Job, place: Place, folder: Path) -> Measurement:
     recipe = TrainingConfig.model_validate(job.recipe)
     epochs = Epochs(folder / EPOCHS, place.device)
     limit_memory(place.device, place.memory_share)
-    for micro_batch in each_micro_batch(epochs.micro_batch or recipe.batch_size):
+    if place.device == "cpu":
+        foresee_part(job, place, recipe, epochs)
+    for micro_batch in halves(epochs.micro_batch or recipe.batch_size):
         release_memory(place.device)
         reset_peak(place.device)
         epochs.micro_batch = micro_batch
         try:
             return _measure(job, place, folder, data, recipe, epochs)
-        except torch.OutOfMemoryError:
-            if micro_batch == 1:
+        except Exception as error:
+            if micro_batch == 1 or not out_of_memory(error):
                 raise
             log.warning("out of memory with %d clips in a pass, trying %d", micro_batch, micro_batch // 2)
             epochs.drop()
+        gc.collect()  # what the failed attempt holds in cycles
     raise AssertionError("the last micro-batch either returns or raises")
+
+
+def foresee_part(job: Job, place: Place, recipe: TrainingConfig, epochs: Epochs) -> None:
+    """Choose the clips in a forward pass by the closed form, on the CPU.
+
+    Raises:
+        MemoryError: there is no room for one.
+    """
+    prepare(place.device, place.threads, job.seed)
+    found, left = _footprint(job, place), room(place.threads, given=place.memory)
+    wanted = epochs.micro_batch or recipe.batch_size
+    part = found.largest_part(recipe.batch_size, left)
+    if part is None:
+        raise MemoryError(
+            f"one clip at a time would take {show_bytes(found.training(recipe.batch_size, 1))}, and "
+            f"{show_bytes(left or 0)} are left."
+        )
+    if part < wanted:
+        log.warning(
+            "%d clips in a pass, and not %d, which would take %s of the %s left: BatchNorm sees a pass",
+            part,
+            wanted,
+            show_bytes(found.training(recipe.batch_size, wanted)),
+            show_bytes(left or 0),
+        )
+        epochs.drop()
+        epochs.micro_batch = part
+
+
+def _footprint(job: Job, place: Place) -> Footprint:
+    space = load_space(job.space["name"], job.space["settings"])
+    architecture = space.architecture_from_json(job.architecture)
+    complexity = space.complexity(architecture, job.data["num_classes"])
+    return Footprint.of(complexity, ClipSampling(**job.sampling), way_of(place.device))
 
 
 class Epochs:
@@ -208,7 +250,14 @@ def _measure(
             state=epochs.state,
             save=lambda state: epochs.save(state, peak=peak_bytes(place.device)),
         )
-        scores = validate(network, data.val, sampling, recipe, device=place.device)
+        scores = validate(
+            network,
+            data.val,
+            sampling,
+            recipe,
+            device=place.device,
+            batch_size=_validation_batch(job, place, recipe),
+        )
         seconds = epochs.seconds
         if place.keep_weights:
             save_weights(network, folder / WEIGHTS)
@@ -233,6 +282,14 @@ def _measure(
         )
         events.end(measurement)
     return measurement
+
+
+def _validation_batch(job: Job, place: Place, recipe: TrainingConfig) -> int | None:
+    """Clips at a time in a validation; None: as many as usual."""
+    if place.device != "cpu":
+        return None
+    left = room(place.threads, given=place.memory)
+    return _footprint(job, place).largest_batch(2 * recipe.batch_size, left)
 
 
 def _augment(job: Job) -> Augment:

@@ -45,7 +45,8 @@ def prepare(device: str, threads: int, seed: int) -> None:
     """Make what follows a function of its seed: seeds, threads and deterministic algorithms."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    # As torch.use_deterministic_algorithms does, which takes seconds to import a compiler first.
+    torch.set_deterministic_debug_mode("error" if device == "cpu" else "warn")
     # Else every new tensor is first filled with NaN, for programs that read what they never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

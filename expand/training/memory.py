@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from expand.training.room import ran_out
+
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -20,7 +22,7 @@ def device_bytes() -> int:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out; on the CPU, torch's is told by its words alone."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or ran_out(error)
 
 
 def limit_memory(device: str, share: float) -> None:

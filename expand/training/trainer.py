@@ -6,7 +6,7 @@ Shapes: B clips in a batch, T frames, S × S pixels, C classes, V validation vid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -130,7 +130,7 @@ def training_step(
     gradient_clip: float | None = None,
     precision: Precision = "auto",
 ) -> float:
-    """One optimizer step on (B, 3, T, S, S) clips in parts of `micro_batch`; the mean loss before it.
+    """One optimizer step on (B, 3, T, S, S) clips, `micro_batch` at a time; the mean loss before it.
 
     A loss that is no number changes no weight.
     """
@@ -154,7 +154,7 @@ def _gradients(
     """Leave the gradient of the mean loss in the parameters; the share of each part in that loss."""
     optimizer.zero_grad(set_to_none=True)
     losses: list[Tensor] = []
-    parts = max(1, len(clips) // micro_batch)  # a clip left over joins a part: BatchNorm needs two
+    parts = parts_of(len(clips), micro_batch)
     for part, part_labels in zip(clips.tensor_split(parts), labels.tensor_split(parts), strict=True):
         last = len(losses) == parts - 1
         with nullcontext() if last else without_exchange(network):
@@ -165,6 +165,15 @@ def _gradients(
             loss.backward()
         losses.append(loss.detach())
     return losses
+
+
+def parts_of(clips: int, most: int) -> int:
+    """In how many equal parts a batch is taken, of at most so many clips.
+
+    Where one would have a single clip, which BatchNorm may be unable to do with, its neighbour takes it over.
+    """
+    parts = -(-clips // most)
+    return parts if most == 1 or clips // parts > 1 else max(1, clips // 2)
 
 
 def _update(network: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float | None) -> None:
@@ -290,9 +299,23 @@ def budget_clips(recipe: TrainingConfig, videos: int) -> int:
 
 
 def validate(
-    network: nn.Module, split: Split, sampling: ClipSampling, recipe: TrainingConfig, *, device: str
+    network: nn.Module,
+    split: Split,
+    sampling: ClipSampling,
+    recipe: TrainingConfig,
+    *,
+    device: str,
+    batch_size: int | None = None,
 ) -> Scores:
     """Scores on a split: the probabilities of each video's uniform clips are averaged.
+
+    Args:
+        network: on its device.
+        split: the videos.
+        sampling: the network's clips.
+        recipe: how many clips of each video.
+        device: where the network is.
+        batch_size: clips at a time; None: two of the recipe's batches.
 
     Raises:
         Diverged: a probability is not finite.
@@ -300,14 +323,7 @@ def validate(
     viewing = Viewing(
         sampling=sampling,
         views=ViewGrid(clips=recipe.val_clips),
-        batch_size=2 * recipe.batch_size,
+        batch_size=batch_size or 2 * recipe.batch_size,
         device=device,
     )
     return score(view_means(network, split, viewing), split.labels)
-
-
-def each_micro_batch(batch_size: int) -> Iterator[int]:
-    """The batch, its half, … 1: what to try in turn when a device's memory runs out."""
-    while batch_size >= 1:
-        yield batch_size
-        batch_size //= 2

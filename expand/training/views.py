@@ -6,6 +6,7 @@ Shapes: B views in a batch, V videos, n views of each, T frames in a view, C cla
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +21,10 @@ from expand.data.clips import WHOLE, Share, ViewGrid, view_batches
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Function, Graphed
 from expand.training.losses import Diverged
+from expand.training.memory import out_of_memory
 from search_spaces.base import ClipSampling
+
+log = logging.getLogger(__name__)
 
 Activation = Literal["softmax", "sigmoid"]  # of one label a clip, of several
 
@@ -42,6 +46,26 @@ class Viewing:
     batch_size: int
     device: str
     precision: Precision = "auto"
+
+
+class InParts:
+    """A function of (B, …) clips; when memory runs out, it is given half as many at a time from then on."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._most: int | None = None
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        while True:
+            most = min(self._most or len(clips), len(clips))
+            try:
+                found = [self._function(part) for part in torch.split(clips, most)]
+                return found[0] if len(found) == 1 else torch.cat(found)
+            except (MemoryError, RuntimeError) as error:
+                if most == 1 or not out_of_memory(error):
+                    raise
+            self._most = most // 2
+            log.warning("out of memory with %d views at a time, trying %d", most, self._most)
 
 
 @torch.no_grad()
@@ -68,7 +92,7 @@ def view_scores(
         return shares
 
     network.eval()
-    forward: Function = Graphed(probabilities) if device == "cuda" else probabilities
+    forward: Function = Graphed(probabilities) if device == "cuda" else InParts(probabilities)
     batches = view_batches(
         split, viewing.sampling, viewing.views, batch_size=viewing.batch_size, share=share, device=device
     )

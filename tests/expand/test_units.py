@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.units import parse_macs, short_macs, show_macs, show_seconds
+from expand.units import parse_macs, short_macs, show_bytes, show_macs, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,14 @@ def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) ->
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert show_seconds(seconds) == shown
+
+
+def test_memory_is_shown_in_three_digits() -> None:
+    assert [show_bytes(n) for n in (5_120, 512e6, 9.614e9, 3.43e11, 2e12, 3e15)] == [
+        "0.00512 MB",
+        "512 MB",
+        "9.61 GB",
+        "343 GB",
+        "2 TB",
+        "3 PB",
+    ]

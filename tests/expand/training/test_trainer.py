@@ -4,15 +4,17 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from expand.config import TrainingConfig
 from expand.training.devices import best_device, place_network
 from expand.training.trainer import (
     budget_clips,
-    each_micro_batch,
     make_optimizer,
     make_step,
+    parts_of,
     set_learning_rate,
     training_step,
 )
@@ -99,8 +101,14 @@ def test_the_budget_is_epochs_or_clips() -> None:
     assert budget_clips(TrainingConfig(epochs=0.01), videos=10) == 1
 
 
-def test_the_batch_is_halved_down_to_one_clip() -> None:
-    assert list(each_micro_batch(12)) == [12, 6, 3, 1]
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_a_batch_is_taken_in_parts_of_no_more_than_was_said_and_of_two_clips_at_least(
+    clips: int, most: int
+) -> None:
+    sizes = [len(part) for part in torch.arange(clips).tensor_split(parts_of(clips, most))]
+    assert sum(sizes) == clips
+    assert max(sizes) <= max(most, 3) if most in (1, 2) else max(sizes) <= most
+    assert min(sizes) >= min(clips, most, 2)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, and there is none here")
