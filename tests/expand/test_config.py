@@ -148,3 +148,9 @@ def test_a_target_that_is_no_number_is_refused() -> None:
     assert str(caught.value) == (
         "--target: multiply-adds must be a number above 0 such as 80M or 1.5G, got 'fast'."
     )
+
+
+def test_a_setting_by_the_name_that_stored_runs_have_it_under() -> None:
+    config = from_values({"data": {"ucf101_split": 2, "val_share": 0.2}}, "config.yaml")
+    assert (config.data.official_split, config.data.val_share) == (2, 0.2)
+    assert "ucf101_split" not in config.deciding()["data"]

@@ -34,6 +34,7 @@ class Entries:
         self._root, self._allowed = root, allow_outside
         self._whole = os.path.normpath(root.absolute())
         self._names = (self._whole, str(root.resolve()))  # it may be a link to another folder
+        self._name = Path(self._whole).name
         self._names_in: dict[Path, dict[str, list[str]]] = {}
         self._stems_in: dict[Path, dict[str, list[str]]] = {}
         self._bases = dict.fromkeys([self._whole, os.path.normpath((beside or root).absolute())])
@@ -93,7 +94,7 @@ class Entries:
         if "\\" in entry and not _exists(self._root / entry):
             entry = entry.replace("\\", "/")
         first, _, rest = entry.removeprefix("./").partition("/")
-        if first in ("", Path(self._whole).name) and rest and not _exists(self._root / entry):
+        if rest and first in ("", self._name) and not _exists(self._root / entry):
             inside = rest.lstrip("/")
             if _exists(self._root / inside):
                 return inside

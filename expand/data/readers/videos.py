@@ -22,7 +22,8 @@ _PICTURE = re.compile(r".*\d\.(?:jpe?g|png)", re.IGNORECASE)  # one of a folder 
 
 def is_video_name(name: str) -> bool:
     """Whether a file is called as videos are."""
-    return Path(name).suffix.lower() in SUFFIXES
+    stem, dot, suffix = name.rpartition(".")  # a Path takes ten times as long, and lists are long
+    return stem != "" and not stem.endswith("/") and f"{dot}{suffix.lower()}" in SUFFIXES
 
 
 class Found(NamedTuple):
