@@ -150,7 +150,7 @@ class Layout:
         self._draw_head(pen, page, pages, right)
         top = _MARGIN + _HEAD
         for block, height in zip(blocks, heights, strict=True):
-            pen.line((_MARGIN, top, picture.width - _MARGIN, top), fill=_RULE)
+            pen.line((_MARGIN, top, picture.width - _MARGIN - 1, top), fill=_RULE)
             _write(pen, (_MARGIN, top + 8), block.title, 2 * self.half, bold=True)
             for left, name, clips in ((_MARGIN, "training", block.train), (right, "validation", block.val)):
                 if not clips:
