@@ -40,6 +40,7 @@ import torch
 import expand
 from expand.config import SyntheticConfig
 from expand.data.clips import normalised
+from expand.data.needs import EvenClips
 from expand.data.synthetic import SyntheticSource
 from expand.models import read_model
 from expand.plots import draw
@@ -69,8 +70,8 @@ source = SyntheticSource(config=SyntheticConfig(train=TRAIN, val=VALIDATION))
 items = source.splits["val"]  # item i shows class i modulo 12
 figure, axes = plt.subplots(2, 5, figsize=(8, 3.6), layout="constrained")
 for row, item in zip(axes, items[:2], strict=True):
-    frames = source.decode(item, fps=2, short_side=96)  # (N, H, W, 3) bytes
-    for place, (cell, frame) in enumerate(zip(row, frames, strict=False)):
+    (video,) = source.read([item], lambda seconds: np.arange(0, seconds, 0.5), short_side=96)
+    for place, (cell, frame) in enumerate(zip(row, video.frames, strict=False)):  # (H, W, 3) bytes
         cell.imshow(frame)
         cell.set_title(f"{source.classes[item.label]}, {place / 2} s", fontsize=8)
 for cell in axes.flat:
@@ -132,10 +133,9 @@ clip_of = model.sampling
 
 def read_clip(item):
     """The clip in the middle of a video: (1, 3, frames, size, size)."""
-    frames = source.decode(item, fps=clip_of.fps, short_side=clip_of.size)
-    start = max(0, len(frames) - 1 - (clip_of.frames - 1) * clip_of.stride) // 2
-    taken = (start + clip_of.stride * np.arange(clip_of.frames)) % len(frames)
-    return normalised(torch.from_numpy(frames[taken])[None], "cpu")
+    centre = EvenClips(sampling=clip_of, clips=1)
+    (video,) = source.read([item], centre.times, short_side=clip_of.size)
+    return normalised(torch.from_numpy(video.frames)[None], "cpu")
 
 
 item = items[0]

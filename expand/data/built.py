@@ -90,11 +90,12 @@ class CachedSplit:
             file, offset, frames = place
             shard = self._map(file)
             chosen = shards.frames_at(shard, offset, frames, moments)
+            height, width = size
             if self._storage == "jpeg":
-                pictures = self._jpeg().read(shard, offset, frames, *size, chosen)
+                pictures = self._jpeg().read(shard, offset, frames, height, width, chosen)
                 yield pictures[:, top:bottom, left:right]
             else:
-                yield shards.raw_frames(shard, offset, frames, *size)[chosen, top:bottom, left:right]
+                yield shards.raw_frames(shard, offset, frames, height, width)[chosen, top:bottom, left:right]
 
     def _map(self, file: int) -> NDArray[np.uint8]:
         if file not in self._maps:

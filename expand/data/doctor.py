@@ -199,7 +199,9 @@ def examine(
             )
             for clip in clips
         ),
-        cache=None if needs is None or quick else _cache_size(good, needs, config, len(listed)),
+        cache=None
+        if needs is None or quick
+        else _cache_size(good, needs, config, len(listed) / max(1, len(entries))),
         advice=_advice(config, source, len(entries), bad, leaks),
     )
 
@@ -260,11 +262,10 @@ def _counts(values: Any) -> tuple[Count, ...]:
 
 
 def _cache_size(
-    good: Sequence[tuple[Entry, VideoInfo]], needs: CacheNeeds, config: DataConfig, videos: int
+    good: Sequence[tuple[Entry, VideoInfo]], needs: CacheNeeds, config: DataConfig, times: float
 ) -> CacheSize:
-    """Of `videos` like those that were looked at."""
-    looked = sum(needs.estimate_bytes(entry.split, info) for entry, info in good)
-    raw = round(looked * videos / max(1, len(good))) if len(good) < videos else looked
+    """Of `times` as many videos as were looked at."""
+    raw = round(times * sum(needs.estimate_bytes(entry.split, info) for entry, info in good))
     return CacheSize(
         short_side=needs.short_side,
         fps=needs.fps,

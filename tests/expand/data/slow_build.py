@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from expand.config import CacheConfig, DataConfig
 from expand.data import cache
-from expand.data.base import Frames, Item, VideoInfo
+from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache
 from expand.data.file_source import FileSource
 from expand.data.needs import CacheNeeds
@@ -19,9 +20,9 @@ NEEDS = CacheNeeds(short_side=24, fps=10)
 
 
 class SlowSource(FileSource):
-    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]:
+    def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
         time.sleep(0.15)
-        return FileSource.read(self, item, fps=fps, short_side=short_side)
+        return FileSource.read(self, items, moments, short_side=short_side)
 
 
 def configured(folder: Path, cache_folder: Path) -> DataConfig:

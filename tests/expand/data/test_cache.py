@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,9 +12,9 @@ import pytest
 from expand.config import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
-from expand.data.base import Frames, Item, Source, SplitName, VideoInfo
+from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo
 from expand.data.built import open_built
-from expand.data.cache import Progress, default_folder, estimate_bytes, open_cache
+from expand.data.cache import Progress, default_folder, open_cache
 from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 from expand.errors import UserError
@@ -27,18 +28,18 @@ def test_the_cache_holds_what_the_source_decodes(motions: Path, tmp_path: Path) 
     source = open_source(configured(motions, tmp_path))
     cached = opened(motions, tmp_path)
     assert (cached.name, cached.classes, cached.storage) == ("motions", ("left", "right", "up"), "raw")
-    assert (cached.needs, cached.bad, cached.checksum) == (NEEDS, (), source.checksum())
+    assert (cached.bad, cached.checksum) == ((), source.checksum())
     for split, items in ((cached.train, source.splits["train"]), (cached.val, source.splits["val"])):
         assert split.keys == tuple(item.key for item in items)
         assert split.labels.tolist() == [item.label for item in items]
         for video, item in enumerate(items):
             assert split.seconds[video] == pytest.approx(1.0, abs=1e-3)
-            assert np.array_equal(
-                whole(split, video, np.arange(10) / 10), source.decode(item, fps=10, short_side=24)
-            )
+            (found,) = source.read([item], lambda seconds: np.arange(10) / 10, short_side=24)
+            assert isinstance(found, Decoded)
+            assert np.array_equal(whole(split, video, np.arange(10) / 10), found.frames)
 
 
-def test_times_find_the_frame_before_and_wrap_round(tmp_path: Path) -> None:
+def test_times_find_the_nearest_frame_and_wrap_round(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_clip(tmp_path / f"data/{name}/1.mp4", seconds=2.0, fps=30)
         write_clip(tmp_path / f"data/{name}/2.mp4", seconds=1.0, fps=15)
@@ -49,8 +50,8 @@ def test_times_find_the_frame_before_and_wrap_round(tmp_path: Path) -> None:
         for video in range(len(split))
         if split.seconds[video] > 1.5
     )
-    times = np.array([0.0, 0.1, 0.19, 0.3, 0.35, 1.9, 1.99, 2.0, 2.1, 5.5])
-    wanted = np.array([0.0, 0.1, 0.1, 0.3, 0.3, 1.9, 1.9, 0.0, 0.1, 1.5])
+    times = np.array([0.0, 0.1, 0.19, 0.3, 0.33, 0.37, 1.9, 1.99, 2.0, 2.1, 5.5])
+    wanted = np.array([0.0, 0.1, 0.2, 0.3, 0.3, 0.4, 1.9, 1.9, 0.0, 0.1, 1.5])
     assert np.abs(seconds_of(whole(split, video, times)) - wanted).max() < 0.035
 
 
@@ -122,10 +123,10 @@ def test_jpeg_keeps_pictures_with_detail() -> None:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (5, 6, 7, 3), dtype=np.uint8)
     frames = np.ascontiguousarray(coarse.repeat(9, axis=1).repeat(9, axis=2)[:, 1:, 2:])  # odd sizes
-    kept = shards.Kept(split="train", key="a", label=0, offset=3, frames=5, height=53, width=61, seconds=1.0)
-    shard = np.concatenate([np.zeros(3, np.uint8), shards.pack_jpeg(frames)])
+    before = np.zeros(8 + 5 * 8, np.uint8)  # another video, and the times of this one
+    shard = np.concatenate([before, shards.pack_jpeg(frames)])
     wanted = np.array([4, 0, 0, 2])
-    read = shards.JpegReader().read(shard, kept, wanted)
+    read = shards.JpegReader().read(shard, 8, 5, 53, 61, wanted)
     assert np.abs(read.astype(int) - frames[wanted]).mean() < 5
 
 
@@ -158,9 +159,10 @@ def test_the_size_of_many_videos_is_worked_out_from_some(
 
 def test_the_raw_size_is_exact(motions: Path, tmp_path: Path) -> None:
     source = open_source(configured(motions, tmp_path))
-    items = [*source.splits["train"], *source.splits["val"]]
-    infos = [source.inspect(item) for item in items]
-    assert estimate_bytes(infos, NEEDS) == opened(motions, tmp_path).bytes == 18 * 10 * 24 * 32 * 3
+    infos = [source.inspect(item) for split in SEARCHED for item in source.splits[split]]
+    frames = sum(NEEDS.estimate_bytes("train", info) for info in infos)
+    assert frames == 18 * 10 * 24 * 32 * 3
+    assert opened(motions, tmp_path).bytes == frames + 18 * 10 * 8  # and a time for each frame
 
 
 def test_a_split_pickles_as_its_place(motions: Path, tmp_path: Path) -> None:
@@ -238,6 +240,18 @@ def test_many_bad_videos_are_named_in_part(tmp_path: Path) -> None:
     )
 
 
+def test_a_split_without_a_good_video(tmp_path: Path) -> None:
+    data = write_classes(tmp_path / "data/train", {"a": 9, "b": 9}).parent
+    (data / "val/a").mkdir(parents=True)
+    (data / "val/a/bad.mp4").touch()
+    with pytest.raises(UserError) as caught:
+        opened(data, tmp_path / "cache", max_bad_share=0.5)
+    assert str(caught.value) == (
+        "the val split must have a video that can be read, but all of its 1 are bad: val/a/bad.mp4 (empty): "
+        "replace them (`xpand doctor` lists them), or list others."
+    )
+
+
 def test_a_class_without_a_good_training_video(tmp_path: Path) -> None:
     data = write_classes(tmp_path / "data", {"a": 9})
     (data / "b").mkdir()
@@ -258,15 +272,19 @@ class HugeSource:
     splits: dict[SplitName, tuple[Item, ...]] = {  # noqa: RUF012
         "train": (Item(key="a", label=0), Item(key="b", label=1)),
         "val": (),
+        "test": (),
     }
+
+    def only(self, splits: Sequence[SplitName]) -> HugeSource:
+        raise NotImplementedError
 
     def checksum(self) -> str:
         return "0" * 64
 
     def inspect(self, item: Item) -> VideoInfo:
-        return VideoInfo(seconds=1e6, frames=1, fps=30.0, width=1000, height=1000)
+        return VideoInfo(seconds=1e6, frames=30 * 10**6, fps=30.0, width=1000, height=1000)
 
-    def decode(self, item: Item, *, fps: float, short_side: int) -> Frames:
+    def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
         raise NotImplementedError
 
 

@@ -9,23 +9,28 @@ import pytest
 from rich.console import Console
 
 from expand.config import DataConfig
+from expand.data import doctor as doctor_module
 from expand.data.cache import Progress
 from expand.data.doctor import (
     CacheSize,
     ClassCount,
     Count,
     Largest,
-    Leak,
     Report,
     TooShort,
     examine,
-    render,
 )
+from expand.data.doctor_view import render
+from expand.data.leaks import Leak
 from expand.data.needs import CacheNeeds
 from expand.data.shards import Bad
 from search_spaces.base import ClipSampling
 from tests.expand.data.videos import at_rate, turn, write_clip, write_sound, write_video
 
+LEAKS = (
+    "1 of 3 videos of val are in an earlier split too, so accuracy on it will look too high: "
+    "val/turn-right/copied.mp4 = train/turn-left/long.mp4 (same bytes): take them out of one."
+)
 XS = ClipSampling(frames=4, stride=12, size=64)  # 1.2 s
 
 
@@ -59,8 +64,8 @@ def text(report: Report) -> str:
 
 def test_what_is_counted(report: Report) -> None:
     assert report.name == "troubled"
-    assert report.listed == {"train": 5, "val": 3}
-    assert report.usable == {"train": 4, "val": 2}
+    assert report.listed == {"train": 5, "val": 3, "test": 0}
+    assert report.usable == {"train": 4, "val": 2, "test": 0}
     assert report.classes == (
         ClassCount(name="turn-left", train=3, val=1),
         ClassCount(name="turn-right", train=2, val=2),
@@ -87,7 +92,12 @@ def test_what_is_wrong(report: Report) -> None:
         Bad("val/turn-right/sound.mp4", "val", "no video stream"),
     )
     assert report.leaks == (
-        Leak(train="train/turn-left/long.mp4", val="val/turn-right/copied.mp4", how="same bytes"),
+        Leak(
+            earlier="train/turn-left/long.mp4",
+            later="val/turn-right/copied.mp4",
+            splits=("train", "val"),
+            how="same bytes",
+        ),
     )
     assert report.too_short == (TooShort(clip="4×12, 64²", seconds=XS.span_seconds, videos=1),)
 
@@ -102,7 +112,7 @@ def test_what_the_cache_takes(report: Report) -> None:
 def test_advice(report: Report) -> None:
     assert report.advice == (
         "2 of 8 videos are bad, more than data.max_bad_share allows (5.0%): replace them or take them out.",
-        "1 validation video is in training too, so accuracy will look too high: take it out of one.",
+        LEAKS,
         "'turn-left' may become another class when flipped, and data.flip is on: set data.flip: false, or "
         "pair the classes that swap in data.flip_labels.",
     )
@@ -112,7 +122,7 @@ def test_few_bad_videos_are_left_out(troubled: Path) -> None:
     config = DataConfig(path=troubled, max_bad_share=0.5, flip_labels={"turn-left": "turn-right"})
     assert examine(config).advice == (
         "2 of 8 videos are bad and will be left out: replace them.",
-        "1 validation video is in training too, so accuracy will look too high: take it out of one.",
+        LEAKS,
     )
 
 
@@ -121,7 +131,8 @@ def test_the_same_file_in_both_lists(tmp_path: Path) -> None:
         write_clip(tmp_path / f"{name}.mp4", seconds=1.0 if name == "a" else 2.0)
     (tmp_path / "train.txt").write_text("a.mp4 x\nb.mp4 y\ngone.mp4 y\n")
     (tmp_path / "val.txt").write_text("a.mp4 x\nlost.mp4 y\n")
-    assert examine(DataConfig(path=tmp_path)).leaks == (Leak(train="a.mp4", val="a.mp4", how="same file"),)
+    leak = Leak(earlier="a.mp4", later="a.mp4", splits=("train", "val"), how="same file")
+    assert examine(DataConfig(path=tmp_path)).leaks == (leak,)
 
 
 def test_processes_find_the_same(troubled: Path, report: Report) -> None:
@@ -140,10 +151,26 @@ def test_processes_find_the_same(troubled: Path, report: Report) -> None:
     ]
 
 
+def test_lists_alone(troubled: Path) -> None:
+    report = examine(DataConfig(path=troubled), CacheNeeds(short_side=24, fps=10), quick=True)
+    assert (report.looked, report.bad, report.cache, report.seconds) == (0, (), None, None)
+    assert report.listed == {"train": 5, "val": 3, "test": 0}
+    assert "no video was opened" in text(examine(DataConfig(path=troubled, flip=False), quick=True))
+
+
+def test_very_many_videos_are_sampled(motions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "_MOST_DECODED", 9)
+    report = examine(DataConfig(path=motions, flip=False), CacheNeeds(short_side=24, fps=10))
+    assert (report.looked, sum(report.listed.values())) == (9, 18)
+    assert "9 of 9 videos that were looked at, of 18" in text(report)
+    assert report.cache is not None
+    assert report.cache.raw_bytes == 18 * 10 * 24 * 32 * 3
+
+
 def test_the_report_is_json(report: Report) -> None:
     values = json.loads(json.dumps(report.to_json()))
     assert values["bad"][0] == {"key": "train/turn-left/bad.mp4", "split": "train", "reason": "empty"}
-    assert values["listed"] == {"train": 5, "val": 3}
+    assert values["listed"] == {"train": 5, "val": 3, "test": 0}
     assert values["cache"]["storage"] == "raw"
 
 
@@ -158,7 +185,7 @@ def test_the_report_reads_at_80_columns(report: Report) -> None:
         "size                   64×48 (5), 48×96 (1)",
         "shorter than 4×12, 64²  1 (clip of 1.20 s; looped)",
         "2 bad videos",
-        "train/turn-left/long.mp4 = val/turn-right/copied.mp4 (same bytes)",
+        "val val/turn-right/copied.mp4 = train train/turn-left/long.mp4 (same bytes)",
     ):
         assert " ".join(line.split()) in " ".join(shown.split()), line
 
@@ -172,9 +199,9 @@ def test_a_report_without_complaints(motions: Path) -> None:
 def test_many_classes_and_bad_videos_are_summed_up(tmp_path: Path) -> None:
     lines = "".join(f"{i}.mp4 class-{i % 40:02}\n" for i in range(100))
     (tmp_path / "train.txt").write_text(lines)
-    (tmp_path / "val.txt").write_text("")
+    (tmp_path / "val.txt").write_text("0.mp4 class-00\n")
     shown = text(examine(DataConfig(path=tmp_path)))
     assert "… 20 classes between …" in shown
-    assert "… 90 more" in shown
-    assert "90 missing" in shown
+    assert "… 91 more" in shown
+    assert "91 missing" in shown
     assert len(shown.splitlines()) < 70

@@ -13,7 +13,7 @@ Times = NDArray[np.float64]
 
 def chosen(times: list[float], moments: list[float], seconds: float | None = None) -> list[int]:
     ends = seconds if seconds is not None else times[-1] + 0.1
-    return nearest_frames(np.array(times), ends, np.array(moments))[0].tolist()
+    return [int(frame) for frame in nearest_frames(np.array(times), ends, np.array(moments))[0]]
 
 
 def test_a_constant_rate_gives_the_nearest_frame() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from expand.config import Config
 from expand.data import cache as cache_module
-from expand.data.base import Frames, Item, VideoInfo
+from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache
 from expand.data.file_source import FileSource
 from expand.data.sources import open_source
@@ -159,10 +159,10 @@ def test_videos_that_were_put_back_are_those_of_the_run(videos: Path, tmp_path: 
 class Meddled(FileSource):
     """Videos one of which is written anew when the last is decoded."""
 
-    def read(self, item: Item, *, fps: float, short_side: int) -> tuple[VideoInfo, Frames]:
-        if item == self.splits["val"][-1]:
+    def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
+        if items[-1] == self.splits["val"][-1]:
             replace_one(self.root)
-        return FileSource.read(self, item, fps=fps, short_side=short_side)
+        return FileSource.read(self, items, moments, short_side=short_side)
 
 
 @pytest.mark.fault(
