@@ -19,11 +19,10 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from expand.config import CacheConfig, DataConfig
 from expand.data import video
-from expand.data.base import MEAN, STD, BadVideo, Frames, Item, VideoInfo
+from expand.data.base import BadVideo, Item, VideoInfo
 from expand.data.built import Cached
 from expand.data.cache import OnProgress, Progress, open_cache
 from expand.data.clips import ViewGrid, view_batches
@@ -31,6 +30,7 @@ from expand.data.file_source import FileSource
 from expand.data.frame_folder import list_pictures
 from expand.data.needs import EvenClips, cache_needs
 from expand.errors import UserError, cannot_write
+from expand.feed import pixels_of
 from expand.files import disk_failed, write_atomic, writing
 from expand.models import find_model
 from expand.recipe import released_jitter
@@ -248,12 +248,6 @@ def write_clips(
                 on_progress(Progress(what="writing pictures", done=len(rows), total=len(asked)))
             listed = write_list(folder / LIST, ("clip", "number", "file", "seconds", "asked"), rows)
     return Written(folder=folder, pictures=len(rows), listed=listed)
-
-
-def pixels_of(clip: Tensor) -> Frames:
-    """(T, S, S, 3) the bytes of a clip (3, T, S, S) that `expand.data.clips.normalised` made floats of."""
-    pixels: Frames = clip.mul(STD).add(MEAN).mul(255).round().byte().permute(1, 2, 3, 0).numpy()
-    return pixels
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:
