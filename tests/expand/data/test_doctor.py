@@ -103,7 +103,7 @@ def test_what_is_wrong(report: Report) -> None:
 
 
 def test_what_the_cache_takes(report: Report) -> None:
-    raw = (20 + 10 + 16 + 15 + 20) * 24 * 32 * 3 + 20 * 24 * 48 * 3
+    raw = (20 + 10 + 6 + 15 + 20) * 24 * 32 * 3 + 20 * 24 * 48 * 3
     assert report.cache == CacheSize(
         short_side=24, fps=10, raw_bytes=raw, jpeg_bytes=round(raw / 4), storage="raw"
     )
