@@ -266,6 +266,10 @@ def doctor(
         print_json(report.to_json())
         return
     out.print(render(report))
+    same = [quote(str(data))] if data is not None else []
+    same += ["--config", quote(str(config))] if config is not None else []
+    same += [f"--target {quote(text)}" for text in target or ()]
+    say(f"\nLook at its clips before a search:\n  xpand frames {' '.join([*same, '--out clips'])}")
 
 
 for name, verb in DATA_VERBS.items():

@@ -161,3 +161,10 @@ def test_data_that_is_none(xpand: Xpand, tmp_path: Path) -> None:
     done = xpand("frames", tmp_path / "empty", "--out", tmp_path / "out")
     assert refused(done).startswith("error: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_doctor_says_how_to_look_at_clips(xpand: Xpand, motions: Path) -> None:
+    done = xpand("doctor", motions, "--quick", "--target", "30M")
+    assert done.stderr.endswith(
+        f"\nLook at its clips before a search:\n  xpand frames {motions} --target 30M --out clips\n"
+    )
