@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from expand.console import say
@@ -13,7 +13,7 @@ from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
 from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
-from expand.errors import RunFailed, UserError
+from expand.errors import RunFailed, UserError, first_line
 from expand.listing import Listing
 from expand.machine import cores
 from expand.models import Model, find_model
@@ -146,8 +146,10 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
         RunFailed: a score is no number.
     """
     from expand.export.weights import read_weights
+    from expand.parts import views_at_a_time
     from expand.training.devices import choose_device, place_network, prepare
     from expand.training.losses import Diverged
+    from expand.training.room import ran_out
     from expand.training.testing import evaluate
     from expand.training.views import Viewing
 
@@ -172,18 +174,25 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
     for clips, crops in test.grids:
         views = ViewGrid(clips=clips, crops=3 if crops == 3 else 1, scale=recipe.data.jitter[0])
         began = time.monotonic()
+        size = views.seen(model.sampling).size
+        batch = recipe.training.micro_batch or recipe.training.batch_size
+        if device == "cpu":
+            batch = views_at_a_time(model, size, batch, threads)
         try:
             viewing = Viewing(
                 sampling=model.sampling,
                 views=views,
-                batch_size=recipe.training.micro_batch or recipe.training.batch_size,
+                batch_size=batch,
                 device=device,
                 precision=recipe.run.precision,
             )
             tested = evaluate(network, videos.cached.splits[test.split], truth, viewing)
         except Diverged as error:
             raise RunFailed(f"{error}: are {test.weights} those of {model.name}?") from None
-        size = views.seen(model.sampling).size
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+            raise RunFailed(f"out of memory: {first_line(error)}: free memory, or raise its limit.") from None
         scores = dict(zip(model.classes, tested.per_class, strict=True))
         results.append(
             Result(
@@ -257,7 +266,6 @@ def _jitter(model: Model) -> tuple[float, float] | None:
 
 
 def _macs(model: Model, size: int) -> int:
-    architecture = model.architecture
-    if size != model.sampling.size:
-        architecture = replace(architecture, size=size)
-    return model.space.complexity(architecture, len(model.classes)).macs
+    from expand.parts import complexity_at
+
+    return complexity_at(model, size).macs

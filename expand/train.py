@@ -30,6 +30,7 @@ from expand.machine import cores
 from expand.models import Model, find_model, network_values, write_values
 from expand.names import file_name
 from expand.options import build_recipe
+from expand.parts import training_part, validation_batch
 from expand.places import check_there, moved
 from expand.recipe import Recipe
 from expand.terminal import Interrupted, deferred
@@ -200,11 +201,12 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
         check_free(folder)
     source = _source(chosen, processes)
     with processes.joined(device):
+        part = training_part(chosen.model, chosen.recipe, source, processes, device, view.note)
         videos = _open(source, chosen.model, chosen.recipe, processes, view)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
         model, network = _fresh(chosen, videos, view)
-        task = _task(model, chosen.recipe, videos, schedule, processes, device)
+        task = _task(model, chosen.recipe, videos, schedule, processes, device, part)
         training = FullTraining(task, network)
         place = processes.told(lambda: _make(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
@@ -235,6 +237,7 @@ def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
     chosen = Chosen(model=model, recipe=recipe)
     source = _source(chosen, processes)
     with processes.joined(device):
+        part = training_part(model, recipe, source, processes, device, view.note)
         videos = _open(source, model, recipe, processes, view)
         place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
         if data is not None and processes.leads:
@@ -242,7 +245,7 @@ def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(recipe, processes), recipe.training.seed)
         network = _build(model, recipe)
-        task = _task(model, recipe, videos, schedule, processes, device)
+        task = _task(model, recipe, videos, schedule, processes, device, part)
         training = FullTraining(task, network)
         state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
         for remark in remarks:
@@ -334,17 +337,24 @@ def _check_state(state: State, model: Model, folder: Path) -> None:
 
 
 def _task(
-    model: Model, recipe: Recipe, videos: Videos, schedule: Schedule, processes: Processes, device: str
+    model: Model,
+    recipe: Recipe,
+    videos: Videos,
+    schedule: Schedule,
+    processes: Processes,
+    device: str,
+    part: int | None,
 ) -> Task:
     swaps = flip_swaps(recipe.data, videos.classes) if recipe.data.flip else None
     per_frame = recipe.training.head == "frame"
     targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
     truth = videos.labels("val", per_frame=per_frame)
 
+    batch = validation_batch(model, recipe, processes, device)
     viewing = Viewing(
         sampling=model.sampling,
         views=replace(_VALIDATION, scale=recipe.data.jitter[0]),
-        batch_size=max(1, recipe.training.batch_size // processes.count),
+        batch_size=batch,
         device=device,
         precision=recipe.run.precision,
     )
@@ -363,6 +373,7 @@ def _task(
         device=device,
         precision=recipe.run.precision,
         processes=processes,
+        micro_batch=part,
         validate=validate,
     )
 
@@ -414,6 +425,10 @@ def _run(
             save=saves.save,
             due=saves.due,
             stopping=lambda: bool(signals),
+            halved=lambda part: view.note(
+                f"memory    ran out: {part} clips at a time from step {training.step + 1} on, and BatchNorm "
+                f"sees {part} clips"
+            ),
         )
         try:
             network = training.run(hooks)
@@ -426,7 +441,7 @@ def _run(
                 raise
             raise RunFailed(
                 f"out of memory: {first_line(error)}: set training.micro_batch below "
-                f"{recipe.training.batch_size}, or lower training.batch_size."
+                f"{task.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
             ) from None
         except Stopped:
             log.info("stopped at step %d", training.step)

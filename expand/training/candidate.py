@@ -140,7 +140,7 @@ def foresee_part(job: Job, place: Place, recipe: TrainingConfig, epochs: Epochs)
     prepare(place.device, place.threads, job.seed)
     found, left = _footprint(job, place), room(place.threads, given=place.memory)
     wanted = epochs.micro_batch or recipe.batch_size
-    part = found.largest_part(recipe.batch_size, left)
+    part = found.largest_part(wanted, left, batch=recipe.batch_size)
     if part is None:
         raise MemoryError(
             f"one clip at a time would take {show_bytes(found.training(recipe.batch_size, 1))}, and "

@@ -100,10 +100,19 @@ class Footprint:
         numbers = _BATCHES * batch * self.inputs + self.params + batch * self.way.passing * self.widest
         return round(_NUMBER * numbers)
 
-    def largest_part(self, batch: int, room: int | None, least: int = 1) -> int | None:
-        """Clips at a time of a training: all, or the first of its halves that `room` holds; None: none."""
-        parts = halves(batch, least)
-        return next((part for part in parts if room is None or self.training(batch, part) <= room), None)
+    def largest_part(
+        self, most: int, room: int | None, least: int = 1, *, batch: int | None = None
+    ) -> int | None:
+        """Clips at a time of a training: `most`, or the first of its halves that `room` holds; None: none.
+
+        Args:
+            most: to begin with.
+            room: bytes; None: without end.
+            least: the fewest to consider.
+            batch: clips in a step; None: `most`.
+        """
+        step, parts = batch or most, halves(most, least)
+        return next((part for part in parts if room is None or self.training(step, part) <= room), None)
 
     def largest_batch(self, batch: int, room: int | None) -> int:
         """Clips in a batch of an evaluation: so many, or the first of its halves that `room` holds, or 1."""

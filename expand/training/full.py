@@ -29,6 +29,7 @@ from expand.training.checkpoints import State
 from expand.training.devices import Precision, place_network
 from expand.training.grid import Phase, Schedule, Shape
 from expand.training.losses import Diverged, Read
+from expand.training.memory import out_of_memory
 from expand.training.precise import for_evaluation, measure_statistics
 from expand.training.processes import Processes
 from expand.training.schedule import released_factor
@@ -45,6 +46,7 @@ from search_spaces.base import ClipSampling
 from search_spaces.x3d.split_norm import set_splits
 
 Row = dict[str, float]  # of the history: a validation
+FEWEST = 2  # clips that a BatchNorm wants at a time
 _AGREE_EVERY = 4  # steps after which several processes look whether one is to stop, or has lost its way
 
 
@@ -63,6 +65,7 @@ class Task:
         device: where.
         precision: of products and convolutions.
         processes: who takes part.
+        micro_batch: clips that a process takes at a time; None: all of its share of a step.
         validate: scores by name of a network in evaluation mode; called in every process.
     """
 
@@ -77,6 +80,7 @@ class Task:
     precision: Precision
     processes: Processes
     validate: Callable[[nn.Module], dict[str, float]]
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +93,7 @@ class Hooks:
         save: is given all that it takes to go on; called by the leading process.
         due: whether it is time for that.
         stopping: whether this process is to stop.
+        halved: memory ran out, and a process takes so many clips at a time from now on.
     """
 
     progress: Callable[[int, float], None]
@@ -96,6 +101,7 @@ class Hooks:
     save: Callable[[State], None]
     due: Callable[[], bool]
     stopping: Callable[[], bool]
+    halved: Callable[[int], None] = lambda _: None
 
 
 class Stopped(Exception):
@@ -120,6 +126,7 @@ class FullTraining:
         self._optimizer = make_optimizer(network, task.recipe)
         self.step = 0  # that are done
         self._splits = 1
+        self._part = task.micro_batch or task.recipe.micro_batch
         self._losses = _Losses()
         self._earlier = 0.0  # seconds before this process
         self._began = time.monotonic()
@@ -138,6 +145,7 @@ class FullTraining:
             "history": self.history,
             "losses": [self._losses.sum, self._losses.count],
             "splits": self._splits,
+            "micro_batch": self._part,
             **snapshot(self._network, self._optimizer),
         }
 
@@ -146,6 +154,8 @@ class FullTraining:
         self.step, self._earlier, self.history = state["step"], state["seconds"], list(state["history"])
         self._losses = _Losses(sum=state["losses"][0], count=state["losses"][1])
         self._set_splits(state["splits"])
+        parts = [part for part in (state.get("micro_batch"), self._part) if part is not None]
+        self._part = min(parts, default=None)  # with more memory than before, too: steps go on as they were
         restore(self._network, self._optimizer, state)
         self._began = time.monotonic()
 
@@ -167,11 +177,10 @@ class FullTraining:
             if phase is not current:  # what was recorded of the last phase's steps no longer holds
                 self._set_splits(phase.splits)
                 current, steps = phase, {}
-            if shape not in steps:
-                steps[shape] = self._make_step(network, shape)
-            torch.manual_seed(step_seed(task.recipe.seed, self.step, task.processes.share.rank))
             set_learning_rate(self._optimizer, self._learning_rate(phase))
-            self._losses.add(steps[shape](clips, targets))
+            while not self._try(steps, shape, network, clips, targets):
+                steps = {}
+                hooks.halved(self._halve(shape))
             self.step += 1
             if task.processes.count == 1:
                 self._losses.check()
@@ -188,6 +197,45 @@ class FullTraining:
                 if stopping:
                     raise Stopped
         return evaluated if evaluated is not None else self._evaluated()
+
+    def _try(
+        self,
+        steps: dict[Shape, Step],
+        shape: Shape,
+        network: nn.Module,
+        clips: Tensor,
+        targets: Tensor,
+    ) -> bool:
+        """Make a step; False where memory ran out and it can be made again in smaller parts.
+
+        That can be on a CPU, where the step is over when its call is, in one process, whose others do not
+        wait for it, and where BatchNorm takes a batch as it comes. What it had changed is as before then.
+        """
+        task = self._task
+        if shape not in steps:
+            steps[shape] = self._make_step(network, shape)
+        torch.manual_seed(step_seed(task.recipe.seed, self.step, task.processes.share.rank))
+        again = task.device == "cpu" and task.processes.count == 1 and self._splits == 1
+        statistics = [value.clone() for value in self._network.buffers()] if again else []
+        try:
+            self._losses.add(steps[shape](clips, targets))
+        except (MemoryError, RuntimeError) as error:
+            if not again or self._clips_at_a_time(shape) < 2 * FEWEST or not out_of_memory(error):
+                raise
+        else:
+            return True
+        self._optimizer.zero_grad(set_to_none=True)
+        for value, kept in zip(self._network.buffers(), statistics, strict=True):
+            value.copy_(kept)
+        return False
+
+    def _halve(self, shape: Shape) -> int:
+        self._part = self._clips_at_a_time(shape) // 2
+        return self._part
+
+    def _clips_at_a_time(self, shape: Shape) -> int:
+        share = shape.clips // self._task.processes.count
+        return min(self._part or share, share)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         task = self._task
@@ -214,7 +262,7 @@ class FullTraining:
             self._optimizer,
             loss,
             device=task.device,
-            micro_batch=recipe.micro_batch or shape.clips // task.processes.count,
+            micro_batch=self._part or shape.clips // task.processes.count,
             gradient_clip=recipe.gradient_clip,
             precision=task.precision,
             graphs=task.processes.count == 1,
@@ -287,7 +335,7 @@ class FullTraining:
         twin = for_evaluation(self._network)
         if recipe.precise_norm is None:
             return twin
-        count = (recipe.micro_batch or recipe.batch_size // task.processes.count) * task.processes.count
+        count = (self._part or recipe.batch_size // task.processes.count) * task.processes.count
         most = min(recipe.precise_norm, max(1, len(task.train.labels) // count))
         batches = planned_batches(
             task.train,

@@ -246,3 +246,48 @@ def test_on_cuda_a_training_goes_on_where_it_was() -> None:
     second.restore(cut.states[-1])
     found = weights(second.run(Kept().hooks()))
     assert all(torch.allclose(found[name].float(), wanted[name].float(), atol=1e-3) for name in wanted)
+
+
+class Crowded(nn.Module):
+    """A network that has memory for so many clips at a time of its training, and not before step `first`."""
+
+    def __init__(self, most: int, first: int = 0) -> None:
+        super().__init__()
+        self.inner, self.most, self.first, self.passes = network(), most, first, 0
+
+    def forward(self, clips: Tensor) -> Tensor:
+        logits: Tensor = self.inner(clips)
+        self.passes += torch.is_grad_enabled()
+        if torch.is_grad_enabled() and len(clips) > self.most and self.passes > self.first:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return logits
+
+
+def test_a_step_that_runs_out_of_memory_is_made_again_in_parts_as_if_it_had_not() -> None:
+    halved: list[int] = []
+    hooks = replace(Kept().hooks(), halved=halved.append)
+    crowded = FullTraining(task(), Crowded(most=2))
+    found = weights(crowded.run(hooks))
+    assert halved == [4, 2]
+    assert crowded.state()["micro_batch"] == 2
+
+    parts = FullTraining(task(micro_batch=2), Crowded(most=99))
+    assert same(weights(parts.run(Kept().hooks())), found)
+
+
+def test_parts_stay_as_small_when_a_training_goes_on() -> None:
+    halved: list[int] = []
+    first, cut = FullTraining(task(), Crowded(most=4, first=3)), Kept(stop_at=5)
+    with pytest.raises(Stopped):
+        first.run(replace(cut.hooks(), halved=halved.append))
+    assert halved == [4]
+    second = FullTraining(task(), Crowded(most=99))
+    second.restore(cut.states[-1])
+    whole = FullTraining(task(), Crowded(most=4, first=3))
+    assert same(weights(second.run(Kept().hooks())), weights(whole.run(Kept().hooks())))
+
+
+def test_a_step_of_which_two_clips_do_not_fit_ends_the_training() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        FullTraining(task(), Crowded(most=1)).run(Kept().hooks())
+    assert "can't allocate memory" in str(caught.value)
