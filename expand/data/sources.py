@@ -12,7 +12,7 @@ from expand.data.file_source import FileSource
 from expand.data.labels import Segment
 from expand.data.leaks import group_of
 from expand.data.readers import READERS
-from expand.data.readers.base import Listed, ListedVideo, Reader, test_validates
+from expand.data.readers.base import Listed, ListedVideo, Reader, left_out, test_validates
 from expand.data.readers.videos import SUFFIX_NAMES
 from expand.data.splitting import stratified_split
 from expand.errors import UserError
@@ -89,7 +89,7 @@ def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
         )
     if config.path is not None and not config.path.is_dir():
         raise UserError(f"data.path must be a folder, got {config.path}: no such folder.")
-    listed = _reader(config).read(config, splits)
+    listed = _once(_reader(config).read(config, splits))
     videos, notes = _divided(listed, config, splits)
     _check_filled(listed, videos, splits)
     source = _source(listed, videos, splits, config)
@@ -127,6 +127,30 @@ def _users(name: str) -> Reader:
         )
     reader: Reader = kind()
     return reader
+
+
+def _once(listed: Listed) -> Listed:
+    """Each video once in its split.
+
+    Raises:
+        UserError: it is listed twice, and not with the same labels.
+    """
+    splits, out = {}, [*listed.left_out]
+    for split, videos in listed.splits.items():
+        kept: dict[str, ListedVideo] = {}
+        repeated = []
+        for video in videos:
+            if (first := kept.setdefault(video.key, video)) is not video:
+                repeated.append(video.key)
+                if first != video:
+                    raise UserError(
+                        f"{listed.origins[split]} must list {video.key} once, or each time with the same "
+                        "labels, "
+                        "but it does not: take all but one out."
+                    )
+        splits[split] = tuple(kept.values())
+        out += left_out(f"videos of {split} that are listed again", repeated)
+    return replace(listed, splits=splits, left_out=tuple(out))
 
 
 def _divided(

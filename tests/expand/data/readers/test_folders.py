@@ -191,6 +191,23 @@ def test_the_reader_of_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
     )
 
 
+def test_a_reader_that_lists_a_video_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+from expand.data.readers.base import Listed, ListedVideo, Shown
+class Twice:
+    def found(self, folder): return False
+    def read(self, config, splits):
+        videos = tuple(ListedVideo(key="a.mp4", shows=(Shown(name),)) for name in ("run", "walk"))
+        return Listed(name="x", root=config.path, splits={"train": videos}, origins={"train": "my list"})
+"""
+    (tmp_path / "reader_of_two.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert error(tmp_path, format="reader_of_two:Twice") == (
+        "my list must list a.mp4 once, or each time with the same labels, but it does not: take all but "
+        "one out."
+    )
+
+
 def test_a_format_that_there_is_not(tmp_path: Path) -> None:
     assert error(tmp_path, format="ucf-101") == (
         "data.format must be one of auto, synthetic, ucf101, hmdb51, charades, something-something, jester, "

@@ -75,6 +75,14 @@ def test_mistakes_in_hmdb51(hmdb51: Path, tmp_path: Path) -> None:
     assert error(hmdb51) == f"{path}:2 must be a video and 0, 1 or 2, got 'b.avi 3'."
 
 
+def test_a_video_that_is_listed_twice(hmdb51: Path) -> None:
+    path = hmdb51 / "testTrainMulti_7030_splits/wave_test_split1.txt"
+    path.write_text("a.avi 1\na.avi 1\nb.avi 2\n")
+    source = opened(hmdb51)
+    assert len(source.splits["train"]) == 3
+    assert "left out: videos of train that are listed again: 1, such as 'wave/a.avi'" in notes(source)
+
+
 # Kinetics
 
 KINETICS = "label,youtube_id,time_start,time_end,split\n"

@@ -1,0 +1,48 @@
+"""What every reader must hold, ours and one's own: raises AssertionError, saying what does not hold."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from expand.config import DataConfig
+from expand.data.base import SPLITS
+from expand.data.readers.base import Listed, Reader
+
+
+def check_reader(reader: Reader, config: DataConfig) -> Listed:
+    """Read a data set, and return what is listed.
+
+    Args:
+        reader: to be checked.
+        config: names data that it reads, of at least one video to train on.
+
+    Raises:
+        AssertionError: a property of readers does not hold.
+    """
+    listed = reader.read(config, SPLITS)
+    assert reader.read(config, SPLITS) == listed, "must list the same each time"
+    assert listed.splits.get("train"), "must list videos to train on"
+    assert listed.splits.keys() <= listed.origins.keys(), "must say where each split was listed"
+    searched = reader.read(config, ("train", "val"))
+    assert searched.splits["train"] == listed.splits["train"], "must list the same, whatever is asked for"
+    assert "test" not in searched.splits or "val" not in searched.splits, "must not read a test for a search"
+    for split, videos in listed.splits.items():
+        keys = [video.key for video in videos]
+        assert len(set(keys)) == len(keys), f"must list each video of {split} once"
+        for video in videos:
+            _check_key(video.file, config)
+            assert listed.several or len(video.shows) == 1, f"must give {video.key} one label, or set several"
+            if listed.classes is not None:
+                unknown = {one.label for one in video.shows} - {*listed.classes}
+                assert not unknown, f"must have all labels among its classes, but not {sorted(unknown)}"
+    if listed.classes is not None:
+        assert len(set(listed.classes)) == len(listed.classes), "must list each class once"
+    for out in listed.left_out:
+        assert out.count > 0, f"must leave out none of {out.what!r} in silence, nor say so of none"
+    return listed
+
+
+def _check_key(key: str, config: DataConfig) -> None:
+    path = PurePath(key)
+    assert ".." not in path.parts, f"must not lead outside of the data's folder: {key!r}"
+    assert config.allow_outside or not path.is_absolute(), f"must be in the data's folder: {key!r}"
