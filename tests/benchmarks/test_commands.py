@@ -178,8 +178,8 @@ def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
 
 @pytest.mark.slow
 def test_search_against_plain_modules(xpand: Xpand) -> None:
-    settings = ["search.targets=[3000000]", "training.clips=32", "training.epochs=null"]
-    settings.append("data.synthetic={train: 24, val: 12}")
+    settings = ["search.targets=[3000000]", "search.axes=[temporal, width]"]
+    settings += ["training.clips=32", "training.epochs=null", "data.synthetic={train: 24, val: 12}"]
     values = figures(xpand, "search", *(part for setting in settings for part in ("--set", setting)))
     (row,) = values["rows"]
     assert values["baseline"] == "plain"
