@@ -119,6 +119,7 @@ def test_workers_that_all_die_end_the_run_and_not_the_candidates(
 def test_nodes_that_go_away(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_module, "_WITHOUT_NODES", 3.0)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where the nodes find the spaces of the tests
+    monkeypatch.setenv("RAY_health_check_period_ms", "300")  # a node that does not answer is soon missed
     disconnect()
     whole, _ = run_search(tmp_path / "whole", slow_config(cache, 1))
     with ray_cluster(0) as cluster:
