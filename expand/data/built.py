@@ -76,7 +76,7 @@ class CachedSplit:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        keys = np.load(self._folder / KEYS, mmap_mode="r")
+        keys = _opened(self._folder / KEYS)
         return tuple(key.decode() for key in keys[self._numbers].tolist())
 
     def take(
@@ -162,7 +162,7 @@ def write_videos(folder: Path, done: Sequence[Shard]) -> None:
     keys = np.array([one.key.encode() for _, one in kept], dtype=np.bytes_)
     for file, values in ((VIDEOS, rows), (KEYS, keys)):
         with replacing(folder / file, shards.AGAIN) as unfinished, unfinished.open("wb") as out:
-            np.save(out, values, allow_pickle=False)
+            np.save(out, values)
 
 
 def open_built(folder: Path) -> Cached:
@@ -182,7 +182,7 @@ def open_built(folder: Path) -> Cached:
                 f"{folder / shard['file']} must have {shard['bytes']:,} bytes, but it is damaged: "
                 "start or resume the run to build it anew."
             )
-    rows = np.load(folder / VIDEOS, mmap_mode="r")
+    rows = _opened(folder / VIDEOS)
     files = tuple(shard["file"] for shard in index["shards"])
     return Cached(
         folder=folder,
@@ -201,6 +201,11 @@ def _frozen(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return values
 
 
+def _opened(path: Path) -> NDArray[Any]:
+    """An array in a file, memory-mapped; one of Python objects, which would be pickled, is refused."""
+    return np.lib.format.open_memmap(path, mode="r")
+
+
 def _reopen(folder: Path, name: SplitName) -> CachedSplit:
     return open_built(folder).splits[name]
 
@@ -210,8 +215,8 @@ def read_index(folder: Path) -> dict[str, Any] | None:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         whole = index.keys() >= _KEYS and all(_SHARD.fullmatch(shard["file"]) for shard in index["shards"])
-        rows = np.load(folder / VIDEOS, mmap_mode="r")
-        keys = np.load(folder / KEYS, mmap_mode="r")
+        rows = _opened(folder / VIDEOS)
+        keys = _opened(folder / KEYS)
         whole = whole and rows.dtype == _ROW and len(rows) == len(keys) == index["videos"]
     except (OSError, ValueError, AttributeError, KeyError, TypeError, EOFError):
         return None

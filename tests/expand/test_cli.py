@@ -227,7 +227,7 @@ def test_doctor_on_synthetic_clips_prints_one_object(xpand: Xpand, tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["usable"] == {"train": 24, "val": 12}
+    assert report["usable"] == {"train": 24, "val": 12, "test": 0}
     assert len(report["classes"]) == 12
     assert report["cache"]["raw_bytes"] > 0  # for two steps' clips, where no target says more
 
