@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,20 @@ from benchmarks.harness import Figures, Row, alternate
 from benchmarks.peers import Peer
 from benchmarks.trajectory import TRAJECTORY
 from expand.config import TrainingConfig
-from expand.errors import UserError
+from expand.errors import RunFailed, UserError
 from expand.training.devices import has_device, place_clips, place_network, prepare
+from expand.training.footprint import PLAIN, Footprint, halves
 from expand.training.graphs import WARM_UP
-from expand.training.trainer import make_optimizer, make_step
+from expand.training.room import ran_out, room
+from expand.training.trainer import make_optimizer, make_step, parts_of
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import Factors
 from search_spaces.x3d.kernels import plain
 
 CLASSES = 10
+_FEWEST = 2  # clips that a BatchNorm wants at a time
+_SMALL = 64  # pixels, of the clips that gradients are compared on where memory is short
 _CHECKED = 4  # clips that gradients are compared on
 _FLOAT32_ERRORS = ("float32_error", "plain_float32_error")  # among a row's facts
 _AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
@@ -67,7 +72,13 @@ def measure_step(
     if points is None:
         points = TRAJECTORY if device == "cpu" else {**TRAJECTORY, "X3D-S": published("x3d-s").factors}
     prepare(device, threads, seed=0)
-    rows = [_row(name, point, device, batch, rounds, peers) for name, point in points.items()]
+    rows, missing = [], []
+    for name, point in points.items():
+        row = _fitting_row(name, point, device, batch, rounds, peers)
+        rows += [] if row is None else [row]
+        missing += [name] if row is None else []
+    if not rows:
+        raise RunFailed("out of memory in every network: free some, raise its limit, or lower --batch.")
     settings = {"device": device, "threads": threads, "batch": batch, "rounds": rounds}
     settings |= {f"peer-{peer.name}": "CHECKOUT" for peer in peers}
     return Figures(
@@ -75,8 +86,19 @@ def measure_step(
         unit="ms a training step",
         rows=rows,
         settings=settings,
-        notes=() if device == "cuda" else (_agreement(rows),),
+        notes=() if device == "cuda" else (_agreement(rows), *_short_of_memory(rows, missing)),
     )
+
+
+def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
+    """Which networks' batches did not fit into memory, and which were left out for that."""
+    parts = [f"{row.name} {row.facts['part']} clips" for row in rows if "part" in row.facts]
+    notes = []
+    if parts:
+        notes.append(f"memory was short, so each way took fewer clips at a time: {', '.join(parts)}")
+    if missing:
+        notes.append(f"left out, as memory ran out: {', '.join(missing)}")
+    return notes
 
 
 def _agreement(rows: Sequence[Row]) -> str:
@@ -89,7 +111,30 @@ def _agreement(rows: Sequence[Row]) -> str:
     )
 
 
-def _row(name: str, point: Factors, device: str, batch: int, rounds: int, peers: Sequence[Peer]) -> Row:
+def _fitting_row(
+    name: str, point: Factors, device: str, batch: int, rounds: int, peers: Sequence[Peer]
+) -> Row | None:
+    """A row, with a batch in as few parts as there is memory for, as foreseen or found; None: for none."""
+    part = _fitting(point, batch) if device == "cpu" else batch
+    for fewer in [] if part is None else halves(part, _FEWEST):
+        try:
+            return _row(name, point, device, batch, rounds, peers, fewer)
+        except (MemoryError, RuntimeError) as error:
+            if device != "cpu" or not ran_out(error):
+                raise
+        gc.collect()  # the networks of the failed attempt
+    return None
+
+
+def _row(
+    name: str,
+    point: Factors,
+    device: str,
+    batch: int,
+    rounds: int,
+    peers: Sequence[Peer],
+    part: int,
+) -> Row:
     space = X3DSpace()
     architecture = space.architecture(point)
     data = random_batch(architecture, batch)
@@ -100,19 +145,31 @@ def _row(name: str, point: Factors, device: str, batch: int, rounds: int, peers:
         "size": architecture.size,
     }
     if device == "cpu":
-        facts |= check_gradients(network, random_batch(architecture, _CHECKED))
+        checked = random_batch(architecture, _CHECKED)
+        if part < batch:
+            facts["part"] = part
+            checked = random_batch(replace(architecture, size=min(_SMALL, architecture.size)), _FEWEST)
+        facts |= check_gradients(network, checked)
     calls = {
-        "xpand": fast_step(copy.deepcopy(network), data, device),
-        "plain": plain_step(network, data, device),
+        "xpand": fast_step(copy.deepcopy(network), data, device, part),
+        "plain": plain_step(network, data, device, part),
     }
     for peer in peers:
-        calls[peer.name] = eager_step(peer.build(architecture, CLASSES), data, device)
+        calls[peer.name] = eager_step(peer.build(architecture, CLASSES), data, device, part)
     return Row(
         name=name,
         timings=alternate(calls, rounds=rounds, warm_up=1 if device == "cpu" else 2 + WARM_UP),
         baseline="plain",
         facts=facts,
     )
+
+
+def _fitting(point: Factors, batch: int) -> int | None:
+    """Clips at a time on a CPU: as many as the way of plain modules, which takes more memory, has it for."""
+    space = X3DSpace()
+    complexity = space.complexity(space.architecture(point), CLASSES)
+    found = Footprint.of(complexity, space.sampling(point), PLAIN)
+    return found.largest_part(batch, room(torch.get_num_threads()), _FEWEST)
 
 
 def random_batch(architecture: Architecture, batch: int) -> Batch:
@@ -122,18 +179,19 @@ def random_batch(architecture: Architecture, batch: int) -> Batch:
     return Batch(clips=torch.randn(shape, generator=generator), labels=labels)
 
 
-def fast_step(network: nn.Module, data: Batch, device: str) -> Callable[[], object]:
-    """A step as a candidate's training makes it."""
+def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+    """A step as a candidate's training makes it, `part` clips at a time; None: all."""
     network = place_network(network, device).train()
     optimizer = make_optimizer(network, TrainingConfig())
-    step = make_step(network, optimizer, nn.CrossEntropyLoss(), device=device, micro_batch=len(data.labels))
+    part = part or len(data.labels)
+    step = make_step(network, optimizer, nn.CrossEntropyLoss(), device=device, micro_batch=part)
     clips, labels = place_clips(data.clips, device), data.labels.to(device)
     return _finished(lambda: step(clips, labels), device)
 
 
-def plain_step(network: nn.Module, data: Batch, device: str) -> Callable[[], object]:
+def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
     """A step of the same modules as torch has them."""
-    step = eager_step(network, data, device)
+    step = eager_step(network, data, device, part)
 
     def call() -> None:
         with plain():
@@ -142,17 +200,19 @@ def plain_step(network: nn.Module, data: Batch, device: str) -> Callable[[], obj
     return call
 
 
-def eager_step(network: nn.Module, data: Batch, device: str) -> Callable[[], object]:
+def eager_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
     """A step of any network: contiguous clips, float32, SGD."""
     network = network.to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
     loss_function = nn.CrossEntropyLoss()
     clips, labels = data.clips.contiguous().to(device), data.labels.to(device)
+    parts = parts_of(len(clips), part or len(clips))
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_function(network(clips), labels)
-        loss.backward()
+        for some, theirs in zip(clips.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            loss = loss_function(network(some), theirs) * (len(some) / len(clips))
+            loss.backward()
         optimizer.step()
 
     return _finished(step, device)

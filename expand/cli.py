@@ -35,11 +35,12 @@ from expand.arguments import (
 )
 from expand.console import err, out, print_json, say
 from expand.data_verbs import DATA_VERBS
-from expand.errors import OtherNetwork, RunFailed, UserError
+from expand.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.files import disk_failed
 from expand.names import visible_line
 from expand.network_verbs import NETWORK_VERBS, resume_training, show_training
 from expand.terminal import Interrupted, interruptible
+from expand.training.room import ran_out
 from search_spaces.cache_folder import lend_home
 
 if TYPE_CHECKING:
@@ -305,6 +306,10 @@ def main() -> None:
     except BrokenPipeError:
         _silence()
         sys.exit(141)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        _end(1, visible_line(f"failed: out of memory: {first_line(error)}: free some, or raise its limit."))
     except OSError as error:
         if not disk_failed(error):
             raise

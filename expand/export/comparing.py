@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from expand.errors import RunFailed
 from expand.export.base import Source
+from expand.training.footprint import PLAIN, Footprint
+from expand.training.room import ran_out, room
 
 BATCHES = (1, 3)  # clips: the exports take any number
 TOLERANCE = 1e-4  # of the largest logit: other kernels add up in another order
@@ -35,13 +37,29 @@ def random_clips(source: Source, count: int) -> Tensor:
 def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor], Tensor], what: str) -> str:
     """A sentence on how far the logits are apart, over random clips in batches of several sizes.
 
+    Where there is no memory for several clips, it is one clip, and the sentence says so.
+
     Raises:
-        RunFailed: they differ by more than the tolerance.
+        RunFailed: they differ by more than the tolerance, or not even one clip fits into memory.
     """
     apart: list[float] = []
+    most = _fitting(source)
     for count in BATCHES:
-        clips = random_clips(source, count)
-        own, other = network(clips), exported(clips)
+        if count > most:
+            continue
+        try:
+            clips = random_clips(source, count)
+            own, other = network(clips), exported(clips)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+            if count == 1:
+                raise RunFailed(
+                    f"out of memory in comparing {what} with the network on one clip: free memory, or raise "
+                    "its limit; nothing was written."
+                ) from None
+            most = 1
+            continue
         if own.shape != other.shape:
             raise RunFailed(
                 f"{what} must give logits {tuple(own.shape)} as the network does, "
@@ -55,4 +73,13 @@ def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor],
             f"{what} must give the network's logits within {TOLERANCE:g} of the largest, "
             f"but they are off by {worst:.1g}: nothing was written."
         )
-    return f"Compared with the network on random clips: logits off by at most {worst:.0e} of the largest."
+    compared = "random clips" if most > 1 else "one random clip, as memory was short"
+    return f"Compared with the network on {compared}: logits off by at most {worst:.0e} of the largest."
+
+
+def _fitting(source: Source) -> int:
+    """Clips that there is memory for, of the most that are compared."""
+    model = source.model
+    complexity = model.space.complexity(model.architecture, len(model.classes))
+    found = Footprint.of(complexity, model.sampling, PLAIN)
+    return found.largest_batch(max(BATCHES), room(torch.get_num_threads()))

@@ -6,8 +6,10 @@ Bytes throughout. Nothing here needs torch.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +17,15 @@ _ROOT = Path("/")
 _SHARE = 0.9  # of what is available, for trainings and tests: the rest is for what nobody foresees
 _PROCESS = 250_000_000  # what a worker's process takes before it trains, besides what it shares with others
 _UNLIMITED = 1 << 60  # what cgroup v1 says where nothing limits it lies above
+_COMPILER = ("torch._dynamo", 260_000_000)  # what torch imports with the first optimizer, and its addresses
 _OTHER_THREADS = 3  # that read ahead, compute gradients, report
 _THREAD = 72 << 20  # addresses that a thread takes: its stack, and an arena of the C library
 
 _SHORT = (  # how torch, its libraries and the C++ below them say it, on the CPU
     "can't allocate memory",
     "bad_alloc",
-    "could not create a memory",
+    "could not create a memory",  # oneDNN, as the next
+    "could not create a primitive",
     "Cannot allocate memory",
 )
 
@@ -64,8 +68,14 @@ def address_bytes(threads: int, root: Path = _ROOT) -> int | None:
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY:
         return None
-    held = _field(root / "proc/self/status", "VmSize:") or 0
-    return max(0, soft - held - (threads + _OTHER_THREADS) * _THREAD)
+    return max(0, soft - _held(root) - (threads + _OTHER_THREADS) * _THREAD)
+
+
+@functools.cache
+def _held(root: Path) -> int:
+    """The addresses of this process when it was first asked, before trainings that leave some to the next."""
+    to_come = 0 if _COMPILER[0] in sys.modules else _COMPILER[1]
+    return (_field(root / "proc/self/status", "VmSize:") or 0) + to_come
 
 
 def _physical(root: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,14 @@ def test_workers_share_what_is_there(tmp_path: Path) -> None:
 
 def test_a_limit_on_addresses_counts_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10**9, 10**9))
+    monkeypatch.setitem(sys.modules, "torch._dynamo", sys)  # as if all were imported
     root = system(tmp_path, {"proc/self/status": "VmSize: 100000 kB\n"})
     assert address_bytes(1, root) == 10**9 - 100_000 * KB - 4 * (72 << 20)
     assert address_bytes(99, root) == 0
+    (root / "proc/self/status").write_text("VmSize: 900000 kB\n")
+    assert address_bytes(1, root) == 10**9 - 100_000 * KB - 4 * (72 << 20), (
+        "what a training took is not missed"
+    )
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
     assert address_bytes(1, root) is None
     assert room(1, given=5) == 5
