@@ -227,7 +227,7 @@ class RunConfig(Section):
     workers: int | Literal["ray"] | None = Field(
         None,
         description="local worker processes; 1: in this process; ray: on a Ray cluster; null: one a core, at "
-        "most 6; on a GPU at most 4, and one for each 10 GB of its memory",
+        "most 6, and fewer where memory is short; on a GPU at most 4, and one for each 10 GB of its memory",
     )
     threads: int | None = Field(
         None, ge=1, description="threads a candidate; null: the cores shared out, on Ray its cpus"
