@@ -33,8 +33,7 @@ def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
     """Seconds of a pass, from the fastest of a few training steps on random clips; data loading left out.
 
     The cheapest network of the search is timed, and the dearest of which a step is short and small; beyond
-    that, seconds are extrapolated by multiply-adds. Known error: within 20 % up to twice the largest network
-    that was timed; further on, and for networks that are too large for the processor's caches, not measured.
+    that, seconds are extrapolated by multiply-adds. Known error: not measured beyond the networks that are timed.
     A network that cannot be trained here is left out too: that is the search's to find and to record.
     """
     timed: list[tuple[int, float]] = []

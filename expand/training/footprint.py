@@ -31,7 +31,7 @@ class Way:
     passing: float
 
 
-# Measured on one thread from X2D to depth 20, width 2 and 16 frames; the closed form is never too low there.
+# Measured with one thread; see `Footprint`.
 KERNELS = Way(kept=1.8, passing=1.5)  # 1.3 to 1.8 kept, the deeper the fewer
 PLAIN = Way(kept=3.0, passing=2.5)  # 2.4 to 3.0 kept
 CUDA = Way(kept=1.5, passing=1.25)  # three bfloat16 numbers, by count: see machine.py
@@ -58,12 +58,12 @@ class Footprint:
         found.training(16, 4)        # bytes of a step on 16 clips, four at a time
         found.largest_part(16, room)  # 16, 8, 4, 2 or 1: as many at a time as `room` holds; None: not even 1
 
-    Known error, against the peak of the resident set over two steps on 4 to 16 clips: 0 to 35 % too high
-    with the compiled kernels, most for deep networks, 0 to 25 % with plain modules, never too low; a test
-    takes up to 20 MB less than one of a shallow network, and several times less than one of a deep network,
-    whose stages are not in memory as a whole. On CUDA it is a count, not measured. Left out: the process and
-    its libraries, what networks of one's own do besides convolutions, and the decoded videos, which are
-    files.
+    Known error, of what the activations take, against the peak of the resident set over two steps on 4 to 16
+    clips (X2D, and from it up to 16 frames, depth 20, width 2 and 168 pixels): in training 1 to 42 % too high
+    with the compiled kernels and 1 to 27 % with plain modules, most for deep networks. In a test, 0 to 50 %
+    too high for shallow networks, and several times for deep ones, whose stages are not in memory as a whole.
+    On CUDA it is a count, not measured. Left out: the process and its libraries, what networks of one's own
+    do besides convolutions, and the decoded videos, which are files.
 
     Attributes:
         activations: of the network, for one clip (Complexity).
