@@ -33,7 +33,7 @@ def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
     """Seconds of a pass, from the fastest of a few training steps on random clips; data loading left out.
 
     The cheapest network of the search is timed, and the dearest of which a step is short and small; beyond
-    that, seconds are extrapolated by multiply-adds. Known error: not measured beyond the networks that are timed.
+    that, seconds are extrapolated by multiply-adds. Known error: not measured beyond those networks.
     A network that cannot be trained here is left out too: that is the search's to find and to record.
     """
     timed: list[tuple[int, float]] = []
