@@ -106,8 +106,8 @@ def bench_workers(
 @bench.command("data")
 def bench_data(
     what: Annotated[
-        Literal["batches", "cache"],
-        typer.Option("--what", help="Loading a batch, or decoding videos into the cache."),
+        Literal["batches", "cache", "scale"],
+        typer.Option("--what", help="Loading a batch, decoding videos into the cache, or very many videos."),
     ] = "batches",
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of videos to decode; by default some rendered ones.")
@@ -116,11 +116,24 @@ def bench_data(
     as_json: AsJson = False,
     file: File = None,
 ) -> None:
-    """Time loading a batch beside the step that it is for, and building a cache beside PyAV alone."""
+    """Time loading a batch beside the step that it is for, a cache beside PyAV alone, or a million videos."""
     from dataclasses import replace
 
     from benchmarks.data import measure_batches, measure_cache
+    from benchmarks.scale import measure_scale
 
+    if what == "scale":
+        with interruptible():
+            for row in measure_scale(data):
+                if as_json:
+                    print_json(row)
+                    continue
+                costs = "  ".join(
+                    f"{step} {cost['seconds']:.2f} s {cost['megabytes']:,.0f} MB"
+                    for step, cost in row["steps"].items()
+                )
+                out.print(f"{row['videos']:>9,} {row['what']}: {costs}", highlight=False, soft_wrap=True)
+        return
     with interruptible():
         figures = measure_batches(rounds=rounds) if what == "batches" else measure_cache(data, rounds=rounds)
     options = {"what": what, **({"data": "DATA"} if data is not None and what == "cache" else {})}

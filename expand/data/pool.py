@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future, as_completed
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -38,11 +38,9 @@ def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, process
         initargs=(shared, dict(os.environ)),
     )
     try:
-        waiting: set[Future[R]] = {pool.schedule(_call, args=(function, job)) for job in jobs}
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+        scheduled: list[Future[R]] = [pool.schedule(_call, args=(function, job)) for job in jobs]
+        for future in as_completed(scheduled):
+            yield future.result()
         pool.close()
     except ProcessExpired as error:
         raise RunFailed(
