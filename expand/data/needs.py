@@ -35,7 +35,8 @@ class CacheNeeds:
 
     Attributes:
         short_side: the largest short side, in pixels.
-        fps: frames kept a second, where clips may start anywhere: those nearest to k / fps seconds.
+        fps: frames kept a second, where clips may start anywhere: those nearest to k / fps seconds, from the
+            first to the last one.
         views: the clips that are seen of videos that nothing is trained on, where these are known: of these
             videos just their frames are kept. Empty: those videos are kept at `fps` too.
     """
@@ -97,5 +98,5 @@ def cache_needs(
 
 
 def grid_count(seconds: float, fps: float) -> int:
-    """How many of the moments k / fps lie in a video of `seconds`."""
-    return max(1, math.floor(seconds * fps + 1e-6))
+    """How many moments k / fps it takes to cover a video of `seconds`: the last is its end, or beyond it."""
+    return math.ceil(seconds * fps - 1e-6) + 1

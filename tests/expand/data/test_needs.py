@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from expand.config import DataConfig
 from expand.data.base import VideoInfo
+from expand.data.nearest import nearest_frames
 from expand.data.needs import CacheNeeds, EvenClips, cache_needs
 from search_spaces.base import ClipSampling
 
@@ -22,7 +23,7 @@ def test_the_centre_clip_of_three_seconds_is_asked_for_at_its_own_times() -> Non
     needs = cache_needs(DataConfig(), [SLOW], [EvenClips(sampling=SLOW, clips=1)])
     assert needs.moments("val", 3.0) == pytest.approx([0.7, 2.3])
     assert needs.moments("test", 3.0) == pytest.approx([0.7, 2.3])
-    assert needs.moments("train", 3.0) == pytest.approx(np.arange(7) / 2.5)
+    assert needs.moments("train", 3.0) == pytest.approx(np.arange(9) / 2.5)  # to the end
 
 
 def test_several_tests_ask_for_their_clips_together() -> None:
@@ -56,7 +57,18 @@ def test_no_more_frames_are_expected_than_moments_or_frames(seconds: float, fps:
                 assert most <= len(needs.moments(split, seconds))
 
 
+@given(st.floats(0.05, 20), st.floats(0.5, 30), st.floats(0, 1))
+def test_every_moment_has_a_frame_within_half_a_step_of_the_grid(
+    seconds: float, fps: float, share: float
+) -> None:
+    times = np.arange(max(1, round(seconds * 30))) / 30
+    ends = float(times[-1]) + 1 / 30
+    kept = times[nearest_frames(times, ends, CacheNeeds(short_side=40, fps=fps).moments("val", ends))[0]]
+    asked = times[min(len(times) - 1, int(share * len(times)))]  # a frame that a clip may ask for
+    assert np.abs(kept - asked).min() <= 1 / (2 * fps) + 1 / 60 + 1e-5  # and the grid's own rounding
+
+
 def test_the_size_is_that_of_the_frames_kept() -> None:
     needs = CacheNeeds(short_side=72, fps=10)
-    assert needs.estimate_bytes("train", info(2.0)) == 20 * 88 * 72 * 3
+    assert needs.estimate_bytes("train", info(2.0)) == 21 * 88 * 72 * 3
     assert needs.estimate_bytes("train", info(2.0, fps=5)) == 10 * 88 * 72 * 3

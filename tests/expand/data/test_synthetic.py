@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from functools import partial
 
 import numpy as np
 import pytest
@@ -12,17 +11,19 @@ from numpy.typing import NDArray
 
 from expand.config import SyntheticConfig
 from expand.data.base import BadVideo, Frames, Item, Source
-from expand.data.needs import CacheNeeds
 from expand.data.synthetic import CLASSES, SyntheticSource
 
 SOURCE = SyntheticSource(config=SyntheticConfig(train=48, val=24))
 MOVING, DETAILED = range(8), range(8, 12)
 
 
+def grid(seconds: float, fps: float) -> NDArray[np.float64]:
+    return np.arange(max(1, int(seconds * fps + 1e-6))) / fps
+
+
 def decoded(source: Source, item: Item, *, fps: float, short_side: int) -> Frames:
-    """(N, H, W, 3): the frames at k / fps seconds, as a cache holds them."""
-    needs = CacheNeeds(short_side=short_side, fps=fps)
-    (found,) = source.read([item], partial(needs.moments, "train"), short_side=short_side)
+    """(N, H, W, 3): the frames at k / fps seconds."""
+    (found,) = source.read([item], lambda seconds: grid(seconds, fps), short_side=short_side)
     if isinstance(found, BadVideo):
         raise found
     return found.frames
