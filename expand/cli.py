@@ -98,12 +98,15 @@ def search(
 
 
 def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
+    from expand.data.leaks import list_remarks
     from expand.session import begin, carry_out
     from expand.show import forecast_json
 
     with interruptible():
         session = begin(config, folder)
         if dry_run:
+            for line in list_remarks(session.planned.source):
+                say(line)
             if as_json:
                 print_json(forecast_json(session.planned.setup, session.clock, session.foresight))
             return

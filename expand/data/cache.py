@@ -26,8 +26,7 @@ from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
 from expand.data.built import INDEX, Cached, open_built, read_index, write_videos
 from expand.data.changes import Contents, named
-from expand.data.file_source import FileSource
-from expand.data.leaks import all_leaks, describe
+from expand.data.leaks import all_leaks, describe, notes_of
 from expand.data.needs import CacheNeeds
 from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
 from expand.errors import RunFailed, UserError
@@ -116,7 +115,7 @@ def open_cache(
     on_progress(Progress(what="reading files", done=0, total=1))
     contents = Contents.read(source)
     on_progress(Progress(what="reading files", done=1, total=1))
-    for line in (*_notes(source), *describe(all_leaks(source, contents.readable), source)):
+    for line in (*notes_of(source), *describe(all_leaks(source, contents.readable), source)):
         on_progress(Progress(what="reading files", done=1, total=1, note=line))
     if wanted is not None:
         contents.check(wanted, _folders(root, wanted, needs).values())
@@ -153,10 +152,6 @@ def open_cache(
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
         on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
     return cached
-
-
-def _notes(source: Source) -> tuple[str, ...]:
-    return source.notes if isinstance(source, FileSource) else ()
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:

@@ -14,8 +14,7 @@ from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, OnProgress, Progress, silent
 from expand.data.changes import Contents
-from expand.data.file_source import FileSource
-from expand.data.leaks import Leak, all_leaks, describe, listed_leaks
+from expand.data.leaks import Leak, all_leaks, describe, listed_leaks, notes_of
 from expand.data.needs import CacheNeeds
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
@@ -173,7 +172,7 @@ def examine(
         name=source.name,
         listed={split: len(splits[split]) for split in SPLITS},
         looked=len(entries),
-        notes=source.notes if isinstance(source, FileSource) else (),
+        notes=notes_of(source),
         usable={split: sum(entry.split == split for entry, _ in good) for split in SPLITS},
         classes=tuple(
             ClassCount(name=name, **{split: counts[split][label] for split in SPLITS})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from expand.data.base import SPLITS, Item, Source, SplitName
+from expand.data.file_source import FileSource
 
 How = Literal["same file", "same group", "same bytes"]
 
@@ -86,6 +87,16 @@ def describe(leaks: Sequence[Leak], source: Source) -> tuple[str, ...]:
                 f"too, so accuracy on it will look too high: {examples}{more}"
             )
     return tuple(lines)
+
+
+def list_remarks(source: Source) -> tuple[str, ...]:
+    """What a user should know of the lists before videos are opened, a line each."""
+    return (*notes_of(source), *describe(listed_leaks(source), source))
+
+
+def notes_of(source: Source) -> tuple[str, ...]:
+    """How the lists were read, as far as it needs saying."""
+    return source.notes if isinstance(source, FileSource) else ()
 
 
 class _Found:

@@ -155,6 +155,17 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
     assert json.loads(again.stdout)["trajectory"][0]["name"] == "step-0"
 
 
+def test_a_dry_run_tells_what_the_lists_tell(xpand: Xpand, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a.mp4 x\nb.mp4 y\n")
+    (tmp_path / "val.txt").write_text("b.mp4 y\n")
+    size = ("--set", "space.settings.size=32")
+    done = xpand("search", "--data", tmp_path, "--dry-run", "--target", "3M", *size, cwd=tmp_path)
+    assert (
+        "1 of 1 videos of val are in an earlier split too, so accuracy on it will look too high: "
+        "b.mp4 = b.mp4 (same file)"
+    ) in " ".join(done.stderr.split())
+
+
 def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_path: Path) -> None:
     done = xpand("search", "--dry-run", "--target", "3M", cwd=tmp_path, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
