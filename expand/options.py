@@ -16,6 +16,9 @@ from expand.recipe import Recipe, released_jitter
 from expand.units import parse_macs
 from search_spaces.base import ClipSampling
 
+# Of a full training: finer than in a search, which keeps frames for the fastest of many kinds of clips.
+_OVERSAMPLING = 4.0
+
 
 def build_config(
     file: Path | None, *, data: Path | None = None, targets: Sequence[str] = (), settings: Sequence[str] = ()
@@ -62,7 +65,9 @@ def build_recipe(
     values, origin = ({}, "options") if file is None else _read(file)
     _name_data(values, data, origin)
     _set(values, settings)
-    _section(values, ["data"], origin).setdefault("jitter", jitter or released_jitter(sampling))
+    section = _section(values, ["data"], origin)
+    section.setdefault("jitter", jitter or released_jitter(sampling))
+    section.setdefault("oversampling", _OVERSAMPLING)
     return validated(values, origin, Recipe)
 
 

@@ -83,10 +83,11 @@ def cache_needs(
     """What a cache must hold for clips of these kinds that may start anywhere, and for `views`.
 
     `data.oversampling` frames are kept for each frame of the fastest clips, so that a frame of a clip is at
-    most half of that part of these clips' stride away from its time: an eighth of the stride by default.
-    Slower clips, which are those of small networks, are further off by the same seconds at most, so by a
-    smaller part of their stride. Videos have no more frames than they have, so at 30 frames a second nothing
-    is left out of videos of that rate.
+    most half of that part of these clips' stride away from its time: a quarter of the stride in a search, an
+    eighth in the training of one network. Slower clips, which are those of small networks, are further off by
+    the same seconds at most, so by a smaller part of their stride. Videos have no more frames than they have,
+    and the grid is no finer than clips count in: 30 frames a second. What coarser and finer grids cost is in
+    results/README.md.
     """
     size = max(clip.size for clip in (*clips, *(one.sampling for one in views)))
     fastest = max(1 / clip.step_seconds for clip in clips)

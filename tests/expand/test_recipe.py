@@ -35,6 +35,12 @@ def test_the_released_jitter(size: int, sides: tuple[int, int]) -> None:
     assert (low * size, high * size) == pytest.approx(sides)
 
 
+def test_frames_are_kept_more_densely_than_in_a_search() -> None:
+    sampling = ClipSampling(frames=16, stride=5, size=160)
+    assert build_recipe(None, sampling).data.oversampling == 4
+    assert build_recipe(None, sampling, settings=["data.oversampling=3"]).data.oversampling == 3
+
+
 def test_the_learning_rate_goes_with_the_batch() -> None:
     assert FullConfig(batch_size=32).peak == pytest.approx(0.025)
     assert FullConfig(epochs=100, warmup_epochs=10).warmup == 0.1

@@ -23,7 +23,7 @@ def test_the_centre_clip_of_three_seconds_is_asked_for_at_its_own_times() -> Non
     needs = cache_needs(DataConfig(), [SLOW], [EvenClips(sampling=SLOW, clips=1)])
     assert needs.moments("val", 3.0) == pytest.approx([0.7, 2.3])
     assert needs.moments("test", 3.0) == pytest.approx([0.7, 2.3])
-    assert needs.moments("train", 3.0) == pytest.approx(np.arange(9) / 2.5)  # to the end
+    assert needs.moments("train", 3.0) == pytest.approx(np.arange(5) / 1.25)  # to the end
 
 
 def test_several_tests_ask_for_their_clips_together() -> None:
@@ -38,10 +38,10 @@ def test_clips_of_a_short_video_wrap_round() -> None:
     assert clips.times(1.0) == pytest.approx([0.0, 0.6])
 
 
-def test_the_grid_is_four_times_the_fastest_clips_and_no_finer_than_the_clips_count_in() -> None:
-    assert cache_needs(DataConfig(), [SLOW]).fps == 2.5
-    assert cache_needs(DataConfig(), [SLOW, FAST]).fps == 20
-    assert cache_needs(DataConfig(oversampling=2), [SLOW, FAST]).fps == 10
+def test_the_grid_is_finer_than_the_fastest_clips_and_no_finer_than_the_clips_count_in() -> None:
+    assert cache_needs(DataConfig(), [SLOW]).fps == 1.25
+    assert cache_needs(DataConfig(), [SLOW, FAST]).fps == 10
+    assert cache_needs(DataConfig(oversampling=4), [SLOW, FAST]).fps == 20
     assert cache_needs(DataConfig(oversampling=100), [SLOW, FAST]).fps == 30
     assert cache_needs(DataConfig(jitter=(1, 1.5)), [SLOW, FAST]).short_side == 60
 
