@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, partial
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,13 @@ def measure_scale(folder: Path | None) -> Iterator[dict[str, Any]]:
     videos' bytes read again; `attach`, what each worker does with it; and `batch`, the first 16 clips.
 
     Args:
-        folder: class folders of real videos, which are linked to again and again.
+        folder: a data set of real videos, which are linked to again and again.
 
     Raises:
         UserError: there is none.
     """
     if folder is None:
-        raise UserError("--what scale must have --data, a folder of class folders of videos to link to.")
+        raise UserError("--what scale must have --data, a folder of videos to link to.")
     for count in LISTED:
         with tempfile.TemporaryDirectory() as name:
             _write_lists(Path(name), count)
@@ -94,16 +95,18 @@ def _write_lists(folder: Path, count: int) -> None:
 
 
 def _link(videos: Path, folder: Path, count: int) -> None:
-    """Class folders with so many links to the videos of others, class by class in turn."""
-    classes = [sorted(path.glob("*.mp4")) for path in sorted(videos.iterdir()) if path.is_dir()]
-    classes = [found for found in classes if found]
-    for found in classes:
-        (folder / found[0].parent.name).mkdir(parents=True)
-    for number in range(count):
-        turn, place = divmod(number, len(classes))
-        found = classes[place]
-        target = found[turn % len(found)].resolve()
-        (folder / target.parent.name / f"{number:06}.mp4").symlink_to(target)
+    """Class folders with so many links to the videos of a data set, class by class in turn."""
+    source = open_source(DataConfig(path=videos))
+    assert isinstance(source, FileSource)
+    paths: dict[str, list[Path]] = {}
+    for item in chain.from_iterable(source.splits.values()):
+        paths.setdefault(source.classes[item.label], []).append(source.path(item).resolve())
+    for name in paths:
+        (folder / name).mkdir(parents=True)
+    for number, name in zip(range(count), cycle(paths)):
+        found = paths[name]
+        target = found[number // len(paths) % len(found)]
+        (folder / name / f"{number:06}{target.suffix}").symlink_to(target)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

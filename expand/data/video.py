@@ -79,9 +79,7 @@ def shown(path: Path, *, fps: float | None = None) -> tuple[VideoInfo, NDArray[n
     Raises:
         BadVideo: it cannot be used.
     """
-    found = _read(
-        path, lambda _: Choice(np.zeros(1, np.int64), None), short_side=_INSPECTED_SIDE, fps=fps
-    )
+    found = _read(path, lambda _: Choice(np.zeros(1, np.int64), None), short_side=_INSPECTED_SIDE, fps=fps)
     return found.info, found.timeline.times
 
 

@@ -39,6 +39,4 @@ def test_commands_are_measured_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_needs_videos() -> None:
     with pytest.raises(UserError) as caught:
         next(scale.measure_scale(None))
-    assert str(caught.value) == (
-        "--what scale must have --data, a folder of class folders of videos to link to."
-    )
+    assert str(caught.value) == ("--what scale must have --data, a folder of videos to link to.")

@@ -44,7 +44,7 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     assert checksums(run) == checksums(whole.folder)
     record = read_run(run)
     starts = [row["started"] for row in record.attempts]
-    assert max(starts) - min(starts) > 3_600, "it leapt while it ran"
+    assert max(starts) - min(starts) > 1_800, "it leapt while it ran"
     assert all(0 < row["seconds"] < 60 for row in record.attempts)
     assert all(0 < row["seconds"] < 60 for row in record.trials)
     assert "left" in output
