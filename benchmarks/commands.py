@@ -13,6 +13,7 @@ import typer
 
 from expand.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
 from expand.console import Console, err, out, print_json
+from expand.files import write_atomic
 from expand.terminal import interruptible
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Timed turns; the f
 
 def _report(figures: Figures, as_json: bool, file: Path | None) -> None:
     if file is not None:
-        from expand.files import write_atomic
-
         write_atomic(file, json.dumps(figures.to_json(), indent=1) + "\n")
     if as_json:
         print_json(figures.to_json())
@@ -123,16 +122,20 @@ def bench_data(
     from benchmarks.scale import measure_scale
 
     if what == "scale":
+        rows = []
         with interruptible():
             for row in measure_scale(data):
-                if as_json:
-                    print_json(row)
-                    continue
+                rows.append(row)
                 costs = "  ".join(
                     f"{step} {cost['seconds']:.2f} s {cost['megabytes']:,.0f} MB"
                     for step, cost in row["steps"].items()
                 )
-                out.print(f"{row['videos']:>9,} {row['what']}: {costs}", highlight=False, soft_wrap=True)
+                line = f"{row['videos']:>9,} {row['what']}: {costs}"
+                (err if as_json else out).print(line, highlight=False, soft_wrap=True)
+        if file is not None:
+            write_atomic(file, json.dumps({"rows": rows}, indent=1) + "\n")
+        if as_json:
+            print_json({"rows": rows})
         return
     with interruptible():
         figures = measure_batches(rounds=rounds) if what == "batches" else measure_cache(data, rounds=rounds)
