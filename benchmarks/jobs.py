@@ -54,7 +54,8 @@ def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
             raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
         limit = setup.config.search.step * macs_of(setup.space, point, classes)
         point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
-    return Candidate(name="network", axis=None, point=point, macs=macs_of(setup.space, point, classes))
+    macs = macs_of(setup.space, point, classes)
+    return Candidate(name="network", axis=None, point=point, macs=macs, parent=None)
 
 
 def place_of(ready: Prepared) -> Place:

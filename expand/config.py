@@ -176,7 +176,9 @@ class TrainingConfig(Section):
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
     zero_init: bool = Field(False, description="start the last BatchNorm of each block at zero")
     init: Literal["scratch", "parent"] = Field(
-        "scratch", description="parent: start from the grown network's weights where names and shapes match"
+        "scratch",
+        description="parent: start from the weights of the network that was grown or contracted, where names "
+        "and shapes match",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural", description="balanced: every class is drawn equally often"

@@ -219,7 +219,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: st
         try:
             replay = Replay(setup)
             while replay.current is not None:
-                _accept(run, setup, replay.current.round.base, replay, results)
+                _accept(run, setup, replay.current.round.states[-1:], replay, results)
                 view.round(replay.current, results)
                 for job, result in _train(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
@@ -304,10 +304,10 @@ def _limit(prepared: Prepared, expected: float) -> float | None:
 
 
 def _accept(
-    run: Run, setup: Setup, state: State | None, replay: Replay, results: Mapping[str, Result]
+    run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
 ) -> None:
-    """Write the model of an accepted state."""
-    if state is not None:
+    """Write the model of the state that was accepted last, if there is one."""
+    for state in last:
         log.info("accepted %s: top-1 %.4f, %s MACs", state.name, state.top1, f"{state.candidate.macs:,}")
         _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
 

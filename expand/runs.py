@@ -203,11 +203,8 @@ def key_of(row: Row) -> str:
 
 
 def accepted(rounds: Sequence[RoundJobs], trajectory: Trajectory | None) -> tuple[State, ...]:
-    """The accepted states so far: each round's base is the state before it."""
-    if trajectory is not None:
-        return trajectory.states
-    bases = {jobs.round.base.step: jobs.round.base for jobs in rounds if jobs.round.base is not None}
-    return tuple(bases[step] for step in sorted(bases))
+    """The accepted states so far."""
+    return trajectory.states if trajectory is not None else rounds[-1].round.states
 
 
 def trajectory_rows(

@@ -9,7 +9,7 @@ Source: Feichtenhofer, CVPR 2020, section 3.2.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from expand.errors import RunFailed, UserError
@@ -22,12 +22,21 @@ _MOST_STEPS = 1 << 20  # an axis whose cost has not moved after so many steps ne
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A network to be measured; `axis` is the one that was grown or contracted, None for the start."""
+    """A network to be measured.
+
+    Attributes:
+        name: the axis, the target, or `start`; once in a round.
+        axis: that was grown or contracted; None for the start.
+        point: of the space.
+        macs: multiply-adds per clip.
+        parent: the network that was grown or contracted; None for the start.
+    """
 
     name: str
     axis: str | None
     point: Any
     macs: int
+    parent: Candidate | None = field(repr=False, hash=False)  # a chain, as long as the search
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,16 +77,22 @@ class Round:
     Attributes:
         number: 0 for the start, then one a round.
         kind: the start alone, one candidate an axis, or one candidate a target.
-        base: the state that was grown; the last one for a contraction; None for the start.
+        states: accepted before this round, in order; an expansion grows the last.
         candidates: in the order of the axes, or of the targets.
-        saturated: axes with no architecture in (1, step] × the base's multiply-adds.
+        saturated: axes with no architecture in (1, step] × the last state's multiply-adds.
     """
 
     number: int
     kind: Literal["start", "expansion", "contraction"]
-    base: State | None
+    states: tuple[State, ...]
     candidates: tuple[Candidate, ...]
     saturated: tuple[str, ...] = ()
+
+    @property
+    def parents(self) -> tuple[State, ...]:
+        """The states that this round's candidates were grown or contracted from."""
+        parents = {candidate.parent for candidate in self.candidates}
+        return tuple(state for state in self.states if state.candidate in parents)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,12 +143,16 @@ def expand(
     check_targets(space, targets, num_classes)
     wanted = sorted(set(targets))
     start = Candidate(
-        name="start", axis=None, point=space.start, macs=macs_of(space, space.start, num_classes)
+        name="start",
+        axis=None,
+        point=space.start,
+        macs=macs_of(space, space.start, num_classes),
+        parent=None,
     )
-    round_ = Round(number=0, kind="start", base=None, candidates=(start,))
+    round_ = Round(number=0, kind="start", states=(), candidates=(start,))
     states = [_winner(round_, (yield round_))]
     while states[-1].candidate.macs < wanted[-1]:
-        round_ = _expansion(space, axes, states[-1], step, num_classes)
+        round_ = _expansion(space, axes, states, step, num_classes)
         if not round_.candidates:
             raise RunFailed(
                 f"no axis can grow from {states[-1].name} ({states[-1].candidate.macs:,} MACs) within "
@@ -146,7 +165,7 @@ def expand(
     scores: dict[Candidate, Outcome] = {s.candidate: Scored(top1=s.top1) for s in states}
     missing = tuple(candidate for _, candidate in met.values() if candidate not in scores)
     if missing:
-        round_ = Round(number=round_.number + 1, kind="contraction", base=states[-1], candidates=missing)
+        round_ = Round(number=round_.number + 1, kind="contraction", states=tuple(states), candidates=missing)
         outcomes = yield round_
         _check_not_all_failed(round_, outcomes)
         scores.update(zip(missing, outcomes, strict=True))
@@ -223,20 +242,20 @@ def smallest_cut(space: Space, axis: Axis[Any], point: Any, limit: int, num_clas
 
 
 def _expansion(
-    space: Space, axes: Mapping[str, Axis[Any]], base: State, step: float, num_classes: int
+    space: Space, axes: Mapping[str, Axis[Any]], states: Sequence[State], step: float, num_classes: int
 ) -> Round:
-    candidates, saturated = [], []
+    base, candidates, saturated = states[-1].candidate, [], []
     for name, axis in axes.items():
-        point = largest(space, axis, base.candidate.point, step * base.candidate.macs, num_classes)
+        point = largest(space, axis, base.point, step * base.macs, num_classes)
         macs = macs_of(space, point, num_classes) if point is not None else 0
-        if point is not None and macs > base.candidate.macs:
-            candidates.append(Candidate(name=name, axis=name, point=point, macs=macs))
+        if point is not None and macs > base.macs:
+            candidates.append(Candidate(name=name, axis=name, point=point, macs=macs, parent=base))
         else:
             saturated.append(name)
     return Round(
-        number=base.step + 1,
+        number=len(states),
         kind="expansion",
-        base=base,
+        states=tuple(states),
         candidates=tuple(candidates),
         saturated=tuple(saturated),
     )
@@ -277,4 +296,4 @@ def _met(
     macs = macs_of(space, point, num_classes) if point is not None else 0
     if macs <= before.macs:  # nothing lies between: the state before is the largest within the target
         return state, before
-    return state, Candidate(name=target_name(target), axis=grown.axis, point=point, macs=macs)
+    return state, Candidate(name=target_name(target), axis=grown.axis, point=point, macs=macs, parent=grown)

@@ -173,11 +173,16 @@ class Replay:
             self.trajectory = end.value
 
     def _enter(self, round_: Round) -> None:
-        seeds = self._setup.config.search.seeds
-        parents: Sequence[Job | None] = (None,) * seeds
-        if self._setup.config.training.init == "parent" and round_.base is not None:
-            parents = self.jobs[round_.base.candidate]
-        jobs = {candidate: self._setup.jobs(candidate, parents) for candidate in round_.candidates}
+        jobs = {
+            candidate: self._setup.jobs(candidate, self._parents(candidate))
+            for candidate in round_.candidates
+        }
         self.jobs.update(jobs)
         self.current = RoundJobs(round=round_, jobs=tuple(jobs.values()))
         self.rounds.append(self.current)
+
+    def _parents(self, candidate: Candidate) -> Sequence[Job | None]:
+        """The jobs whose weights a candidate's start from, one a seed; None: from scratch."""
+        if self._setup.config.training.init == "parent" and candidate.parent is not None:
+            return self.jobs[candidate.parent]
+        return (None,) * self._setup.config.search.seeds

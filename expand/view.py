@@ -80,8 +80,11 @@ class SearchView(LiveView):
 
     def _headline(self) -> Text:
         assert self._round is not None
-        round_, base = self._round.round, self._round.round.base
-        origin = f" from {base.name} ({show_macs(base.candidate.macs)} MACs, {base.top1:.1%})" if base else ""
+        round_ = self._round.round
+        origin = f" from {', '.join(state.name for state in round_.parents)}" if round_.parents else ""
+        if len(round_.parents) == 1:
+            (state,) = round_.parents
+            origin += f" ({show_macs(state.candidate.macs)} MACs, {state.top1:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")

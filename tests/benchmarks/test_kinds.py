@@ -11,7 +11,7 @@ from expand.errors import RunFailed
 from expand.search import Candidate, State, Trajectory
 from tests.expand.commands import Xpand, refused
 
-START = State(step=0, candidate=Candidate(name="start", axis=None, point=1, macs=9), top1=0.25)
+START = State(step=0, candidate=Candidate(name="start", axis=None, point=1, macs=9, parent=None), top1=0.25)
 FOUND = Found(
     trajectory=Trajectory(states=(START,), targets=()),
     models={"step-0.safetensors": "12ab", "step-0.yaml": "34cd"},

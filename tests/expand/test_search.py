@@ -105,6 +105,22 @@ def test_targets_share_the_forward_path_and_are_contracted_in_one_last_round() -
     assert [candidate.name for candidate in rounds[-1].candidates] == ["target-100M", "target-2G"]
 
 
+def test_a_candidate_knows_the_network_that_it_was_grown_or_contracted_from() -> None:
+    rounds, trajectory = replay([axis for axis, _ in PAPER], targets=[100_000_000, 2_000_000_000])
+    states = trajectory.states
+    assert rounds[0].candidates[0].parent is None
+    assert rounds[0].parents == rounds[0].states == ()
+    for before, round_ in zip(states, rounds[1:-1], strict=False):
+        assert {candidate.parent for candidate in round_.candidates} == {before.candidate}
+        assert round_.parents == (before,)
+        assert round_.states[-1] is before
+    # The smaller target is passed by the third step, the larger one by the seventh.
+    small, large = rounds[-1].candidates
+    assert (small.parent, large.parent) == (states[3].candidate, states[7].candidate)
+    assert rounds[-1].parents == (states[3], states[7])
+    assert rounds[-1].states == states
+
+
 def test_the_start_meets_a_target_of_its_own_cost() -> None:
     rounds, trajectory = follow(SPACE, [X2D], lambda _: Scored(top1=0.3))
     assert len(rounds) == 1
@@ -223,9 +239,8 @@ def test_whatever_is_measured_every_target_is_met_within_its_budget(
         assert trajectory.states[0].candidate.macs <= found.candidate.macs <= found.target
     for round_ in rounds[1:]:
         if round_.kind == "expansion":
-            assert round_.base is not None
-            base = round_.base.candidate.macs
-            assert all(base < candidate.macs <= 2 * base for candidate in round_.candidates)
+            base = round_.states[-1].candidate
+            assert all(base.macs < candidate.macs <= 2 * base.macs for candidate in round_.candidates)
     costs = [state.candidate.macs for state in trajectory.states]
     assert costs == sorted(costs)
     assert follow(SPACE, targets, table)[1] == trajectory

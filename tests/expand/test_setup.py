@@ -73,6 +73,18 @@ def test_candidates_that_round_to_one_network_are_trained_once() -> None:
     assert len(replay.current.missing({})) == 1
 
 
+def test_a_contracted_candidate_starts_from_the_network_that_it_was_contracted_from() -> None:
+    setup = toy_setup(search={"targets": [1_500, 4_000], "seeds": 2}, training={"init": "parent"})
+    replay, results = Replay(setup), dict[str, Result]()
+    while replay.current is not None:
+        answer(replay, results, 0.5)
+    assert replay.trajectory is not None
+    assert [found.state.step for found in replay.trajectory.targets] == [2, 4]
+    for found in replay.trajectory.targets:
+        grown = replay.jobs[found.state.candidate]
+        assert [job.parent for job in replay.jobs[found.candidate]] == [job.key for job in grown]
+
+
 def test_candidates_start_from_the_base_with_the_same_seed_where_asked() -> None:
     replay, results = Replay(toy_setup(search={"seeds": 2}, training={"init": "parent"})), dict[str, Result]()
     (start,) = replay.rounds[0].jobs

@@ -146,7 +146,7 @@ def test_names_that_are_taken_get_a_number(tmp_path: Path) -> None:
 
 
 def test_a_candidate_without_an_axis_is_recorded_too(run: Run) -> None:
-    candidate = Candidate(name="start", axis=None, point=None, macs=1)
+    candidate = Candidate(name="start", axis=None, point=None, macs=1, parent=None)
     run.record(JOB, candidate, 0, {"kind": "text is no factor", "depth": 2}, measurement(0.5))
     (trial,) = run.study.trials
     assert trial.params == {"depth": 2.0}

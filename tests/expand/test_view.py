@@ -82,6 +82,22 @@ def test_the_table_of_a_round(view: SearchView) -> None:
     assert all(len(line) <= 80 for line in lines)
 
 
+def test_a_contraction_names_the_networks_that_are_contracted(tmp_path: Path) -> None:
+    config = toy_config(search={"targets": [1_500, 4_000]})
+    setup = Setup.of(config, CARD)
+    replay, results, found = Replay(setup), dict[str, Result](), SearchView(console(terminal=False))
+    clock = Clock(setup, Speed(fixed=1e-3, per_mac=1e-9), workers=1)
+    found.begin(Run.create(tmp_path / "run", config, CARD), setup, clock)
+    while replay.current is not None and replay.current.round.kind != "contraction":
+        results |= {job.key: measurement(0.25) for _, job in replay.current.missing(results)}
+        replay.send(results)
+    assert replay.current is not None
+    found.round(replay.current, results)
+    shown = console(terminal=False)
+    shown.print(found.render())
+    assert text(shown).splitlines()[0] == "Round 5: contraction from step-2-width, step-4-width"
+
+
 def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Setup, tmp_path: Path) -> None:
     shown = console(terminal=False, width=200)
     replay, results = Replay(setup), dict[str, Result]()
