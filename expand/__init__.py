@@ -12,20 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from expand.errors import RunFailed, UserError
-    from expand.models import load_model
-    from expand.runs import RunFrames, load_run
-    from expand.session import run_search
+    from expand.command.session import run_search
+    from expand.run.record import RunFrames, load_run
+    from expand.system.errors import RunFailed, UserError
+    from expand.weights.models import load_model
 
 __all__ = ["RunFailed", "RunFrames", "UserError", "load_model", "load_run", "run_search"]
 
 _HOMES = {
-    "RunFailed": "expand.errors",
-    "RunFrames": "expand.runs",
-    "UserError": "expand.errors",
-    "load_model": "expand.models",
-    "load_run": "expand.runs",
-    "run_search": "expand.session",
+    "RunFailed": "expand.system.errors",
+    "RunFrames": "expand.run.record",
+    "UserError": "expand.system.errors",
+    "load_model": "expand.weights.models",
+    "load_run": "expand.run.record",
+    "run_search": "expand.command.session",
 }
 
 

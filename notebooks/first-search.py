@@ -38,13 +38,13 @@ import pandas as pd
 import torch
 
 import expand
-from expand.config import SyntheticConfig
+from expand.config.search import SyntheticConfig
 from expand.data.clips import normalised
 from expand.data.needs import EvenClips
 from expand.data.synthetic import SyntheticSource
-from expand.models import read_model
 from expand.plots import draw
-from expand.runs import read_run
+from expand.run.record import read_run
+from expand.weights.models import read_model
 
 # %% tags=["parameters"]
 TARGET = "6M"  # multiply-adds for one clip

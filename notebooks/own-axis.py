@@ -31,9 +31,9 @@ import tempfile
 from pathlib import Path
 
 import expand
+from expand.config.spaces import choose_axes, load_space
 from expand.plots import draw
-from expand.runs import read_run
-from expand.spaces import choose_axes, load_space
+from expand.run.record import read_run
 from search_spaces.conformance import SpaceConformance
 from search_spaces.x3d import X3DSpace
 

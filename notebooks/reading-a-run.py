@@ -36,7 +36,7 @@ import pandas as pd
 
 import expand
 from expand.plots import draw, write_figures
-from expand.runs import read_run
+from expand.run.record import read_run
 
 # %% tags=["parameters"]
 RUN = None  # the folder of a run; None: make a small one

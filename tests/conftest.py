@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.utils.cpp_extension import get_default_build_root
 
-from expand import children
-from expand.cli import main
+from expand.command.cli import main
+from expand.system import child_processes as children
 from tests.expand.commands import ROOT, Done, Xpand
 
 # Tests have caches of their own, but the compiled kernels are built once for all of them.
@@ -22,10 +22,10 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
-# What is slow is imported there, but not expand.console, which looks at the terminal on import.
+# What is slow is imported there, but not expand.system.console, which looks at the terminal on import.
 children._PRELOADED += [
-    "expand.driver",
-    "expand.report",
+    "expand.run.driver",
+    "expand.report.page",
     "expand.training.calibrate",
     "expand.workers.local",
     "typer",

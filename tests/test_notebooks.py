@@ -18,8 +18,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from expand.data.synthetic import CLASSES
-from expand.runs import read_run
-from expand.study import Run
+from expand.run.record import read_run
+from expand.run.study import Run
 from tests.expand.runs import run_search, toy_config
 
 FOLDER = Path(__file__).parents[1] / "notebooks"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from expand.cli import app
+from expand.command.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

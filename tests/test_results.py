@@ -12,13 +12,13 @@ import pytest
 from rich.console import Console
 
 import expand
-from expand.config import load_config
-from expand.models import read_model
-from expand.options import build_config
+from expand.config.base import load_config
+from expand.config.full import Recipe
+from expand.config.options import build_config
 from expand.plots import FORMATS, KINDS
-from expand.recipe import Recipe
-from expand.runs import RunRecord, read_run
-from expand.tables import write_table
+from expand.report.tables import write_table
+from expand.run.record import RunRecord, read_run
+from expand.weights.models import read_model
 
 RESULTS = Path(__file__).parents[1] / "results"
 RUNS = sorted(path for path in (RESULTS / "reference").iterdir() if path.is_dir())

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from expand.data import shards
 from expand.data.base import SPLITS, Frames, SplitName
 from expand.data.shards import Bad, Shard, Storage
-from expand.errors import RunFailed
-from expand.files import replacing
+from expand.system.errors import RunFailed
+from expand.system.files import replacing
 
 INDEX = "index.json"
 VIDEOS = "videos.npy"  # a row a video, and no Python object: a hundred thousand are opened at once

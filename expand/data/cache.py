@@ -21,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import filelock
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
 from expand.data.built import INDEX, Cached, open_built, read_index, write_videos
@@ -29,8 +29,8 @@ from expand.data.changes import Contents, named
 from expand.data.leaks import all_leaks, describe, notes_of
 from expand.data.needs import CacheNeeds
 from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
-from expand.errors import RunFailed, UserError
-from expand.files import quarantine, write_atomic
+from expand.system.errors import RunFailed, UserError
+from expand.system.files import quarantine, write_atomic
 from search_spaces.cache_folder import cache_folder, can_make
 
 FORMAT_VERSION = 2

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from expand.data.base import SPLITS, Item, Source
-from expand.errors import UserError
-from expand.files import read_json, write_json
+from expand.system.errors import UserError
+from expand.system.files import read_json, write_json
 
 _FILE = "videos.json"  # in a cache: the SHA-256 of each video, as far as it takes to tell two apart
 _BYTES = 8

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from expand.children import begin_child, start_method
-from expand.errors import RunFailed
+from expand.system.child_processes import begin_child, start_method
+from expand.system.errors import RunFailed
 
 S = TypeVar("S")
 J = TypeVar("J")

@@ -45,15 +45,6 @@ def clip_times(starts: NDArray[np.float64], sampling: ClipSampling) -> NDArray[n
     return starts[:, None] + np.arange(sampling.frames) * sampling.step_seconds
 
 
-def released_sides(size: int) -> tuple[int, int]:
-    """Lowest and highest short side of a training clip before its crop, in pixels, for crops of `size`.
-
-    182 and 228 for 160, 256 and 320 for 224: as X3D was released, kept in proportion. The lowest is also the
-    short side in a test, and the side of the larger crops of the 30-view test.
-    """
-    return _even(size * 8 / 7), _even(size * 10 / 7)
-
-
 def is_looped(seconds: float, sampling: ClipSampling) -> bool:
     """Whether a video is too short for a clip."""
     return room(seconds, sampling) <= 0
@@ -62,8 +53,3 @@ def is_looped(seconds: float, sampling: ClipSampling) -> bool:
 def looped(split: Split, sampling: ClipSampling) -> int:
     """How many videos of a split are too short for a clip."""
     return int((room(split.seconds, sampling) <= 0).sum())
-
-
-def _even(length: float) -> int:
-    """The nearest even number."""
-    return 2 * round(length / 2)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from expand.data.base import BadVideo, Decoded, Frames, Item, Source, SplitName
 from expand.data.needs import CacheNeeds
 from expand.data.shrinking import EXACT
-from expand.files import replacing, write_atomic
+from expand.system.files import replacing, write_atomic
 
 Storage = Literal["raw", "jpeg"]
 STORAGES: tuple[Storage, ...] = ("raw", "jpeg")

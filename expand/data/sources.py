@@ -6,18 +6,19 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
+from expand.config.spaces import load_class
 from expand.data.base import SEARCHED, SPLITS, Item, Source, SplitName
 from expand.data.file_source import FileSource
+from expand.data.flips import flip_swaps
 from expand.data.labels import Segment
 from expand.data.leaks import group_of
 from expand.data.readers import READERS
 from expand.data.readers.base import Listed, ListedVideo, Reader, left_out, test_validates
 from expand.data.readers.videos import SUFFIX_NAMES
 from expand.data.splitting import stratified_split
-from expand.errors import UserError
-from expand.names import visible_line
-from expand.spaces import load_class
+from expand.system.errors import UserError
+from expand.system.escaping import visible_line
 
 _SHARE = 0.2  # of each class for validation, where nothing else is said
 
@@ -38,30 +39,6 @@ def open_source(config: DataConfig, *, splits: Sequence[SplitName] = SEARCHED) -
     source = _synthetic(config, splits) if config.format == "synthetic" else _files(config, splits)
     flip_swaps(config, source.classes)
     return source
-
-
-def flip_swaps(config: DataConfig, classes: Sequence[str]) -> tuple[int, ...]:
-    """For each class, the class that its mirror image belongs to.
-
-    Raises:
-        UserError: `data.flip_labels` names an unknown class, or a class twice.
-    """
-    swaps = list(range(len(classes)))
-    for pair in config.flip_labels.items():
-        for name in pair:
-            if name not in classes:
-                raise UserError(
-                    f"data.flip_labels must name classes of the data, got {name!r}: "
-                    f"known are {_some(classes)}."
-                )
-        one, other = (classes.index(name) for name in pair)
-        if {swaps[one], swaps[other]} not in ({one, other}, {one}):
-            raise UserError(
-                f"data.flip_labels must pair each class with one other, got {pair[0]!r}: {pair[1]!r} besides "
-                "another pair with one of them: take one of the two out."
-            )
-        swaps[one], swaps[other] = other, one
-    return tuple(swaps)
 
 
 def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
@@ -297,7 +274,3 @@ def _left_out(listed: Listed) -> tuple[str, ...]:
         f"left out: {one.what}: {one.count:,}, such as {visible_line(one.example)!r}"
         for one in listed.left_out
     )
-
-
-def _some(names: Sequence[str], most: int = 10) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from expand.errors import OtherNetwork, UserError
 from expand.export.solve import arguments_for, closest_arguments
 from expand.export.targets import DEPTHS, Arguments, Target
-from expand.models import Model
-from expand.names import visible_line
-from expand.units import show_macs
+from expand.system.errors import OtherNetwork, UserError
+from expand.system.escaping import visible_line
+from expand.system.units import show_macs
+from expand.weights.models import Model
 from search_spaces.x3d import Factors, X3DSpace
 from search_spaces.x3d.architecture import Architecture, Stage
 from search_spaces.x3d.complexity import complexity

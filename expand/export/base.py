@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from expand.models import Model
+from expand.weights.models import Model
 
 if TYPE_CHECKING:
     from torch import Tensor

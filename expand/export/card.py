@@ -9,12 +9,12 @@ from typing import Any
 from expand.export.base import Source, Written
 from expand.export.text import escaped, one_line
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
-from expand.models import Model
-from expand.published import KINETICS_400
-from expand.units import show_macs
-from expand.version import VERSION
+from expand.system.units import show_macs
+from expand.system.version import VERSION
+from expand.weights.models import Model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
+from search_spaces.x3d.accuracies import KINETICS_400
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import PUBLISHED
 

@@ -25,7 +25,7 @@ def save_checkpoint(
     """Write `{"model_state": …}` under the target's names, each after `prefix`."""
     import torch
 
-    from expand.export.layouts import to_layout
+    from expand.weights.layouts import to_layout
 
     renamed = to_layout(state, architecture, layout=layout)
     torch.save({"model_state": {prefix + name: tensor for name, tensor in renamed.items()}}, path)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from expand.errors import UserError
 from expand.export.base import Format, Source, Written
 from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
 from expand.export.placing import check_absent, together
-from expand.models import Model, find_model
-from expand.names import file_name
+from expand.system.errors import UserError
+from expand.system.escaping import file_name
+from expand.weights.models import Model, find_model
 from search_spaces.base import Json
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _weights(
                 "give --weights FILE, or --fresh-weights for untrained ones."
             )
         return None, _NONE
-    from expand.export.weights import read_weights
+    from expand.weights.reading import read_weights
 
     chosen = file or model.weights
     assert chosen is not None

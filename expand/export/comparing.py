@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from expand.errors import RunFailed
 from expand.export.base import Source
+from expand.system.errors import RunFailed
 from expand.training.footprint import PLAIN, Footprint
 from expand.training.room import ran_out, room
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from expand.config import SpaceConfig
+from expand.config.search import SpaceConfig
 from expand.data.readers.text import class_names
-from expand.errors import UserError
 from expand.export.placing import check_absent, together
-from expand.export.safetensors import save_weights
-from expand.export.weights import check_weights, classes_in, open_weights
-from expand.models import Model, find_model, network_values, write_values
+from expand.system.errors import UserError
+from expand.weights.models import Model, find_model, network_values, write_values
+from expand.weights.reading import check_weights, classes_in, open_weights
+from expand.weights.writing import save_weights
 
 _SUFFIX = ".yaml"
 

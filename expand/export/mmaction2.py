@@ -16,7 +16,7 @@ from expand.export.base import Source, Written
 from expand.export.targets import MMACTION2, Arguments
 from expand.export.text import assigned, comment, python
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
-from expand.models import Model
+from expand.weights.models import Model
 from search_spaces.base import Json
 
 SUFFIX = ".py"

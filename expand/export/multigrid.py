@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from expand.errors import UserError
 from expand.export.base import Source, Written
-from expand.export.layouts import SPLITS, to_layout
 from expand.export.text import python
+from expand.system.errors import UserError
+from expand.weights.layouts import SPLITS, to_layout
 from search_spaces.x3d.architecture import Architecture, squeeze_width
 
 SUFFIX = ".pt"

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from expand.data.base import MEAN, STD
-from expand.errors import RunFailed, UserError, first_line
 from expand.export.base import Source, Written
 from expand.export.comparing import check_equal, network_of
 from expand.export.torch_export import program_of
-from expand.version import VERSION
+from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.version import VERSION
 
 SUFFIX = ".onnx"
 WEIGHTS = "needed"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from expand.errors import UserError, cannot_write
+from expand.system.errors import UserError, cannot_write
 
 
 def check_absent(*paths: Path) -> None:

@@ -15,7 +15,7 @@ from expand.export.checkpoints import CHECKPOINTS, save_checkpoint
 from expand.export.targets import SLOWFAST, SLOWFAST_PTV, Arguments
 from expand.export.text import comment, python, to_yaml
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
-from expand.models import Model
+from expand.weights.models import Model
 from search_spaces.base import Json
 
 SUFFIX = ".yaml"

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from expand.errors import RunFailed, first_line
 from expand.export.base import Source, Written
 from expand.export.comparing import check_equal, network_of, random_clips
+from expand.system.errors import RunFailed, first_line
 
 SUFFIX = ".pt2"
 WEIGHTS = "needed"

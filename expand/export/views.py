@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from expand.data.sampling import released_sides
+from expand.config.full import released_sides
 from search_spaces.base import ClipSampling
 
 UNIFORM_CLIPS = 10  # of a video, in both tests

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from expand.plots.style import FAINT, empty_figure
-from expand.runs import RunRecord
+from expand.run.record import RunRecord
 
 _CHARACTERS_AN_INCH = 20  # at the size of a caption
 

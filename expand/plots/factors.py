@@ -12,8 +12,8 @@ from matplotlib.ticker import NullLocator
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
-from expand.runs import Row, RunRecord, factors_of
-from expand.units import short_macs
+from expand.run.record import Row, RunRecord, factors_of
+from expand.system.units import short_macs
 
 _X3D = (
     "Factors are relative to the start, where each is 1; over the points, the whole numbers that they "

@@ -13,16 +13,16 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from expand.errors import UserError, cannot_write
-from expand.files import replacing
-from expand.names import visible
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
 from expand.plots.rounds import rounds
 from expand.plots.style import RC
 from expand.plots.timeline import timeline
 from expand.plots.trace import trace
-from expand.runs import RunRecord, read_run
+from expand.run.record import RunRecord, read_run
+from expand.system.errors import UserError, cannot_write
+from expand.system.escaping import visible
+from expand.system.files import replacing
 
 Kind = Literal["trace", "rounds", "factors", "frontier", "timeline"]
 

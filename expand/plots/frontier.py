@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from expand.errors import UserError
 from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
-from expand.published import KINETICS_400
-from expand.runs import Row, RunRecord
-from expand.units import short_macs, show_macs, show_milliseconds
+from expand.run.record import Row, RunRecord
+from expand.system.errors import UserError
+from expand.system.units import short_macs, show_macs, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
+from search_spaces.x3d.accuracies import KINETICS_400
 
 _TITLE = "Frontier"
 _CLOSEST = 0.14  # ticks, as a share of a panel's width

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expand.runs import Row, key_of
+from expand.run.record import Row, key_of
 
 
 def mark_of(figure: str, row: Row, part: str = "") -> str:

@@ -13,8 +13,8 @@ from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.runs import Row, RunRecord
-from expand.units import show_macs
+from expand.run.record import Row, RunRecord
+from expand.system.units import show_macs
 
 _TITLE = "What each axis gave"
 _COLUMNS = 2

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from expand.runs import RunRecord
+from expand.run.record import RunRecord
 
 DPI = 300
 WIDTH = 7.0  # inches: a page's text

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.runs import Row, RunRecord
-from expand.units import show_seconds
+from expand.run.record import Row, RunRecord
+from expand.system.units import show_seconds
 
 _TITLE = "Where the time went"
 _PAUSE = 60.0  # seconds without a worker before a driver went on; longer ones are cut down to this

@@ -13,8 +13,8 @@ from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
-from expand.runs import Row, RunRecord, key_of
-from expand.units import short_macs, show_macs
+from expand.run.record import Row, RunRecord, key_of
+from expand.system.units import short_macs, show_macs
 
 _TITLE = "Expansion trace"
 

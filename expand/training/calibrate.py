@@ -8,13 +8,13 @@ import time
 import torch
 from torch import nn
 
-from expand.config import TrainingConfig
-from expand.forecast import TRAIN_FACTOR, Speed, by_cost
-from expand.foresight import measure_by
-from expand.search import Candidate
-from expand.setup import Setup
+from expand.config.search import TrainingConfig
+from expand.search.expansion import Candidate
+from expand.search.forecast import TRAIN_FACTOR, Speed, by_cost
+from expand.search.problem import Setup
 from expand.training.devices import place_clips, place_network, prepare
 from expand.training.footprint import halves, way_of
+from expand.training.foresight import measure_by
 from expand.training.graphs import WARM_UP
 from expand.training.losses import Read
 from expand.training.memory import release_memory

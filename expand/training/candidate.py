@@ -15,30 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import nn
 
-from expand.config import TrainingConfig
+from expand.config.search import TrainingConfig
+from expand.config.spaces import load_space
 from expand.data.built import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
-from expand.errors import RunFailed, UserError, first_line
-from expand.files import disk_failed, replacing
-from expand.jobs import (
-    Failure,
-    Job,
-    Measurement,
-    Place,
-    Progress,
-    Result,
-    alone,
-    attempting,
-    read_job,
-    read_result,
-    write_result,
-)
-from expand.logs import log_to
-from expand.spaces import load_space
+from expand.jobs.folder import alone, attempting, read_job, read_result, write_result
+from expand.jobs.job import Failure, Job, Measurement, Place, Progress, Result
+from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.files import disk_failed
+from expand.system.logs import log_to
+from expand.system.units import show_bytes
+from expand.system.version import VERSION
 from expand.training.checkpoints import State, newest, save_checkpoint
 from expand.training.devices import place_network, prepare
 from expand.training.events import open_events
@@ -48,8 +39,7 @@ from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.room import room
 from expand.training.trainer import budget_clips, train, validate
-from expand.units import show_bytes
-from expand.version import VERSION
+from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
 
 WEIGHTS = "weights.safetensors"
@@ -260,7 +250,7 @@ def _measure(
         )
         seconds = epochs.seconds
         if place.keep_weights:
-            save_weights(network, folder / WEIGHTS)
+            save_weights(folder / WEIGHTS, network.state_dict())
         complexity = space.complexity(architecture, job.data["num_classes"])
         clips = budget_clips(recipe, len(data.train.labels))
         measurement = Measurement(
@@ -313,13 +303,6 @@ def inherit(network: nn.Module, path: Path) -> int:
     }
     network.load_state_dict({**own, **matching})
     return len(matching)
-
-
-def save_weights(network: nn.Module, path: Path) -> None:
-    """The state dict as safetensors; the same weights give the same bytes."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    with replacing(path) as partial:
-        partial.write_bytes(save(weights))  # its own writer says nothing that helps where a disk is full
 
 
 def _reporter(folder: Path) -> Callable[[Progress], None]:

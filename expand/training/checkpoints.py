@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from expand.errors import RunFailed, UserError
-from expand.files import quarantine, replacing
+from expand.system.errors import RunFailed, UserError
+from expand.system.files import quarantine, replacing
 
 KEPT = 2
 _NAME = "step-{step:09}.pt"

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 Precision = Literal["auto", "float32", "bfloat16"]
 

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from expand.config import TrainingConfig
-from expand.errors import UserError
-from expand.jobs import Measurement, Progress
+from expand.config.search import TrainingConfig
+from expand.jobs.job import Measurement, Progress
+from expand.system.errors import UserError
 from expand.training.schedule import learning_rate_factor
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from expand.errors import first_line
+from expand.system.errors import first_line
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from expand.jobs import Progress
+from expand.jobs.job import Progress
 
 Read = Callable[[], float]  # waits for a number, if need be
 Report = Callable[[Progress], None]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from expand.config import TrainingConfig
+from expand.config.search import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, ViewGrid, train_batches
 from expand.training.checkpoints import State

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from expand.jobs import Failure, write_result
-from expand.units import show_seconds
+from expand.jobs.folder import write_result
+from expand.jobs.job import Failure
+from expand.system.units import show_seconds
 
 TRAINER = "expand.training.candidate:run_job"
 

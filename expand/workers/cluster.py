@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expand.config import Config, RayConfig
-from expand.errors import RunFailed, UserError, first_line
-from expand.jobs import read_attempts
-from expand.version import VERSION
+from expand.config.search import Config, RayConfig
+from expand.jobs.folder import read_attempts
+from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.version import VERSION
 from expand.workers.base import find_trainer
 
 _WITHOUT_NODES = 60.0  # seconds that a cluster may be without a node for a candidate before the run gives up
@@ -285,7 +285,7 @@ def _time(
 ) -> dict[str, float]:
     from dataclasses import asdict
 
-    from expand.setup import DataCard, Setup
+    from expand.search.problem import DataCard, Setup
     from expand.training.calibrate import calibrate
 
     with contextlib.suppress(OSError):

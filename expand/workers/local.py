@@ -12,7 +12,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from expand.children import begin_child, start_method
+from expand.system.child_processes import begin_child, start_method
 from expand.workers.base import find_trainer
 
 

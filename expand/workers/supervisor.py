@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from expand.jobs import read_result
+from expand.jobs.folder import read_result
 from expand.workers.base import Ended, Task, fail_overdue
 
 RETRIES = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.clusters import ray_cluster
+from expand.bench.clusters import ray_cluster
 from tests.expand.commands import ROOT
 from tests.expand.data.videos import write_classes
 

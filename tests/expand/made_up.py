@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from expand.config import Config
-from expand.jobs import Attempt, Failure, Job, Result
-from expand.models import write_model
-from expand.runs import accepted
-from expand.search import Candidate
-from expand.setup import DataCard, Replay, Setup, scored
-from expand.study import Run
+from expand.config.search import Config
+from expand.jobs.job import Attempt, Failure, Job, Result
+from expand.run.record import accepted
+from expand.run.study import Run
+from expand.search.expansion import Candidate
+from expand.search.problem import DataCard, Setup
+from expand.search.replay import Replay, scored
+from expand.weights.models import write_model
 from tests.expand.runs import CARD
-from tests.expand.test_setup import measurement
+from tests.expand.search.test_replay import measurement
 
 START = 1.7e9
 Score = Callable[[int, Candidate, Job], Result]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from expand.config import SpaceConfig
-from expand.models import network_values, read_model, write_values
+from expand.config.search import SpaceConfig
+from expand.weights.models import network_values, read_model, write_values
 from search_spaces.x3d import X3DSpace
 
 SETTINGS: dict[str, Any] = {"size": 32, "frames": 2, "stride": 12}

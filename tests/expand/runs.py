@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from expand.config import Config
+from expand.config.search import Config
 from expand.data.cache import Progress as CacheProgress
-from expand.driver import Prepared, decode, drive, plan
-from expand.forecast import Clock, Speed
-from expand.jobs import Job, Result
-from expand.search import Trajectory
-from expand.setup import DataCard, RoundJobs, Setup
-from expand.study import Run
+from expand.jobs.job import Job, Result
+from expand.run.driver import Prepared, decode, drive, plan
+from expand.run.study import Run
+from expand.search.expansion import Trajectory
+from expand.search.forecast import Clock, Speed
+from expand.search.problem import DataCard, Setup
+from expand.search.replay import RoundJobs
 
 CLASSES = tuple("abcdefghijkl")
 CARD = DataCard(

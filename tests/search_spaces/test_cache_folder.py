@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from expand.data.cache import default_folder
-from expand.errors import UserError
+from expand.system.errors import UserError
 from search_spaces.cache_folder import cache_folder, lend_home
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from expand.export.layouts import name_in
+from expand.weights.layouts import name_in
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.layers import Block, conv
 from search_spaces.x3d.network import X3D

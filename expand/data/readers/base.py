@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import Cut, SplitName
-from expand.errors import UserError
-from expand.names import visible_line
+from expand.system.errors import UserError
+from expand.system.escaping import visible_line
 
 ALWAYS = float("inf")
 

@@ -16,13 +16,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.several import shown
 from expand.data.readers.text import lines_of, read_text
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _CLASS = re.compile(r"(c\d{3})\s+(\S.*)")
 _VIDEOS = ("Charades_v1_480", "Charades_v1", "videos")

@@ -12,7 +12,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from expand.data.readers.videos import is_video_name
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 
 class Entries:

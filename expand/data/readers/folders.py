@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
     LeftOut,
@@ -19,7 +19,7 @@ from expand.data.readers.base import (
     splits_to_read,
 )
 from expand.data.readers.videos import Found, is_video_name, videos_below
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _SPLITS: dict[str, SplitName] = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
     Listed,
@@ -26,7 +26,7 @@ from expand.data.readers.base import (
 )
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import lines_of
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _LISTS = ("testTrainMulti_7030_splits", "test_train_splits", "splits", "")
 _VIDEOS = ("hmdb51_org", "hmdb51", "HMDB51", "videos")

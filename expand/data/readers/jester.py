@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import lines_of
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _FPS = 12.0
 _VIDEOS = ("20bn-jester-v1", "videos")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
     LeftOut,
@@ -29,7 +29,7 @@ from expand.data.readers.base import (
 from expand.data.readers.tables import Header, header_of, part_of
 from expand.data.readers.text import lines_of
 from expand.data.readers.videos import videos_below
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _COLUMNS = {"label", "youtube_id", "time_start", "time_end"}
 _ENDINGS: dict[SplitName, tuple[str, ...]] = {

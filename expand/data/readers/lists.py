@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SPLITS, Cut, SplitName
 from expand.data.readers.base import (
     LeftOut,
@@ -23,7 +23,7 @@ from expand.data.readers.entries import Entries
 from expand.data.readers.rows import Row, read_rows
 from expand.data.readers.text import numbered_classes
 from expand.data.readers.videos import is_video_name
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _NAMES: Mapping[SplitName, tuple[str, ...]] = {
     "train": ("train",),

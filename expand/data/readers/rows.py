@@ -20,7 +20,7 @@ from expand.data.readers.base import LeftOut, left_out
 from expand.data.readers.tables import Header, header_of, part_of, plain_seconds
 from expand.data.readers.text import cells_of, lines_of
 from expand.data.readers.videos import SUFFIXES, is_video_name
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(SUFFIXES))
 _SEPARATOR = r"(?:\s*[,;]\s*|\s+)"

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import LeftOut, Listed, ListedVideo, Shown, data_name, left_out
 from expand.data.readers.lists import Names, SplitRows, list_files, split_rows
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _TIMED = re.compile(r"(.+?)\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
 

@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import read_text
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _VIDEOS = ("20bn-something-something-v2", "videos")
 _PREFIXES = ("something-something-v2-", "labels/something-something-v2-", "labels/", "")

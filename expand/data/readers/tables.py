@@ -9,7 +9,7 @@ from typing import Literal
 
 from expand.data.readers.text import cells_of
 from expand.data.readers.videos import is_video_name
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 Column = Literal["path", "label", "start", "end", "split"]
 

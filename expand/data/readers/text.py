@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 _LINE_END = re.compile(r"\r\n|\n|\r")  # names of files may hold what else ends a line in Unicode
 _NUMBERED = re.compile(r"(\d+)[\s,]+(\S.*)")

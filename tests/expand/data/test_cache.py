@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from expand.config import CacheConfig, DataConfig
+from expand.config.search import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo
@@ -17,7 +17,7 @@ from expand.data.built import open_built
 from expand.data.cache import Progress, default_folder, open_cache
 from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
-from expand.errors import UserError
+from expand.system.errors import UserError
 from tests.expand.data.caches import Watcher, everything, opened, same
 from tests.expand.data.slow_build import NEEDS, configured
 from tests.expand.data.splits import whole

@@ -17,7 +17,7 @@ import pytest
 
 from expand.data import cache as cache_module
 from expand.data.built import open_built
-from expand.errors import RunFailed
+from expand.system.errors import RunFailed
 from tests.expand.data.caches import Watcher, everything, opened, same
 
 _DEADLINE = 20.0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import MEAN, STD
 from expand.data.clips import (
     Augment,
@@ -23,7 +23,7 @@ from expand.data.clips import (
     train_batches,
     view_batches,
 )
-from expand.data.sources import flip_swaps
+from expand.data.flips import flip_swaps
 from search_spaces.base import ClipSampling
 from tests.expand.data.splits import ArraySplit
 

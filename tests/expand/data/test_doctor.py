@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data import doctor as doctor_module
 from expand.data.cache import Progress
 from expand.data.doctor import (
@@ -20,10 +20,10 @@ from expand.data.doctor import (
     TooShort,
     examine,
 )
-from expand.data.doctor_view import render
 from expand.data.leaks import Leak
 from expand.data.needs import CacheNeeds
 from expand.data.shards import Bad
+from expand.report.doctor import render
 from search_spaces.base import ClipSampling
 from tests.expand.data.videos import at_rate, turn, write_clip, write_sound, write_video
 

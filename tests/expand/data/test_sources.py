@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SEARCHED, SPLITS, Source, SplitName
 from expand.data.file_source import FileSource
-from expand.data.sources import flip_swaps, open_source
+from expand.data.flips import flip_swaps
+from expand.data.sources import open_source
 from expand.data.splitting import stratified_split
-from expand.errors import UserError
+from expand.system.errors import UserError
 from tests.expand.data.videos import write_clip
 
 

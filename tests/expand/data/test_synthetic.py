@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from expand.config import SyntheticConfig
+from expand.config.search import SyntheticConfig
 from expand.data.base import BadVideo, Frames, Item, Source
 from expand.data.synthetic import CLASSES, SyntheticSource
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from expand.models import Model
+from expand.weights.models import Model
 from search_spaces.x3d import Factors, X3DSpace
 
 CLASSES = ("clap", "jump", "wave")

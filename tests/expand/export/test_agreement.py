@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from expand.errors import UserError
 from expand.export.agreement import agreement
 from expand.export.targets import MMACTION2, PYTORCHVIDEO, SLOWFAST, SLOWFAST_PTV, Arguments, Target
-from expand.models import Model
+from expand.system.errors import UserError
+from expand.weights.models import Model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
 from tests.expand.export.points import ODD, XL, model_at

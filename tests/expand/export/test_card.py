@@ -8,8 +8,8 @@ import pytest
 
 from expand.export.base import Source, Written
 from expand.export.card import card
-from expand.models import Model, published_model, read_model
-from expand.version import VERSION
+from expand.system.version import VERSION
+from expand.weights.models import Model, published_model, read_model
 from search_spaces.base import ClipSampling
 from tests.expand.commands import ROOT
 from tests.expand.export.points import model_at

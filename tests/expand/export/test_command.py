@@ -9,12 +9,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from expand.errors import UserError
 from expand.export import command, slowfast
 from expand.export.base import Source, Written
 from expand.export.command import export
-from expand.models import read_model
-from expand.terminal import Interrupted
+from expand.system.errors import UserError
+from expand.system.signals import Interrupted
+from expand.weights.models import read_model
 from tests.expand.commands import ROOT, Xpand, refused
 
 RUN = ROOT / "results/reference/motion"

@@ -14,16 +14,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expand.errors import RunFailed, UserError
 from expand.export import comparing, torch_export
 from expand.export import onnx as onnx_format
 from expand.export.base import Source
-from expand.models import Model, find_model
-from expand.version import VERSION
+from expand.system.errors import RunFailed, UserError
+from expand.system.version import VERSION
+from expand.weights.models import Model, find_model
 from search_spaces.x3d import X3DSpace
 from tests.expand.commands import Xpand
-from tests.expand.export.test_layouts import shaken
 from tests.expand.toy import Point, Toy, ToySpace
+from tests.expand.weights.test_layouts import shaken
 
 SPACE = X3DSpace(size=32, head_width=32)
 PLAIN = {"Conv", "Relu", "Sigmoid", "Mul", "Add", "ReduceMean", "Reshape", "Transpose", "MatMul", "Squeeze"}

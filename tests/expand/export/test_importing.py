@@ -13,14 +13,14 @@ import yaml
 from safetensors.torch import save_file
 
 import expand
-from expand.errors import UserError
 from expand.export import importing
 from expand.export.command import export
 from expand.export.importing import import_weights
-from expand.export.layouts import to_layout
-from expand.models import find_model, read_model
+from expand.system.errors import UserError
+from expand.weights.layouts import to_layout
+from expand.weights.models import find_model, read_model
 from tests.expand.commands import Xpand, refused
-from tests.expand.export.test_layouts import shaken
+from tests.expand.weights.test_layouts import shaken
 
 RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
 MODEL = "step-1-temporal"

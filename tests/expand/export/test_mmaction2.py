@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
-from expand.errors import UserError
 from expand.export import mmaction2
 from expand.export.base import Source, Written
-from expand.models import Model, published_model
+from expand.system.errors import UserError
+from expand.weights.models import Model, published_model
 from search_spaces.x3d import X3DSpace
 from tests.expand.export.points import ODD, model_at
 

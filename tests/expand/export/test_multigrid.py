@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from expand.errors import UserError
 from expand.export import multigrid
 from expand.export.base import Source
-from expand.models import Model, find_model
+from expand.system.errors import UserError
+from expand.weights.models import Model, find_model
 from search_spaces.x3d import Factors, X3DSpace
 from tests.expand.toy import Point, ToySpace
 

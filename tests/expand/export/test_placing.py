@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from expand.errors import UserError
 from expand.export.placing import together
+from expand.system.errors import UserError
 
 
 def test_files_are_put_in_place_together(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from expand.export import pytorchvideo
 from expand.export.base import Source, Written
-from expand.models import Model, published_model
+from expand.weights.models import Model, published_model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
 from tests.expand.export.points import ODD, model_at

@@ -14,8 +14,8 @@ from torch import Tensor
 import expand
 from expand.export import safetensors
 from expand.export.base import Source
-from expand.models import Model, find_model
-from expand.version import VERSION
+from expand.system.version import VERSION
+from expand.weights.models import Model, find_model
 from search_spaces.x3d.architecture import Architecture
 
 RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"

@@ -12,7 +12,7 @@ from fvcore.common.config import CfgNode
 
 from expand.export import slowfast
 from expand.export.base import Source, Written
-from expand.models import Model, published_model
+from expand.weights.models import Model, published_model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
 from tests.expand.export.points import ODD, XL, model_at

@@ -13,12 +13,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from expand.children import start_method
-from expand.jobs import Measurement
-from expand.study import Run
+from expand.jobs.job import Measurement
+from expand.run.study import Run
+from expand.system.child_processes import start_method
 
 ROOT = Path(__file__).parents[3]
-COMMAND = (sys.executable, "-c", "from expand.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from expand.command.cli import main; main()")
 T = TypeVar("T")
 
 
@@ -86,7 +86,7 @@ def _command(arguments: list[str], output: Path, environment: dict[str, str]) ->
         os.dup2(file, stream)
     os.chdir(ROOT)
     sys.argv = ["xpand", *arguments]
-    from expand.cli import main
+    from expand.command.cli import main
 
     main()
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from expand import driver
-from expand.config import Config
-from expand.runs import read_run
+from expand.config.search import Config
+from expand.run import driver
+from expand.run.record import read_run
 from tests.expand.faults.spaces import NAME
 from tests.expand.runs import run_search, toy_config
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import to_yaml
+from expand.config.base import to_yaml
 from expand.plots import write_figures
-from expand.runs import read_run
+from expand.run.record import read_run
 from tests.expand.faults.processes import checksums, finish
 from tests.expand.faults.spaces import NAME
 from tests.expand.runs import run_search, toy_config

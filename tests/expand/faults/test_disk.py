@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import Config, load_config, to_yaml
+from expand.config.base import load_config, to_yaml
+from expand.config.search import Config
 from expand.data import cache as cache_module
-from expand.driver import drive
-from expand.errors import RunFailed
-from expand.study import Run
+from expand.run.driver import drive
+from expand.run.study import Run
+from expand.system.errors import RunFailed
 from tests.expand.data.caches import opened, same
 from tests.expand.faults.disks import fill, small_disk
 from tests.expand.faults.processes import Forked, checksums

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import Config
+from expand.config.search import Config
 from expand.data import cache as cache_module
 from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache
 from expand.data.file_source import FileSource
 from expand.data.sources import open_source
-from expand.driver import decode, plan
-from expand.errors import RunFailed, UserError
-from expand.study import Run
+from expand.run.driver import decode, plan
+from expand.run.study import Run
+from expand.system.errors import RunFailed, UserError
 from tests.expand.commands import Xpand, refused
 from tests.expand.data.slow_build import NEEDS, configured
 from tests.expand.faults.disks import read_only, small_disk

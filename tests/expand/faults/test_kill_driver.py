@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import to_yaml
-from expand.study import Run
+from expand.config.base import to_yaml
+from expand.run.study import Run
 from tests.expand.faults.processes import Forked, checksums, lasting, wait_for
 from tests.expand.runs import toy_config
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import Config, load_config, to_yaml
-from expand.jobs import read_attempts
+from expand.config.base import load_config, to_yaml
+from expand.config.search import Config
+from expand.jobs.folder import read_attempts
 from tests.expand.faults.processes import (
     COMMAND,
     ROOT,

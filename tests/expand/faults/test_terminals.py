@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import to_yaml
+from expand.config.base import to_yaml
 from tests.expand.commands import Xpand, refused
 from tests.expand.faults.processes import Forked
 from tests.expand.runs import toy_config

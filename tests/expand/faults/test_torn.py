@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from expand.data.built import open_built
-from expand.driver import drive
-from expand.errors import RunFailed
-from expand.jobs import read_result
-from expand.study import Run
+from expand.jobs.folder import read_result
+from expand.run.driver import drive
+from expand.run.study import Run
+from expand.system.errors import RunFailed
 from expand.training.checkpoints import newest
 from tests.expand.commands import Xpand
 from tests.expand.data.caches import Watcher, everything, opened

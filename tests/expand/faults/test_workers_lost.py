@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.clusters import add_node, disconnect, ray_cluster
-from expand.config import Config
-from expand.driver import drive
-from expand.errors import RunFailed
-from expand.jobs import read_attempts, read_progress
-from expand.runs import read_run
-from expand.study import Run
+from expand.bench.clusters import add_node, disconnect, ray_cluster
+from expand.config.search import Config
+from expand.jobs.folder import read_attempts, read_progress
+from expand.run.driver import drive
+from expand.run.record import read_run
+from expand.run.study import Run
+from expand.system.errors import RunFailed
 from expand.workers import cluster as cluster_module
 from tests.expand.commands import ROOT
 from tests.expand.faults.processes import checksums, wait_for

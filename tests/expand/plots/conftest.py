@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.runs import RunRecord, read_run
+from expand.run.record import RunRecord, read_run
 from tests.expand.made_up import failing, made_up_run, without, x3d_config
 from tests.expand.runs import CARD
 
@@ -57,7 +57,7 @@ def nothing(folder: Path) -> RunRecord:
 @pytest.fixture(scope="session")
 def stopped(folder: Path) -> RunRecord:
     """Its start failed, so that it cannot go on: no accepted network."""
-    from expand.jobs import Failure
+    from expand.jobs.job import Failure
 
     run = made_up_run(folder / "stopped", score=lambda *_: Failure(reason="out of memory"), rounds=1)
     return read_run(run.folder)

@@ -19,9 +19,9 @@ from expand.plots import draw
 from expand.plots.frontier import pareto
 from expand.plots.scales import _ticks
 from expand.plots.timeline import lay_out
-from expand.published import KINETICS_400
-from expand.runs import RunRecord, key_of
+from expand.run.record import RunRecord, key_of
 from search_spaces.x3d import published
+from search_spaces.x3d.accuracies import KINETICS_400
 from tests.expand.plots.test_figures import words
 
 

@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from expand.errors import UserError
 from expand.plots import FORMATS, KINDS, Kind, draw, write_figures
 from expand.plots.figures import to_bytes
-from expand.runs import RunRecord, read_run
+from expand.run.record import RunRecord, read_run
+from expand.system.errors import UserError
 from search_spaces.base import Json
 from tests.expand.made_up import made_up_run, x3d_config
 from tests.expand.runs import CARD

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from expand.plots.style import look_of
-from expand.runs import RunRecord
+from expand.run.record import RunRecord
 
 # What a colour looks like without one kind of cone, on linear RGB. Source: Machado, Oliveira and Fernandes,
 # "A Physiologically-based Model for Simulation of Color Vision Deficiency", IEEE TVCG 2009, severity 1.0.

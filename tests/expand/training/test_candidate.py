@@ -11,10 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from expand.data.built import open_built
-from expand.errors import RunFailed
-from expand.jobs import Failure, Job, Measurement, Place, read_progress, read_result, write_job
-from expand.setup import Replay
-from expand.training.candidate import attempt, inherit, run_job, save_weights
+from expand.jobs.folder import read_progress, read_result, write_job
+from expand.jobs.job import Failure, Job, Measurement, Place
+from expand.search.replay import Replay
+from expand.system.errors import RunFailed
+from expand.training.candidate import attempt, inherit, run_job
+from expand.weights.writing import save_weights
 from search_spaces.x3d import X3DSpace
 from tests.expand.runs import prepared, toy_config
 
@@ -127,7 +129,7 @@ def test_a_wider_network_inherits_what_fits(tmp_path: Path) -> None:
     assert more_frames is not None
     assert wider is not None
     path = tmp_path / "weights.safetensors"
-    save_weights(parent, path)
+    save_weights(path, parent.state_dict())
     grown = space.build(space.architecture(more_frames), 3)
     assert inherit(grown, path) == len(parent.state_dict())
     for name, value in parent.state_dict().items():

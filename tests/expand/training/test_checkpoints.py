@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from expand.errors import RunFailed, UserError
+from expand.system.errors import RunFailed, UserError
 from expand.training.checkpoints import load_checkpoint, save_checkpoint
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from expand.driver import plan
-from expand.errors import UserError
-from expand.jobs import Job, Measurement, Place, Progress
-from expand.study import Run
+from expand.jobs.job import Job, Measurement, Place, Progress
+from expand.run.driver import plan
+from expand.run.study import Run
+from expand.system.errors import UserError
 from expand.training.events import open_events
 from tests.expand.runs import run_search, toy_config
-from tests.expand.test_setup import measurement
+from tests.expand.search.test_replay import measurement
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.jobs import Progress
+from expand.jobs.job import Progress
 from expand.training.losses import Diverged, Losses, Read
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from expand.config import RayConfig
-from expand.errors import RunFailed, UserError
-from expand.version import VERSION
+from expand.config.search import RayConfig
+from expand.system.errors import RunFailed, UserError
+from expand.system.version import VERSION
 from expand.workers import cluster as cluster_module
 from expand.workers.cluster import Cluster, _do
 from tests.expand.commands import Xpand, refused
@@ -33,7 +33,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, xpand: 
 @pytest.mark.slow
 def test_an_address_without_a_cluster_is_refused() -> None:
     pytest.importorskip("ray")
-    from benchmarks.clusters import disconnect
+    from expand.bench.clusters import disconnect
 
     disconnect()
     with pytest.raises(UserError) as caught:

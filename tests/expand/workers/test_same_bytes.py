@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from expand.config import Config
-from expand.jobs import Measurement
-from expand.runs import Row, read_run
-from expand.study import Run
+from expand.config.search import Config
+from expand.jobs.job import Measurement
+from expand.run.record import Row, read_run
+from expand.run.study import Run
 from tests.expand.faults.processes import checksums, lasting
 from tests.expand.runs import Quiet, run_search, toy_config
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from expand.jobs import Measurement, Place, read_attempts, read_result, write_job
-from expand.setup import Replay
+from expand.jobs.folder import read_attempts, read_result, write_job
+from expand.jobs.job import Measurement, Place
+from expand.search.replay import Replay
 from expand.workers import Ended, Task, open_workers
 from tests.expand.runs import prepared, toy_config
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
 from expand.data.readers.several import shown
 from expand.data.sources import open_source, shown_labels
-from expand.errors import UserError
+from expand.system.errors import UserError
 
 CLASSES = "c000 Holding some clothes\nc001 Putting clothes somewhere\nc002 Taking some clothes\n"
 HEADER = "id,subject,actions,length\n"

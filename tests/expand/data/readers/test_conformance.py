@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers import READERS
 from expand.data.readers.base import LeftOut, Listed, ListedVideo, Reader, Shown

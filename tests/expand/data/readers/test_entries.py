@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expand.data.readers.entries import Entries
-from expand.errors import UserError
+from expand.system.errors import UserError
 from tests.expand.commands import Xpand, refused
 from tests.expand.data.readers.test_annotations import CLASSES, HEADER
 from tests.expand.data.test_sources import error, opened, shown, touch, write_lists, write_ucf101

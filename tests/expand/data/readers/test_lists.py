@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from expand.config import DataConfig
+from expand.config.search import DataConfig
 from expand.data.base import Cut
 from expand.data.readers.base import Listed
 from expand.data.readers.lists import Lists
-from expand.errors import UserError
+from expand.system.errors import UserError
 from tests.expand.data.test_sources import error, opened, shown, touch
 
 DOCS = Path(__file__).parents[4] / "docs" / "data.md"

@@ -1,1 +1,0 @@
-"""xpand's own speed, as commands: `xpand bench …`."""

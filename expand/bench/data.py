@@ -1,0 +1,191 @@
+"""What clips cost: a batch beside the step that it is for, and a cache of videos beside decoding alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from torch import nn
+
+from expand.bench.decoding import decode_all
+from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.trajectory import TRAJECTORY
+from expand.config.search import CacheConfig, DataConfig, SyntheticConfig, TrainingConfig
+from expand.data import pool
+from expand.data.base import Decoded
+from expand.data.built import Cached
+from expand.data.cache import open_cache
+from expand.data.clips import Augment, Batch, train_batches
+from expand.data.file_source import FileSource
+from expand.data.needs import CacheNeeds, cache_needs
+from expand.data.sources import open_source
+from expand.data.synthetic import FPS, SyntheticSource
+from expand.system.cores import cores
+from expand.training.devices import place_network, prepare
+from expand.training.trainer import make_optimizer, training_step
+from search_spaces.base import ClipSampling
+from search_spaces.x3d import X3DSpace
+from search_spaces.x3d.factors import Factors
+
+CLASSES = 12
+SHARE = 10.0  # percent of a step that a batch may cost
+
+_BATCH = 16
+_JITTER = (1.0, 1.25)
+_VIDEOS = 96  # of a cache that batches are read from
+_CLIPS = 1 << 20  # more than are read
+
+# What the motions of a search's first rounds are kept at.
+_NEEDS = CacheNeeds(short_side=80, fps=10)
+_RENDERED = SyntheticConfig(train=72, val=24, size=160)
+_DECODED = 32  # videos that a process is handed at once
+
+
+def measure_batches(*, rounds: int = 7) -> Figures:
+    """Milliseconds of reading a batch and of the training step on it, one thread, as each of N workers has.
+
+    Over the architectures from X2D to X3D-XS, and over the first ones of the default search. The frames are
+    synthetic, kept as large as the largest architecture of each asks for, so most clips are resized. A row's
+    `share` is the batch in percent of the step; it should stay under SHARE.
+
+    Args:
+        rounds: timed batches and steps of each architecture.
+    """
+    prepare("cpu", threads=1, seed=0)
+    small = {
+        f"32², {frames} frame{'s' if frames > 1 else ''}": Factors(frames=frames, rate=frames)
+        for frames in (1, 2, 4)
+    }
+    rows = [
+        *_batch_rows(X3DSpace(size=32), small, rounds),
+        *_batch_rows(X3DSpace(), TRAJECTORY, rounds),
+    ]
+    return Figures(benchmark="data batches", unit="ms a batch of 16", rows=rows, settings={"rounds": rounds})
+
+
+def _batch_rows(space: X3DSpace, points: Mapping[str, Factors], rounds: int) -> Iterator[Row]:
+    samplings = {name: space.sampling(point) for name, point in points.items()}
+    needs = cache_needs(DataConfig(jitter=_JITTER), tuple(samplings.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        cached = _synthetic(needs, Path(folder))
+        for name, point in points.items():
+            yield _batch_row(name, space, point, samplings[name], cached, rounds)
+
+
+def _synthetic(needs: CacheNeeds, folder: Path) -> Cached:
+    config = DataConfig(
+        format="synthetic",
+        synthetic=SyntheticConfig(train=_VIDEOS, val=CLASSES, size=max(96, needs.short_side)),
+        cache=CacheConfig(folder=folder),
+    )
+    return open_cache(open_source(config), needs, config, processes=cores())
+
+
+def _batch_row(
+    name: str, space: X3DSpace, point: Factors, sampling: ClipSampling, cached: Cached, rounds: int
+) -> Row:
+    batches = train_batches(
+        cached.train,
+        sampling,
+        augment=Augment(swaps=tuple(range(CLASSES)), jitter=_JITTER),
+        batch_size=_BATCH,
+        clips=_CLIPS,
+        seed=0,
+    )
+    read: list[Batch] = []
+
+    def load() -> None:
+        read[:] = [next(batches)]
+
+    network = place_network(space.build(space.architecture(point), CLASSES), "cpu")
+    network.train()
+    train = partial(
+        training_step,
+        network,
+        make_optimizer(network, TrainingConfig()),
+        nn.CrossEntropyLoss(),
+        device="cpu",
+        micro_batch=_BATCH,
+    )
+    timings = alternate({"batch": load, "step": lambda: train(*read[0])}, rounds=rounds)
+    share = 100 * timings["batch"].fastest / timings["step"].fastest
+    return Row(name=name, timings=timings, baseline="step", facts={"sampling": str(sampling), "share": share})
+
+
+def measure_cache(folder: Path | None = None, *, rounds: int = 3) -> Figures:
+    """Seconds of building the cache of a folder of videos, and of PyAV decoding them, on all cores.
+
+    The cache is built from nothing: videos hashed, headers read, frames decoded, shrunk to a short side of
+    80 pixels at 10 frames a second, and written with checksums. PyAV decodes every frame and does nothing
+    with it, in as many processes with one thread each, which is its fastest way with many videos. Both start
+    their processes. The ratio is the share of PyAV's throughput that is left.
+
+    Args:
+        folder: of videos, as `data.path`; None: a few are rendered, of 160 pixels and 3 seconds.
+        rounds: timed builds, after one that does not count.
+    """
+    with tempfile.TemporaryDirectory() as rendered:
+        if folder is None:
+            _render(Path(rendered))
+        name = "rendered videos" if folder is None else folder.resolve().name
+        return _measure_cache(name, folder or Path(rendered), rounds)
+
+
+def _measure_cache(name: str, folder: Path, rounds: int) -> Figures:
+    source = open_source(DataConfig(path=folder))
+    assert isinstance(source, FileSource)
+    paths = [str(source.path(item)) for items in source.splits.values() for item in items]
+    chunks = [paths[at : at + _DECODED] for at in range(0, len(paths), _DECODED)]
+
+    def decode() -> None:
+        for _ in pool.work(decode_all, None, chunks, processes=cores()):
+            pass
+
+    seconds: dict[str, list[float]] = {"xpand": [], "pyav": []}
+    for _ in range(1 + rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            calls: dict[str, Callable[[], object]] = {
+                "xpand": partial(_build, folder, Path(cache)),
+                "pyav": decode,
+            }
+            for way, timing in alternate(calls, rounds=1, scale=1, warm_up=0).items():
+                seconds[way].append(timing.fastest)
+    row = Row(
+        name=name,
+        timings={way: Timing.of(values[1:]) for way, values in seconds.items()},
+        baseline="pyav",
+        facts={"videos": len(paths), "short_side": _NEEDS.short_side, "fps": _NEEDS.fps},
+    )
+    return Figures(benchmark="data cache", unit="s to decode", rows=[row], settings={"rounds": rounds})
+
+
+def _build(folder: Path, cache: Path) -> None:
+    config = DataConfig(path=folder, cache=CacheConfig(folder=cache))
+    open_cache(open_source(config), _NEEDS, config, processes=cores())
+
+
+def _render(folder: Path) -> None:
+    """Class folders of synthetic clips as H.264 files."""
+    source = SyntheticSource(config=_RENDERED)
+    for item in source.splits["train"]:
+        path = folder / source.classes[item.label] / f"{Path(item.key).name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        with av.open(os.fspath(path), "w") as container:
+            stream = container.add_stream("libx264", rate=FPS)
+            assert isinstance(stream, VideoStream)
+            stream.width = stream.height = _RENDERED.size
+            stream.pix_fmt = "yuv420p"
+            (drawn,) = source.read(
+                [item], lambda seconds: np.arange(0, seconds, 1 / FPS), short_side=_RENDERED.size
+            )
+            assert isinstance(drawn, Decoded)
+            for pixels in drawn.frames:
+                container.mux(stream.encode(VideoFrame.from_ndarray(pixels, format="rgb24")))
+            container.mux(stream.encode())

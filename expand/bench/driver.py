@@ -1,0 +1,166 @@
+"""What a search costs around its trainings: planning, the study, job folders, handing out jobs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from expand.bench.harness import Figures, Row, alternate
+from expand.bench.jobs import Quiet, prepared, train_all
+from expand.bench.stairs import FLIGHT, SPACE, TRAINER, targets
+from expand.config.options import build_config
+from expand.jobs.job import Job, Result
+from expand.run.driver import Prepared, drive
+from expand.run.study import Run
+from expand.search.forecast import Speed
+from expand.workers import open_workers
+
+LIMIT = 20.0  # milliseconds a candidate
+
+_CANDIDATES = 1_000
+_WORKERS = 4
+_PLACES = (0.1, 0.5, 1.0)  # of the samples, as shares of the candidates
+_GROWTH = 0.05  # share by which memory may grow from the first to the last
+_SPEED = Speed(fixed=1e-6, per_mac=1e-9)
+_PROC = Path("/proc")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, for folders of our own
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """What is held at a time.
+
+    Attributes:
+        memory: bytes, resident, of this process.
+        workers: the same of its workers, summed.
+        files: that this process has open.
+    """
+
+    memory: int
+    workers: int
+    files: int
+
+    @classmethod
+    def take(cls) -> Sample | None:
+        """As the system tells in /proc; None where it doesn't."""
+        if not _PROC.exists():
+            return None
+        workers = [process.pid for process in multiprocessing.active_children()]
+        return cls(
+            memory=_resident("self"),
+            workers=sum(_resident(str(pid)) for pid in workers),
+            files=sum(1 for _ in (_PROC / "self" / "fd").iterdir()),
+        )
+
+
+class Watch(Quiet):
+    """A View that keeps the jobs, and takes a sample when so many candidates are done."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self.jobs: list[Job] = []
+        self.samples: dict[int, Sample | None] = dict.fromkeys(places)
+
+    def finished(self, job: Job, result: Result) -> None:  # noqa: ARG002 - of the contract
+        self.jobs.append(job)
+        if len(self.jobs) in self.samples:
+            self.samples[len(self.jobs)] = Sample.take()
+
+
+def measure_driver(*, rounds: int) -> Figures:
+    """Milliseconds a candidate of a search that has nothing to train, beside the same jobs without a search.
+
+    The whole search is timed, from the start of its workers to its last model, and what the workers do is in
+    it, so the driver itself takes less; what its process computes is told besides. The run lies in memory,
+    where the system has a folder there; beside it one on disk, where the driver waits for all that it writes
+    to be flushed. The baseline is the same jobs, done by as many workers that know nothing of a search.
+    Starting them counts everywhere.
+    """
+    ready = prepare()
+    turns: list[Watch] = []
+    computed: list[float] = []
+
+    def in_memory() -> None:
+        before = time.process_time()
+        turns.append(search(ready, _MEMORY if _MEMORY.is_dir() else None))
+        computed.append(1e3 * (time.process_time() - before) / _CANDIDATES)
+
+    calls: dict[str, Callable[[], object]] = {
+        "search": in_memory,
+        "jobs alone": lambda: _alone(ready, turns[-1].jobs),
+        "search on disk": partial(search, ready, None),
+    }
+    timings = alternate(calls, rounds=rounds, scale=1e3 / _CANDIDATES, warm_up=0)
+    row = Row(name=f"{_CANDIDATES:,} by {_WORKERS} workers", timings=timings, baseline="jobs alone")
+    computes = f"the driver's process computes for {min(computed):.1f} ms a candidate"
+    return Figures(
+        benchmark="driver",
+        unit="ms a candidate",
+        rows=[row],
+        settings={"rounds": rounds},
+        limit=LIMIT,
+        notes=[computes, *notes(turns[0].samples)],
+    )
+
+
+def prepare() -> Prepared:
+    """A search of so many candidates, each done in no time."""
+    settings = (
+        f"space.name={SPACE}",
+        "space.settings={}",
+        f"search.step={FLIGHT}",
+        "data.synthetic={train: 12, val: 12, size: 32}",  # which nobody looks at
+        f"run.workers={_WORKERS}",
+        "run.threads=1",
+    )
+    wanted = [str(target) for target in targets(_CANDIDATES)]
+    return prepared(build_config(None, targets=wanted, settings=settings))
+
+
+def search(ready: Prepared, where: Path | None) -> Watch:
+    """The whole search, in a folder of its own under `where`; None: where temporary files go."""
+    watch = Watch([round(place * _CANDIDATES) for place in _PLACES])
+    with tempfile.TemporaryDirectory(dir=where) as name:
+        run = Run.create(Path(name) / "run", ready.setup.config, ready.setup.data)
+        with run.locked():
+            drive(run, ready, _SPEED, watch, trainer=TRAINER)
+    assert len(watch.jobs) == _CANDIDATES, f"the search came to {len(watch.jobs)} candidates"
+    return watch
+
+
+def _alone(ready: Prepared, jobs: Sequence[Job]) -> None:
+    where = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=where) as name, open_workers(_WORKERS, trainer=TRAINER) as workers:
+        train_all(workers, jobs, ready, 1, Path(name))
+
+
+def notes(samples: dict[int, Sample | None]) -> Iterator[str]:
+    """What memory and open files did in the course of a search, a clause each."""
+    first, *_, last = samples
+    before, after = samples[first], samples[last]
+    if before is None or after is None:
+        yield "memory and open files are not known here"
+        return
+    span = f"from candidate {first:,} to {last:,}"
+    for whose, start, end in (
+        ("the driver's", before.memory, after.memory),
+        ("its workers'", before.workers, after.workers),
+    ):
+        kept = _verdict(end <= (1 + _GROWTH) * start)
+        yield f"{whose} memory {start / 1e6:.0f} → {end / 1e6:.0f} MB {span}, limit +{_GROWTH:.0%}: {kept}"
+    kept = _verdict(after.files <= before.files)
+    yield f"open files {before.files} → {after.files} {span}, limit +0: {kept}"
+
+
+def _verdict(kept: bool) -> str:
+    return "kept" if kept else "exceeded"
+
+
+def _resident(process: str) -> int:
+    pages = (_PROC / process / "statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,87 @@
+"""Real trainings for benchmarks: the jobs of a round of a search, without the search around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from expand.config.search import Config
+from expand.data.cache import Progress
+from expand.jobs.folder import read_result, write_job
+from expand.jobs.job import Failure, Job, Place, Result
+from expand.run.driver import Prepared, decode, plan
+from expand.run.study import Run
+from expand.search.expansion import Candidate, Scored, largest, macs_of
+from expand.search.forecast import Clock
+from expand.search.problem import Setup
+from expand.search.replay import RoundJobs
+from expand.system.errors import UserError
+from expand.workers import Task, Workers
+
+
+class Quiet:
+    """A View that shows nothing."""
+
+    def caching(self, progress: Progress) -> None: ...
+
+    def begin(self, run: Run, setup: Setup, clock: Clock) -> None: ...
+
+    def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None: ...
+
+    def finished(self, job: Job, result: Result) -> None: ...
+
+
+def prepared(config: Config) -> Prepared:
+    """A search whose videos are decoded."""
+    return decode(plan(config), Quiet())
+
+
+def first_round(setup: Setup) -> list[Job]:
+    """The trainings of the first round with candidates to choose from."""
+    search = setup.search()
+    next(search)
+    candidates = search.send([Scored(top1=0.5)]).candidates
+    return [job for candidate in candidates for job in setup.jobs(candidate, [None])]
+
+
+def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
+    """The start, grown along axes one after the other, each as far as a step of the search goes.
+
+    Raises:
+        UserError: there is no such axis.
+    """
+    point, classes = setup.space.start, len(setup.data.classes)
+    for axis in axes:
+        if axis not in setup.axes:
+            raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
+        limit = setup.config.search.step * macs_of(setup.space, point, classes)
+        point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
+    macs = macs_of(setup.space, point, classes)
+    return Candidate(name="network", axis=None, point=point, macs=macs, parent=None)
+
+
+def place_of(ready: Prepared) -> Place:
+    """Where trainings are done that leave no weights."""
+    machine = ready.machine
+    return Place(
+        cache=str(ready.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
+    )
+
+
+def train_all(workers: Workers, jobs: Sequence[Job], ready: Prepared, threads: int, folder: Path) -> None:
+    """Do the jobs in fresh folders under `folder`.
+
+    Raises:
+        RuntimeError: one failed.
+    """
+    place = Place(
+        cache=str(ready.cached.folder), device=ready.machine.device, threads=threads, keep_weights=False
+    )
+    folders = [folder / job.key for job in jobs]
+    for job, each in zip(jobs, folders, strict=True):
+        (each / "result.json").unlink(missing_ok=True)
+        write_job(each, job, place)
+    for ended in workers.run([Task(each) for each in folders]):
+        result = read_result(ended.folder)
+        if result is None or isinstance(result, Failure):
+            raise RuntimeError(f"a training of the benchmark failed: {result}")

@@ -1,0 +1,134 @@
+"""The same search by each kind of workers: in this process, in local processes, on a Ray cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from expand.bench.clusters import ray_cluster
+from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.jobs import Quiet, prepared
+from expand.config.options import build_config
+from expand.config.search import Config
+from expand.run.driver import Prepared, drive
+from expand.run.resources import Machine
+from expand.run.study import Run
+from expand.search.expansion import Trajectory
+from expand.search.forecast import Speed
+from expand.system.errors import RunFailed, UserError
+from search_spaces.x3d.kernels.build import load_kernels
+
+_WORKERS = 2
+_SPEED = Speed(fixed=1e-6, per_mac=1e-9)  # of no matter: without a limit of time nothing follows from it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        trajectory: its states and targets.
+        models: SHA-256 of each file of the run's models, weights among them, by name.
+    """
+
+    trajectory: Trajectory
+    models: Mapping[str, str]
+
+    @property
+    def described(self) -> str:
+        """The checksum over all of it."""
+        digest = hashlib.sha256(f"{self.trajectory} {dict(self.models)}".encode()).hexdigest()
+        return f"SHA-256 {digest[:12]}… over {len(self.models)} files"
+
+
+def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
+    """Seconds of the default search, with what is given by --set and one thread a candidate.
+
+    By two local processes, by this process alone, and on a Ray cluster of two nodes with a CPU each, all on
+    this machine. Starting the workers counts, starting the cluster does not; the clips are decoded and the
+    kernels built before. Every way must come to the same trajectory and to the same bytes in all models.
+
+    Args:
+        settings: as in --set.
+        rounds: of each way.
+
+    Raises:
+        UserError: Ray is not installed.
+        RunFailed: two ways differ.
+    """
+    _check_ray()
+    load_kernels()
+    one, several = (_config(settings, f"run.workers={count}") for count in (1, _WORKERS))
+    ready = prepared(one)
+    found: dict[str, Found] = {}
+    seconds: dict[str, list[float]] = {}
+
+    def measure(way: str, config: Config) -> None:
+        calls: dict[str, Callable[[], object]] = {way: lambda: found.update({way: _search(ready, config)})}
+        timing = alternate(calls, rounds=1, scale=1.0, warm_up=0)[way]
+        seconds.setdefault(way, []).append(timing.fastest)
+        check_same(found)
+
+    for _ in range(rounds):
+        measure(f"{_WORKERS} local", several)
+        measure("1 local", one)
+        with ray_cluster(*[1] * _WORKERS) as cluster:
+            on_ray = _config(settings, "run.workers=ray", f"run.ray.address={cluster.address}")
+            measure(f"{_WORKERS} on Ray", on_ray)
+    same = found["1 local"]
+    row = Row(
+        name="the default search",
+        timings={way: Timing.of(values) for way, values in seconds.items()},
+        baseline="1 local",
+        facts={"models": dict(same.models)},
+    )
+    return Figures(
+        benchmark="workers search",
+        unit="s a search",
+        rows=[row],
+        settings={"rounds": rounds, "set": list(settings)},
+        notes=[f"models and trajectory are the same bytes: {same.described}"],
+    )
+
+
+def check_same(found: Mapping[str, Found]) -> None:
+    """Raises RunFailed where a way came to something else than the first: says to what."""
+    (first, wanted), *others = found.items()
+    for way, other in others:
+        different = sorted({name for name, _ in wanted.models.items() ^ other.models.items()})
+        if other.trajectory != wanted.trajectory:
+            different.append("the trajectory")
+        if different:
+            raise RunFailed(
+                f"every kind of workers must come to the same, but {way} differs from {first} in "
+                f"{', '.join(different)}."
+            )
+
+
+def _search(ready: Prepared, config: Config) -> Found:
+    """A search into a folder that is gone afterwards."""
+    ready = replace(ready, machine=Machine.of(config))
+    with tempfile.TemporaryDirectory() as name:
+        run = Run.create(Path(name) / "run", config, ready.setup.data)
+        with run.locked():
+            trajectory = drive(run, ready, _SPEED, Quiet())
+        files = sorted((run.folder / "models").iterdir())
+        models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return Found(trajectory=trajectory, models=models)
+
+
+def _config(settings: Sequence[str], *run: str) -> Config:
+    same = ("run.threads=1", "run.device=cpu", "run.time_limit=null")
+    return build_config(None, settings=[*settings, *same, *run])
+
+
+def _check_ray() -> None:
+    if importlib.util.find_spec("ray") is None:
+        raise UserError(
+            "bench workers --what search needs the package ray, which is not installed: "
+            "install it with `pip install 'xpand[ray]'`."
+        )

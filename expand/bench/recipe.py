@@ -1,0 +1,65 @@
+"""How much the proxy's recipe decides: one network, trained by the default recipe and by changes of it."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from expand.bench.jobs import grown, place_of
+from expand.config.search import Config
+from expand.jobs.folder import read_result, write_job
+from expand.jobs.job import Measurement
+from expand.report.live_search import SearchView
+from expand.run.driver import decode, plan
+from expand.search.problem import Setup
+from expand.workers import Task, open_workers
+
+# Each differs from the configured recipe in what it names.
+CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"learning_rate": 0.0125, "gradient_clip": None},
+    {"learning_rate": 0.05, "gradient_clip": None},
+    {"learning_rate": 0.1},
+    {"zero_init": True},
+    {"dropout": 0.5},
+)
+
+
+def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> Iterator[dict[str, Any]]:
+    """A row a recipe: top-1 of each seed, their mean, mean loss and seconds.
+
+    Args:
+        config: space, data, seeds and the recipe that is changed.
+        axes: that the start is grown along before, one step each.
+    """
+    prepared = decode(plan(config), view)
+    with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:
+        jobs = {}
+        for number, change in enumerate(CHANGES):
+            recipe = config.training.model_copy(update=change)
+            setup = Setup.of(config.model_copy(update={"training": recipe}), prepared.setup.data)
+            seeds: list[None] = [None] * config.search.seeds
+            for job in setup.jobs(grown(setup, axes), seeds):
+                folder = Path(name) / f"{number}-{job.seed}"
+                write_job(folder, job, place_of(prepared))
+                jobs[folder] = number
+        results: dict[int, list[Measurement]] = {}
+        for ended in workers.run([Task(folder) for folder in jobs]):
+            result, number = read_result(ended.folder), jobs[ended.folder]
+            if isinstance(result, Measurement):
+                results.setdefault(number, []).append(result)
+            if len(results.get(number, ())) == config.search.seeds:
+                yield _row(CHANGES[number], results[number])
+
+
+def _row(change: dict[str, Any], results: Sequence[Measurement]) -> dict[str, Any]:
+    return {
+        "change": ", ".join(f"{key} {value}" for key, value in change.items()) or "none",
+        "top1": [round(result.top1, 4) for result in results],
+        "mean": statistics.mean(result.top1 for result in results),
+        "loss": statistics.mean(result.loss for result in results),
+        "seconds": statistics.mean(result.seconds for result in results),
+    }

@@ -1,0 +1,88 @@
+"""The whole default search, beside another checkout's, or with plain modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from expand.bench.harness import Figures, Row, alternate
+from expand.system.errors import RunFailed, UserError
+
+_HERE = Path(__file__).parents[2]
+_MAIN = "from expand.command.cli import main; main()"
+_SHORT = ("training.clips=16", "training.epochs=null")  # the same clips are decoded, next to none trained
+
+
+def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int) -> Figures:
+    """Seconds of `xpand search`, with what is given by --set, from the start of the process to its end.
+
+    Before, each way makes a search of the same clips with next to no training, so that the cache and the
+    kernels are there. Each way's trajectory is among the facts, and shows whether they searched the same.
+
+    Args:
+        against: a checkout of xpand; None: this one with the fast kernels switched off.
+        settings: as in --set.
+        rounds: of each way.
+    """
+    if against is not None and not (against / "expand").is_dir():
+        raise UserError(f"--against must be a checkout of xpand, but {against} holds no folder expand.")
+    baseline = "plain" if against is None else str(against.name)
+    ways = {
+        "xpand": (_HERE, {}),
+        baseline: (against or _HERE, {"XPAND_KERNELS": "plain"} if against is None else {}),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found: dict[str, Any] = {}
+
+        def search(way: str) -> None:
+            checkout, variables = ways[way]
+            found[way] = _search(checkout.resolve(), variables, settings, folder)
+
+        for checkout, variables in ways.values():
+            _search(checkout.resolve(), variables, [*settings, *_SHORT], folder)
+        timings = alternate({way: partial(search, way) for way in ways}, rounds=rounds, scale=1.0, warm_up=0)
+    facts = {"trajectories": found}
+    row = Row(name="the default search", timings=timings, baseline=baseline, facts=facts)
+    return Figures(
+        benchmark="search",
+        unit="s a search",
+        rows=[row],
+        settings={
+            **({} if against is None else {"against": baseline}),
+            "rounds": rounds,
+            "set": list(settings),
+        },
+        notes=[_path(way, trajectory) for way, trajectory in found.items()],
+    )
+
+
+def _path(way: str, trajectory: Sequence[Any]) -> str:
+    """A way's trajectory in a line: `plain found step-0 22.0 %, target-6M 56.4 %`."""
+    return f"{way} found " + ", ".join(
+        f"{name} {'failed' if top1 is None else f'{100 * top1:.1f} %'}" for name, top1 in trajectory
+    )
+
+
+def _search(checkout: Path, variables: dict[str, str], settings: Sequence[str], folder: Path) -> list[Any]:
+    """Run a search of a checkout by this Python; its trajectory: name and top-1 of each state."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        options = [option for setting in settings for option in ("--set", setting)]
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-c", _MAIN, "search", "--out", f"{name}/run", "--json", *options],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": str(checkout), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise RunFailed(f"the search of {checkout.name} ended with: {done.stderr.strip().splitlines()[-1]}")
+    return [[row["name"], row["top1"]] for row in json.loads(done.stdout)["trajectory"]]

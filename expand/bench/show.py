@@ -1,0 +1,61 @@
+"""A benchmark's figures as a table for a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from expand.bench.harness import Figures, Row, Timing
+
+
+def columns(figures: Figures) -> list[str]:
+    """The table's headings: the thing, each way, and how many times as fast xpand is as every other."""
+    ways = list(figures.rows[0].timings)
+    return [figures.unit, *ways, *(f"{way} ÷ {ways[0]}" for way in ways[1:])]
+
+
+def cells(row: Row) -> list[str]:
+    own = row.timings[row.own].fastest
+    ratios = [times(timing.fastest / own) for way, timing in row.timings.items() if way != row.own]
+    return [row.name, *(spread(timing) for timing in row.timings.values()), *ratios]
+
+
+def spread(timing: Timing) -> str:
+    """The fastest, and the slowest where that reads differently: `97.2 … 103`."""
+    fastest, slowest = number(timing.fastest), number(timing.slowest)
+    return fastest if fastest == slowest else f"{fastest} … {slowest}"
+
+
+def number(value: float) -> str:
+    """Three digits that count: 1,230, 97.2, 0.0123."""
+    if value >= 1000:
+        return f"{round(value, -1 if value < 10_000 else -2):,.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def times(ratio: float) -> str:
+    """A ratio: 0.57, 4.05, 45,200."""
+    return f"{ratio:.2f}" if ratio < 100 else number(ratio)
+
+
+def conclusion(figures: Figures) -> Iterator[str]:
+    """What the table comes to, a line each."""
+    own, *others = figures.rows[0].timings
+    for way in others:
+        mean = ", geometric mean" if len(figures.rows) > 1 else ""
+        yield f"{own} is {times(figures.ratio_to(way))} times as fast as {way}{mean}"
+    if figures.limit is not None:
+        longest = max(row.timings[own].fastest for row in figures.rows)
+        kept = "kept" if longest <= figures.limit else "exceeded"
+        yield f"limit {number(figures.limit)} {figures.unit}: {kept}"
+    yield from figures.notes
+
+
+def table(figures: Figures) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(columns(figures)):
+        shown.add_column(heading, justify="left" if place == 0 else "right")
+    for row in figures.rows:
+        shown.add_row(*cells(row))
+    return shown

@@ -1,0 +1,281 @@
+"""One training step: xpand's way beside the plain modules, and beside those of other projects."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from expand.bench.harness import Figures, Row, alternate
+from expand.bench.peers import Peer
+from expand.bench.trajectory import TRAJECTORY
+from expand.config.search import TrainingConfig
+from expand.system.errors import RunFailed, UserError
+from expand.training.devices import has_device, place_clips, place_network, prepare
+from expand.training.footprint import PLAIN, Footprint, halves
+from expand.training.graphs import WARM_UP
+from expand.training.room import ran_out, room
+from expand.training.trainer import make_optimizer, make_step, parts_of
+from search_spaces.x3d import X3DSpace, published
+from search_spaces.x3d.architecture import Architecture
+from search_spaces.x3d.factors import Factors
+from search_spaces.x3d.kernels import plain
+
+CLASSES = 10
+_FEWEST = 2  # clips that a BatchNorm wants at a time
+_SMALL = 64  # pixels, of the clips that gradients are compared on where memory is short
+_CHECKED = 4  # clips that gradients are compared on
+_FLOAT32_ERRORS = ("float32_error", "plain_float32_error")  # among a row's facts
+_AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """What a step is made on: (B, 3, T, S, S) clips and (B,) labels."""
+
+    clips: Tensor
+    labels: Tensor
+
+
+def measure_step(
+    *,
+    device: str,
+    threads: int,
+    batch: int,
+    rounds: int,
+    peers: Sequence[Peer] = (),
+    points: Mapping[str, Factors] | None = None,
+) -> Figures:
+    """Milliseconds of a training step, forward to update, for each architecture; data loading left out.
+
+    Plain is the same network with the same weights built and laid out as its papers' code does it: NCDHW,
+    nn.Conv3d with groups, nn.BatchNorm3d, float32. On the CPU, where xpand's way is float32 too, both must
+    first give the same gradients (`check_gradients`).
+
+    Args:
+        device: cpu or cuda.
+        threads: of the process.
+        batch: clips in a step.
+        rounds: timed steps of each way.
+        peers: other projects' networks, timed in the same turns.
+        points: the architectures by name; the trajectory, and on CUDA X3D-S after it.
+    """
+    if not has_device(device):
+        raise UserError(f"--device {device} needs a {device} device, but torch sees none on this machine.")
+    if points is None:
+        points = TRAJECTORY if device == "cpu" else {**TRAJECTORY, "X3D-S": published("x3d-s").factors}
+    prepare(device, threads, seed=0)
+    rows, missing = [], []
+    for name, point in points.items():
+        row = _fitting_row(name, point, device, batch, rounds, peers)
+        rows += [] if row is None else [row]
+        missing += [name] if row is None else []
+    if not rows:
+        raise RunFailed("out of memory in every network: free some, raise its limit, or lower --batch.")
+    settings = {"device": device, "threads": threads, "batch": batch, "rounds": rounds}
+    settings |= {f"peer-{peer.name}": "CHECKOUT" for peer in peers}
+    return Figures(
+        benchmark="step",
+        unit="ms a training step",
+        rows=rows,
+        settings=settings,
+        notes=() if device == "cuda" else (_agreement(rows), *_short_of_memory(rows, missing)),
+    )
+
+
+def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
+    """Which networks' batches did not fit into memory, and which were left out for that."""
+    parts = [f"{row.name} {row.facts['part']} clips" for row in rows if "part" in row.facts]
+    notes = []
+    if parts:
+        notes.append(f"memory was short, so each way took fewer clips at a time: {', '.join(parts)}")
+    if missing:
+        notes.append(f"left out, as memory ran out: {', '.join(missing)}")
+    return notes
+
+
+def _agreement(rows: Sequence[Row]) -> str:
+    """How far the gradients of the two ways are apart, over all rows."""
+    worst = {key: max(row.facts[key] for row in rows) for key in ("gradient_difference", *_FLOAT32_ERRORS)}
+    own, other = (f"{worst[key]:.0e}" for key in _FLOAT32_ERRORS)
+    return (
+        f"gradients agree to {worst['gradient_difference']:.0e} in float64; "
+        f"float32 is off from there by {own} at most, in plain modules by {other}"
+    )
+
+
+def _fitting_row(
+    name: str, point: Factors, device: str, batch: int, rounds: int, peers: Sequence[Peer]
+) -> Row | None:
+    """A row, with a batch in as few parts as there is memory for, as foreseen or found; None: for none."""
+    part = _fitting(point, batch) if device == "cpu" else batch
+    for fewer in [] if part is None else halves(part, _FEWEST):
+        try:
+            return _row(name, point, device, batch, rounds, peers, fewer)
+        except (MemoryError, RuntimeError) as error:
+            if device != "cpu" or not ran_out(error):
+                raise
+        gc.collect()  # the networks of the failed attempt
+    return None
+
+
+def _row(
+    name: str,
+    point: Factors,
+    device: str,
+    batch: int,
+    rounds: int,
+    peers: Sequence[Peer],
+    part: int,
+) -> Row:
+    space = X3DSpace()
+    architecture = space.architecture(point)
+    data = random_batch(architecture, batch)
+    network = space.build(architecture, CLASSES, dropout=0.0, zero_init=False)
+    facts: dict[str, Any] = {
+        "macs": space.complexity(architecture, CLASSES).macs,
+        "frames": architecture.frames,
+        "size": architecture.size,
+    }
+    if device == "cpu":
+        checked = random_batch(architecture, _CHECKED)
+        if part < batch:
+            facts["part"] = part
+            checked = random_batch(replace(architecture, size=min(_SMALL, architecture.size)), _FEWEST)
+        facts |= check_gradients(network, checked)
+    calls = {
+        "xpand": fast_step(copy.deepcopy(network), data, device, part),
+        "plain": plain_step(network, data, device, part),
+    }
+    for peer in peers:
+        calls[peer.name] = eager_step(peer.build(architecture, CLASSES), data, device, part)
+    return Row(
+        name=name,
+        timings=alternate(calls, rounds=rounds, warm_up=1 if device == "cpu" else 2 + WARM_UP),
+        baseline="plain",
+        facts=facts,
+    )
+
+
+def _fitting(point: Factors, batch: int) -> int | None:
+    """Clips at a time on a CPU: as many as the way of plain modules, which takes more memory, has it for."""
+    space = X3DSpace()
+    complexity = space.complexity(space.architecture(point), CLASSES)
+    found = Footprint.of(complexity, space.sampling(point), PLAIN)
+    return found.largest_part(batch, room(torch.get_num_threads()), _FEWEST)
+
+
+def random_batch(architecture: Architecture, batch: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    shape = (batch, 3, architecture.frames, architecture.size, architecture.size)
+    labels = torch.arange(batch) % CLASSES
+    return Batch(clips=torch.randn(shape, generator=generator), labels=labels)
+
+
+def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+    """A step as a candidate's training makes it, `part` clips at a time; None: all."""
+    network = place_network(network, device).train()
+    optimizer = make_optimizer(network, TrainingConfig())
+    part = part or len(data.labels)
+    step = make_step(network, optimizer, nn.CrossEntropyLoss(), device=device, micro_batch=part)
+    clips, labels = place_clips(data.clips, device), data.labels.to(device)
+    return _finished(lambda: step(clips, labels), device)
+
+
+def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+    """A step of the same modules as torch has them."""
+    step = eager_step(network, data, device, part)
+
+    def call() -> None:
+        with plain():
+            step()
+
+    return call
+
+
+def eager_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+    """A step of any network: contiguous clips, float32, SGD."""
+    network = network.to(device).train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    loss_function = nn.CrossEntropyLoss()
+    clips, labels = data.clips.contiguous().to(device), data.labels.to(device)
+    parts = parts_of(len(clips), part or len(clips))
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        for some, theirs in zip(clips.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            loss = loss_function(network(some), theirs) * (len(some) / len(clips))
+            loss.backward()
+        optimizer.step()
+
+    return _finished(step, device)
+
+
+def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
+    """The step and all that it set off: a GPU works on after the call."""
+    if device != "cuda":
+        return step
+
+    def call() -> None:
+        step()
+        torch.cuda.synchronize()
+
+    return call
+
+
+def check_gradients(network: nn.Module, data: Batch) -> dict[str, float]:
+    """How far xpand's gradients are from those of the plain modules: the largest relative norm of any weight.
+
+    In float64, where both ways must give the same; and each way's in float32 from that. The latter are a
+    matter of luck, in both ways: a value next to a ReLU's kink may fall to either side of it, and then a
+    gradient is off by as much as one position has to say.
+
+    Raises:
+        RuntimeError: the two ways don't compute the same.
+    """
+    double = Batch(clips=data.clips.double(), labels=data.labels)
+    wanted = _gradients(copy.deepcopy(network).double(), double, fast=False)
+    found = _largest(_gradients(_laid_out(network).double(), double, fast=True), wanted)
+    if not found <= _AGREE:
+        raise RuntimeError(f"gradients must agree to {_AGREE}, but in float64 they differ by {found:.1e}.")
+    return {
+        "gradient_difference": found,
+        "float32_error": _largest(_gradients(_laid_out(network), data, fast=True), wanted),
+        "plain_float32_error": _largest(_gradients(copy.deepcopy(network), data, fast=False), wanted),
+    }
+
+
+def _laid_out(network: nn.Module) -> nn.Module:
+    return place_network(copy.deepcopy(network), "cpu")
+
+
+def _largest(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
+    """Weights whose gradient is next to nothing are held against a thousandth of the largest."""
+    floor = 1e-3 * max(float(grad.norm()) for grad in wanted)
+    return max(
+        float((own.double() - other).norm()) / max(float(other.norm()), floor)
+        for own, other in zip(found, wanted, strict=True)
+    )
+
+
+def _gradients(network: nn.Module, data: Batch, *, fast: bool) -> list[Tensor]:
+    network.train()
+    with nullcontext() if fast else plain():
+        loss: Tensor = nn.functional.cross_entropy(network(data.clips), data.labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+
+
+def open_peers(pytorchvideo: Path | None, slowfast: Path | None) -> list[Peer]:
+    """The other projects whose checkouts were given."""
+    from expand.bench.peers import open_pytorchvideo, open_slowfast
+
+    given = ((pytorchvideo, open_pytorchvideo), (slowfast, open_slowfast))
+    return [open_peer(path) for path, open_peer in given if path is not None]

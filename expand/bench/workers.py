@@ -1,0 +1,57 @@
+"""Several candidates at once on a thread each, or one candidate after the other on all threads?"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from expand.bench.harness import Figures, Row, alternate
+from expand.bench.jobs import first_round, prepared, train_all
+from expand.config.options import build_config
+from expand.config.search import Config
+from expand.system.cores import cores
+from expand.system.errors import UserError
+from expand.workers import open_workers
+
+# The default search's basis, one of more pixels, and X2D itself.
+_SIZES = (32, 64, 112)
+_CLIPS = 256  # training budget of a candidate
+
+
+def measure_workers(*, rounds: int) -> Figures:
+    """Seconds of the first round of a search, for several sizes of the start network."""
+    count = cores()
+    if count < 2:
+        raise UserError(
+            f"bench workers must have 2 cores at least to share out, got {count}: "
+            "run it where there are more."
+        )
+    rows = []
+    for size in _SIZES:
+        ready = prepared(_config(size))
+        jobs = first_round(ready.setup)
+        with tempfile.TemporaryDirectory() as name, open_workers(count) as many, open_workers(1) as one:
+            folder = Path(name)
+            calls = {
+                f"{count} × 1 thread": partial(train_all, many, jobs, ready, 1, folder),
+                f"1 × {count} threads": partial(train_all, one, jobs, ready, count, folder),
+            }
+            timings = alternate(calls, rounds=rounds, scale=1.0)
+        rows.append(Row(name=f"{len(jobs)} candidates at {size}²", timings=timings, baseline=list(calls)[1]))
+    settings = {"rounds": rounds}
+    return Figures(benchmark="workers round", unit="s a round", rows=rows, settings=settings)
+
+
+def _config(size: int) -> Config:
+    return build_config(
+        None,
+        data=None,
+        targets=("1G",),
+        settings=(
+            f"space.settings.size={size}",
+            f"training.clips={_CLIPS}",
+            "training.epochs=null",
+            "data.synthetic={train: 64, val: 32}",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The command `xpand`: each verb parses, calls and prints; no logic."""

@@ -1,0 +1,341 @@
+"""The command `xpand`: parses, calls and prints; no logic.
+
+Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 129, 130 and 143 interrupted. Nothing heavy is
+imported before a verb needs it, so that help and counts come at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from expand.command.arguments import (
+    AllowOutside,
+    AsJson,
+    ConfigFile,
+    DataFolder,
+    RayAddress,
+    RunFolder,
+    Seeds,
+    Settings,
+    Targets,
+    Workers,
+    outside_settings,
+    worker_settings,
+)
+from expand.command.bench_verbs import bench
+from expand.command.data_verbs import DATA_VERBS
+from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
+from expand.system.console import err, out, print_json, say
+from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
+from expand.system.escaping import visible_line
+from expand.system.files import disk_failed
+from expand.system.signals import Interrupted, interruptible
+from expand.training.room import ran_out
+from search_spaces.cache_folder import lend_home
+
+if TYPE_CHECKING:
+    from expand.config.search import Config
+    from expand.run.study import Run
+
+app = typer.Typer(
+    name="xpand",
+    help="Find efficient video networks by progressive expansion.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(bench, name="bench")
+
+
+@app.command()
+def search(
+    data: DataFolder = None,
+    target: Targets = None,
+    config: ConfigFile = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the run; by default results/NAME of the data.")
+    ] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    seeds: Seeds = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", help="Training budget of every candidate, in epochs.")
+    ] = None,
+    no_flip: Annotated[
+        bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
+    ] = False,
+    allow_outside: AllowOutside = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write every training's curves for TensorBoard.")
+    ] = False,
+    settings: Settings = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the search will cost, and stop.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for networks that meet compute targets; with no argument, on synthetic clips in minutes."""
+    from expand.config.options import build_config
+
+    chosen = list(settings or ())
+    chosen += worker_settings(workers, ray_address)
+    chosen += [f"search.seeds={seeds}"] if seeds is not None else []
+    chosen += [f"training.epochs={epochs}"] if epochs is not None else []
+    chosen += ["data.flip=false"] if no_flip else []
+    chosen += outside_settings(allow_outside)
+    chosen += ["run.tensorboard=true"] if tensorboard else []
+    _search(build_config(config, data=data, targets=target or (), settings=chosen), folder, dry_run, as_json)
+
+
+def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
+    from expand.command.session import begin, carry_out
+    from expand.data.leaks import list_remarks
+    from expand.report.terminal import forecast_json
+
+    with interruptible():
+        session = begin(config, folder)
+        if dry_run:
+            for line in list_remarks(session.planned.source):
+                say(line)
+            if as_json:
+                print_json(forecast_json(session.planned.setup, session.clock, session.foresight))
+            return
+        run = carry_out(session, guard=_how_to_resume)
+    _show_end(run, as_json)
+
+
+@app.command()
+def resume(
+    folder: RunFolder,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The folder that the videos are in now, if they have moved.")
+    ] = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a search or a training that was interrupted; nothing finished is trained again."""
+    from expand.full.folder import TrainingFolder
+
+    if TrainingFolder.is_one(folder):
+        if workers is not None or ray_address is not None:
+            given = "--workers" if workers is not None else "--ray-address"
+            raise UserError(f"{given} is for searches, and this is a training: leave it out.")
+        resume_training(folder, data, as_json)
+        return
+    from expand.command.session import go_on
+    from expand.run.study import Run
+
+    run = Run.open(folder)
+    with interruptible():
+        go_on(run, worker_settings(workers, ray_address), guard=_how_to_resume, data=data)
+    _show_end(run, as_json)
+
+
+def _show_end(run: Run, as_json: bool) -> None:
+    """The trajectory, and what to type next."""
+    from expand.report.page import REPORT
+    from expand.report.sheets import trajectory_sheet
+    from expand.report.terminal import to_table
+    from expand.run.record import read_run
+
+    record, page = read_run(run.folder), run.folder / REPORT
+    if as_json:
+        print_json({"run": str(run.folder), "report": str(page), "trajectory": record.trajectory})
+        return
+    out.print(to_table(trajectory_sheet(record.trajectory)))
+    models = [row["name"] for row in record.trajectory if row["state"] == "done"]
+    folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
+    code = f"import expand; print(expand.load_model({json.dumps(model)}))"
+    say(
+        f"\nReport: {page}\nNext:\n  xpand train {folder} --model {models[-1]} --data DATA\n"
+        f"  xpand plot {folder}\n  xpand count {quote(model)}\n"
+        f"  xpand table {folder} --what rounds\n"
+        f"  python -c {quote(code)}"
+    )
+
+
+@app.command()
+def status(folder: RunFolder, as_json: AsJson = False) -> None:
+    """Say how far a run or a training is; also while it runs."""
+    from expand.full.folder import TrainingFolder
+
+    if TrainingFolder.is_one(folder):
+        show_training(TrainingFolder(folder), as_json)
+        return
+    from expand.report.sheets import rounds_sheet
+    from expand.report.terminal import at_work_table, to_table
+    from expand.run.status import read_status
+
+    found = read_status(folder)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out.print(found.lines(), highlight=False, markup=False, soft_wrap=True)
+    if found.at_work:
+        out.print(at_work_table(found.at_work))
+    out.print(to_table(rounds_sheet(found.record.rounds)))
+
+
+@app.command()
+def table(
+    folder: RunFolder,
+    what: Annotated[
+        Literal["trajectory", "rounds", "trials"],
+        typer.Option("--what", help="Which table: accepted states and targets, candidates, or trainings."),
+    ] = "trajectory",
+    form: Annotated[
+        Literal["text", "csv", "markdown", "json", "parquet"],
+        typer.Option("--format", help="How to print it; parquet needs --out."),
+    ] = "text",
+    file: Annotated[Path | None, typer.Option("--out", help="A file instead of stdout.")] = None,
+) -> None:
+    """Print a table of a run: its trajectory, the candidates of its rounds, or every training."""
+    from expand.report.tables import write_table
+
+    write_table(folder, what, form, file, out)
+
+
+@app.command()
+def plot(
+    runs: Annotated[
+        list[Path], typer.Argument(help="The runs' folders; several share a figure.", metavar="RUN…")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the figures; by default RUN/figures, or ./figures."),
+    ] = None,
+) -> None:
+    """Draw a run as PNG, SVG and PDF, finished or not; of several runs, their frontier in one figure."""
+    from expand.plots import write_figures
+
+    for path in write_figures(runs, folder or (runs[0] / "figures" if len(runs) == 1 else Path("figures"))):
+        out.print(path, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    folder: RunFolder,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file; by default report.html in the run's folder.")
+    ] = None,
+) -> None:
+    """Write a run as one HTML page, finished or not: figures and tables that explain each candidate."""
+    from expand.report.page import write_report
+
+    out.print(write_report(folder, file), highlight=False, soft_wrap=True)
+
+
+for name, verb in NETWORK_VERBS.items():
+    app.command(name=name)(verb)
+
+
+@app.command()
+def doctor(
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder of your videos, or `synthetic`.", metavar="DATA")
+    ] = None,
+    config: ConfigFile = None,
+    target: Targets = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Read the lists only; open no video.")] = False,
+    allow_outside: AllowOutside = False,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at a data set before a search: classes, durations, bad files, leaks, what its cache will take."""
+    from expand.config.options import build_config
+    from expand.report.doctor import render
+    from expand.report.live_search import SearchView
+    from expand.run.driver import examine_data
+
+    chosen = build_config(
+        config,
+        data=data,
+        targets=target or (),
+        settings=[*(settings or ()), *outside_settings(allow_outside)],
+    )
+    with interruptible(), SearchView(err) as view:
+        report = examine_data(chosen, view.caching, quick=quick)
+    if as_json:
+        print_json(report.to_json())
+        return
+    out.print(render(report))
+    same = [quote(str(data))] if data is not None else []
+    same += ["--config", quote(str(config))] if config is not None else []
+    same += [f"--target {quote(text)}" for text in target or ()]
+    say(f"\nLook at its clips before a search:\n  xpand frames {' '.join([*same, '--out clips'])}")
+
+
+for name, verb in DATA_VERBS.items():
+    app.command(name=name)(verb)
+
+
+@contextmanager
+def _how_to_resume(run: Run) -> Iterator[None]:
+    """Say how to go on when the run is interrupted."""
+    try:
+        yield
+    except Interrupted:
+        with suppress(OSError):  # a terminal that was closed
+            say(f"stopped; go on with: xpand resume {quote(str(run.folder))}")
+        raise
+
+
+def main() -> None:
+    """The entry point of the command."""
+    _print_anyway()
+    with suppress(OSError):  # what needs it says so
+        lend_home(os.environ)
+    try:
+        app()
+    except OtherNetwork as error:
+        _end(2, f"error: {error}")
+    except UserError as error:
+        _end(2, visible_line(f"error: {error}"))
+    except RunFailed as error:
+        _end(1, visible_line(f"failed: {error}"))
+    except Interrupted as error:
+        _end(128 + error.number)
+    except BrokenPipeError:
+        _silence()
+        sys.exit(141)
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        _end(1, visible_line(f"failed: out of memory: {first_line(error)}: free some, or raise its limit."))
+    except OSError as error:
+        if not disk_failed(error):
+            raise
+        _end(1, f"failed: {error.filename or 'a file'} cannot be written: {error.strerror}; make room.")
+
+
+def _print_anyway() -> None:
+    """Where the locale lacks letters such as ×, they are shown as question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
+
+
+def _end(code: int, message: str | None = None) -> None:
+    try:
+        if message is not None:
+            err.print(message, style="bold red", highlight=False, soft_wrap=True)
+    except OSError:  # nobody is there to read it
+        _silence()
+    sys.exit(code)
+
+
+def _silence() -> None:
+    """Write nothing more, not even what is still to be flushed."""
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

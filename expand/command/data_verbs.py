@@ -1,0 +1,168 @@
+"""The verb of `xpand` that shows what networks are fed with: frames.
+
+Parses, calls and prints, as cli.py does; nothing heavy is imported before it needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets, outside_settings
+from expand.system.console import err, out, print_json
+from expand.system.errors import UserError
+from expand.system.signals import interruptible
+
+if TYPE_CHECKING:
+    from expand.data.cache import OnProgress
+    from expand.preview.frames import Clips, Written
+
+
+def frames(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="A video, a folder of pictures, a folder of labelled videos, or `synthetic`.",
+            metavar="VIDEO|DATA",
+        ),
+    ] = None,
+    *,
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for the pictures; it must be empty or not there yet.")
+    ],
+    clip: Annotated[
+        str | None,
+        typer.Option("--clip", help="The clips of a network, as FRAMESxSTRIDE at 30 fps, such as 13x6."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Side of the crop of these clips, in pixels.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The clips of this network: a model's YAML, or x3d-s and the like."),
+    ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option("--clips", min=1, help="Clips of a video, or of each class of a data set: 1, or 2."),
+    ] = None,
+    begin: Annotated[
+        float | None, typer.Option("--from", min=0, help="Of a video: leave out frames before, in seconds.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option("--to", min=0, help="Of a video: leave out frames from then on.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.001, help="Frame rate of a folder of pictures.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Of a data set: seed of the training that is shown.")
+    ] = None,
+    target: Targets = None,
+    config: ConfigFile = None,
+    no_flip: Annotated[
+        bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
+    ] = False,
+    allow_outside: AllowOutside = False,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what xpand decodes of a video, what a network sees of it, or pages of a data set's clips."""
+    from expand.preview.frames import check_empty, choose_clips, is_video, write_clips, write_frames
+    from expand.report.live_search import SearchView
+
+    path = None if what is None else Path(what)
+    listed = path is None or what == "synthetic"
+    if path is not None and not listed and not path.exists():
+        raise UserError(
+            f"{what} must be a video, a folder of pictures or a folder of labelled videos, but nothing is "
+            "there: look at the path."
+        )
+    video = path if path is not None and not listed and is_video(path) else None
+    chosen = choose_clips(clip, size, model)
+    of_data = {
+        "--seed": seed is not None,
+        "--target": bool(target),
+        "--config": config is not None,
+        "--no-flip": no_flip,
+        "--allow-outside": allow_outside,
+        "--set": bool(settings),
+    }
+    of_frames = {"--from": begin is not None, "--to": end is not None}
+    if video is not None:
+        _refuse(of_data, f"for one video, got {video}: what it says is of data sets")
+        if chosen is not None:
+            _refuse(of_frames, "where clips are written: it is for all frames of a video")
+        elif clips is not None:
+            raise UserError(
+                "--clips must come with --clip and --size, or with --model, which say what a clip is: add "
+                "them, or leave --clips out."
+            )
+    else:
+        _refuse(of_frames | {"--fps": fps is not None}, "for a data set: what it says is of one video")
+        _refuse({"--target": bool(target) and model is not None}, "with --model: it is of searches")
+    check_empty(folder)
+    chosen_settings = [*(settings or ()), *outside_settings(allow_outside)]
+    chosen_settings += ["data.flip=false"] if no_flip else []
+    with interruptible(), SearchView(err) as view:
+        if video is not None and chosen is None:
+            done = write_frames(video, folder, begin=begin, end=end, fps=fps, on_progress=view.caching)
+        elif video is not None and chosen is not None:
+            done = write_clips(video, folder, chosen, count=clips or 1, fps=fps, on_progress=view.caching)
+        else:
+            done = _sheets(
+                path,
+                folder,
+                chosen,
+                trained=model is not None,
+                clips=clips or 2,
+                seed=seed,
+                targets=target or [],
+                config=config,
+                settings=chosen_settings,
+                on_progress=view.caching,
+            )
+    if as_json:
+        print_json(done.to_json())
+        return
+    out.print(done.folder, highlight=False, soft_wrap=True)
+    out.print(done.listed, highlight=False, soft_wrap=True)
+
+
+def _sheets(
+    path: Path | None,
+    folder: Path,
+    chosen: Clips | None,
+    *,
+    trained: bool,
+    clips: int,
+    seed: int | None,
+    targets: list[str],
+    config: Path | None,
+    settings: list[str],
+    on_progress: OnProgress,
+) -> Written:
+    """Pages of a data set's clips, as a full training sees them or as a search does."""
+    from expand.config.options import build_config, build_recipe
+    from expand.preview.contact_sheet import write_sheets
+    from expand.preview.feed import feed_of_search, feed_of_training
+
+    if trained and chosen is not None:
+        recipe = build_recipe(config, chosen.sampling, data=path, settings=settings)
+        feed = feed_of_training(recipe, chosen.sampling, seed, on_progress)
+    else:
+        search = build_config(config, data=path, targets=targets, settings=settings)
+        feed = feed_of_search(search, None if chosen is None else chosen.sampling, seed, on_progress)
+    return write_sheets(feed, folder, clips=clips, on_progress=on_progress)
+
+
+def _refuse(given: dict[str, bool], where: str) -> None:
+    """Raises UserError where an option is given that says nothing there."""
+    for name, is_given in given.items():
+        if is_given:
+            raise UserError(f"{name} must be left out {where}.")
+
+
+DATA_VERBS: dict[str, Callable[..., None]] = {"frames": frames}

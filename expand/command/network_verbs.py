@@ -1,0 +1,307 @@
+"""The verbs of `xpand` that take a network: count, export, import, train, test.
+
+Parses, calls and prints, as cli.py does; nothing heavy is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from expand.command.arguments import (
+    AllowOutside,
+    AsJson,
+    ConfigFile,
+    DataFolder,
+    ModelName,
+    ModelReference,
+    Settings,
+    outside_settings,
+)
+from expand.system.console import err, out, print_json, say
+from expand.system.errors import RunFailed
+from expand.system.signals import interruptible
+
+if TYPE_CHECKING:
+    from expand.full.folder import TrainingFolder
+    from expand.full.train import Trained
+    from expand.report.live_training import TrainingView
+
+
+def count(
+    network: Annotated[
+        str | None,
+        typer.Argument(
+            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML.", metavar="NETWORK"
+        ),
+    ] = None,
+    factors: Annotated[
+        str | None,
+        typer.Option("--factors", help="Factors of the X3D space, such as bottleneck=2.25,depth=2.2."),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Build the network and count it with fvcore too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count a network by stage and for several views; without a name, all published networks in a table."""
+    from expand.report.counting import counted, parity_table, verified
+
+    if network is None and factors is None and not as_json:
+        out.print(parity_table(verify))
+        return
+    found = counted(network, factors)
+    check = verified(found) if verify else None
+    if as_json:
+        print_json(found.to_json() | ({"fvcore": check} if check is not None else {}))
+        return
+    from expand.report.counting import render
+
+    out.print(render(found, check))
+    if check is not None and not check["equal"]:
+        raise RunFailed(f"fvcore counts {check['macs']:,} MACs, the closed form {found.complexity.macs:,}.")
+
+
+def export(
+    network: ModelReference,
+    form: Annotated[
+        Literal[
+            "slowfast",
+            "pytorchvideo",
+            "mmaction2",
+            "x3d-multigrid",
+            "safetensors",
+            "onnx",
+            "torch-export",
+        ],
+        typer.Option("--format", help="Whose files to write."),
+    ],
+    file: Annotated[
+        Path, typer.Option("--out", help="The main file, or a folder for it; nothing is overwritten.")
+    ],
+    model: ModelName = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
+    ] = None,
+    fresh_weights: Annotated[
+        bool, typer.Option("--fresh-weights", help="Where there are no weights, untrained ones from seed 0.")
+    ] = False,
+    allow_approximate: Annotated[
+        bool,
+        typer.Option("--allow-approximate", help="Write a network that the target builds with other widths."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network for another project or runtime, with its weights and a model card."""
+    from expand.export.command import export as write_export
+
+    with interruptible():
+        done = write_export(
+            network,
+            model,
+            form,
+            file,
+            weights=weights,
+            fresh=fresh_weights,
+            allow_approximate=allow_approximate,
+        )
+    if as_json:
+        print_json(done.to_json())
+        return
+    for path in done.files:
+        out.print(path, highlight=False, soft_wrap=True)
+    for remark in (done.weights, *done.remarks):
+        say(remark)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="Weights: safetensors, or what torch.save wrote.")],
+    network: Annotated[
+        str,
+        typer.Option("--network", help="What they are of: x3d-s and the like, a model's YAML, or a run."),
+    ],
+    made: Annotated[Path, typer.Option("--out", help="The model file to write; nothing is overwritten.")],
+    model: ModelName = None,
+    classes: Annotated[
+        Path | None, typer.Option("--classes", help="Names of the classes, one a line.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model of weights from SlowFast, PyTorchVideo, X3D-Multigrid or xpand."""
+    from expand.export.importing import import_weights
+
+    with interruptible():
+        done = import_weights(file, network, model, made, classes=classes)
+    if as_json:
+        print_json(asdict(done))
+        return
+    out.print(done.model, highlight=False, soft_wrap=True)
+    out.print(done.weights, highlight=False, soft_wrap=True)
+    say(f"{done.classes} classes; the names of the weights were those of {done.layout}")
+    for remark in done.remarks:
+        say(remark)
+
+
+def train(
+    network: ModelReference,
+    model: ModelName = None,
+    data: DataFolder = None,
+    config: ConfigFile = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the training; by default results/MODEL-DATA.")
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option("--epochs", help="Budget in epochs; 300 as released.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Clips in a step, over all processes; 128 as released.")
+    ] = None,
+    multigrid: Annotated[
+        bool, typer.Option("--multigrid", help="Large batches of coarse clips first: takes less time.")
+    ] = False,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Start from the weights beside the model.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Start from these weights, of any known layout.")
+    ] = None,
+    no_flip: Annotated[
+        bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
+    ] = False,
+    allow_outside: AllowOutside = False,
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule, and stop.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network in full, by the recipe that X3D was released with, in one process or torchrun's."""
+    from expand.full.train import choose, listed_schedule, start
+    from expand.report.live_training import schedule_table
+
+    chosen_settings = list(settings or ())
+    chosen_settings += [f"training.epochs={epochs}"] if epochs is not None else []
+    chosen_settings += [f"training.batch_size={batch_size}"] if batch_size is not None else []
+    chosen_settings += ["training.multigrid=true"] if multigrid else []
+    chosen_settings += ["data.flip=false"] if no_flip else []
+    chosen_settings += outside_settings(allow_outside)
+    chosen = choose(
+        network,
+        model,
+        config=config,
+        data=data,
+        settings=chosen_settings,
+        fine_tune=fine_tune,
+        weights=weights,
+    )
+    if dry_run:
+        schedule = listed_schedule(chosen)
+        if as_json:
+            print_json(asdict(schedule) | {"steps": schedule.steps, "clips": schedule.clips})
+            return
+        out.print(schedule_table(schedule, chosen.recipe))
+        return
+    with interruptible(), _training_view() as view:
+        done = start(chosen, folder, view)
+    _show_trained(done, as_json)
+
+
+def show_training(training: TrainingFolder, as_json: bool) -> None:
+    """How far a training is."""
+    from expand.report.live_training import history_table
+
+    rows = training.history()
+    if as_json:
+        print_json({"finished": training.finished, "history": rows})
+        return
+    epochs, done = training.recipe().training.epochs, rows[-1]["epochs"] if rows else 0.0
+    state = "finished" if training.finished else f"{done:.4g} of {epochs:g} epochs by the last validation"
+    out.print(f"{training.folder}: {state}", highlight=False, soft_wrap=True)
+    out.print(history_table(rows))
+
+
+def resume_training(folder: Path, data: Path | None, as_json: bool) -> None:
+    """Go on with a training, whose videos may be in another folder now."""
+    from expand.full.train import go_on
+
+    with interruptible(), _training_view() as view:
+        done = go_on(folder, view, data=data)
+    _show_trained(done, as_json)
+
+
+def _training_view() -> TrainingView:
+    from expand.report.live_training import TrainingView
+    from expand.training.processes import Processes
+
+    return TrainingView(err, shown=Processes.of_torchrun().leads)
+
+
+def _show_trained(done: Trained, as_json: bool) -> None:
+    """What to type next; in the leading process alone."""
+    from expand.training.processes import Processes
+
+    if not Processes.of_torchrun().leads:
+        return
+    if as_json:
+        print_json(done.to_json())
+        return
+    out.print(done.model, highlight=False, soft_wrap=True)
+    folder = quote(str(done.folder))
+    say(
+        f"\nNext:\n  xpand test {folder} --views 1 --views 10 --views 30\n"
+        f"  xpand export {folder} --format onnx --out {folder}"
+    )
+
+
+def evaluate(
+    network: ModelReference,
+    model: ModelName = None,
+    data: DataFolder = None,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--views", help="Views of each video: 1, 10, 30 (10x3), 5x3; may be repeated."),
+    ] = None,
+    split: Annotated[
+        Literal["val", "test", "train"],
+        typer.Option("--split", help="Which videos: val, or test, which no search ever reads."),
+    ] = "val",
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
+    ] = None,
+    config: ConfigFile = None,
+    allow_outside: AllowOutside = False,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test weights on the videos of a split: top-1, top-5, mean class accuracy, or mAP of several labels."""
+    from expand.full.testing import choose_test, result_table, run_test
+    from expand.report.live_search import SearchView
+
+    chosen = choose_test(
+        network,
+        model,
+        views=views or ["10"],
+        split=split,
+        weights=weights,
+        config=config,
+        data=data,
+        settings=[*(settings or ()), *outside_settings(allow_outside)],
+    )
+    with interruptible(), SearchView(err) as view:
+        results = run_test(chosen, view.caching)
+    if as_json:
+        print_json({"model": chosen.model.name, "tests": [result.to_json() for result in results]})
+        return
+    out.print(result_table(results))
+
+
+NETWORK_VERBS: dict[str, Callable[..., None]] = {
+    "count": count,
+    "export": export,
+    "import": import_,
+    "train": train,
+    "test": evaluate,
+}

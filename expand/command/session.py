@@ -1,0 +1,170 @@
+"""A search from its first line to its report, for the command and for Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from expand.config.options import build_config
+from expand.config.places import check_there, moved
+from expand.config.search import Config
+from expand.report.live_search import SearchView
+from expand.report.terminal import forecast_text
+from expand.run.driver import Plan, decode, drive, plan
+from expand.run.record import RunFrames, load_run, read_run
+from expand.run.study import Run
+from expand.search.forecast import Clock, Speed
+from expand.system.console import err, say
+from expand.system.escaping import file_name
+from expand.system.folders import check_free, check_writable, free_folder
+from expand.training.foresight import Foresight
+
+Guard = Callable[[Run], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A search into `folder` that is checked and counted: nothing is decoded or written yet."""
+
+    folder: Path
+    planned: Plan
+    speed: Speed
+    foresight: Foresight | None = None
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.planned.setup, self.speed, self.planned.machine.workers)
+
+
+def begin(config: Config, folder: Path | None = None) -> Session:
+    """Check a search, time this machine, and say what the search will cost.
+
+    Args:
+        config: what to search.
+        folder: of the new run; None: results/NAME of the data.
+
+    Raises:
+        UserError: the folder is taken, or the configuration or the data does not allow a search.
+    """
+    if folder is not None:
+        check_free(folder)
+    planned = _fitting(plan(config))
+    folder = folder or free_folder(Path("results"), file_name(planned.source.name, "run"))
+    check_writable(folder)
+    session = Session(
+        folder=folder,
+        planned=planned,
+        speed=planned.machine.time(planned.setup),
+        foresight=planned.machine.foresee(planned.setup),
+    )
+    say(forecast_text(planned.setup, session.clock, planned.machine, session.speed, session.foresight))
+    return session
+
+
+def _fitting(planned: Plan) -> Plan:
+    return replace(planned, machine=planned.machine.fitting(planned.setup))
+
+
+def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
+    """Decode the videos, search, and write the report; progress goes to stderr.
+
+    Args:
+        session: what to search.
+        guard: what to hold while the search goes on.
+
+    Raises:
+        UserError: a target needs more memory than there is, too many videos are bad, or the folder is taken
+            meanwhile.
+        RunFailed: the search cannot go on.
+    """
+    from expand.report.page import write_report
+
+    if session.foresight is not None:
+        session.foresight.check(session.planned.setup.config.search.targets)
+    with SearchView(err) as view:
+        prepared = decode(session.planned, view)
+        run = Run.create(session.folder, prepared.setup.config, prepared.setup.data)
+        say(f"run       {run.folder}")
+        with run.locked(), guard(run):
+            drive(run, prepared, session.speed, view)
+    write_report(run.folder)
+    return run
+
+
+def go_on(
+    run: Run,
+    settings: Sequence[str] = (),
+    guard: Guard = lambda _: nullcontext(),
+    *,
+    data: Path | None = None,
+) -> None:
+    """Go on with a run wherever it is, to its report.
+
+    Args:
+        run: to go on with.
+        settings: of its `run` section, which may change, as `run.key=value`.
+        guard: what to hold while the search goes on.
+        data: the folder that the videos are in now; None: where they were.
+
+    Raises:
+        UserError: another process drives it, or its configuration or videos are not what they were.
+        RunFailed: the search cannot go on.
+    """
+    from expand.report.page import REPORT, write_report
+
+    with run.locked(), guard(run):
+        run.check_config()
+        finished = read_run(run.folder).finished
+        if not finished:
+            config = build_config(run.folder / "config.yaml", settings=settings)
+            config = config if data is None else moved(config, data)
+            check_there(config)
+            planned = _fitting(plan(config))
+            speed = planned.machine.time(planned.setup)
+            with SearchView(err) as view:
+                prepared = decode(planned, view, run.data)
+                if data is not None:
+                    run.move_data(data)
+                drive(run, prepared, speed, view)
+    if not (finished and (run.folder / REPORT).exists()):
+        write_report(run.folder)
+
+
+def run_search(
+    config: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    targets: Sequence[str | int] = (),
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+) -> RunFrames:
+    """Search as `xpand search` does, and read the finished run; progress goes to stderr.
+
+        run_search(targets=["6M"])                                      # on clips drawn from a seed
+        run_search(data="videos", targets=["80M"], settings={"training.epochs": 5, "search.seeds": 2})
+
+    A script that calls it needs `if __name__ == "__main__":` around the call, since workers are processes of
+    their own. A run that was interrupted goes on by `xpand resume`.
+
+    Args:
+        config: a YAML file; None: the embedded default where there is no `data`, too.
+        data: folder of the labelled videos, or `synthetic`.
+        targets: multiply-adds per clip, such as 80M.
+        settings: any settings by their key, such as `training.epochs`.
+        out: folder of the run; None: results/NAME of the data.
+
+    Raises:
+        UserError: the configuration or the data does not allow a search, or `out` is taken.
+        RunFailed: the search cannot go on.
+    """
+    chosen = build_config(
+        None if config is None else Path(config),
+        data=None if data is None else Path(data),
+        targets=[str(target) for target in targets],
+        settings=[f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()],
+    )
+    return load_run(carry_out(begin(chosen, None if out is None else Path(out))).folder)

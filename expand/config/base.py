@@ -1,0 +1,95 @@
+"""Typed settings: YAML in, YAML out, every value checked, unknown keys refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+)
+
+from expand.system.errors import UserError
+
+
+class Section(BaseModel):
+    """A part of a configuration: frozen, and without keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
+
+
+def to_yaml(config: BaseModel) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
+    """A configuration from plain values; a mistake is one line that names the key and where it stands.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a value out of range.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"{origin} must hold keys and values, got {type(values).__name__}.")
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {'; '.join(_line(detail, kind) for detail in error.errors())}.") from None
+
+
+def load_config(path: Path, kind: type[AnyConfig]) -> AnyConfig:
+    """The configuration in a YAML file.
+
+    Raises:
+        UserError: it cannot be read, or something in it is wrong.
+    """
+    return validated(read_yaml(path), str(path), kind)
+
+
+def read_yaml(path: Path) -> Any:
+    """The values in a YAML file.
+
+    Raises:
+        UserError: the file is missing, or is no YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} must be YAML text in UTF-8.") from None
+    try:
+        return yaml.safe_load(text) or {}
+    except Exception as error:  # of many kinds: yaml also fails on dates that there are not, and the like
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None
+
+
+def _line(detail: Any, kind: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "config"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {key}: {_known_keys(detail['loc'], kind)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = f", got {given!r}" if detail["type"] != "value_error" and not isinstance(given, dict) else ""
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _known_keys(location: tuple[Any, ...], kind: type[BaseModel]) -> str:
+    model: type[BaseModel] = kind
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        if (
+            field is None
+            or not isinstance(field.annotation, type)
+            or not issubclass(field.annotation, BaseModel)
+        ):
+            return "take it out"
+        model = field.annotation
+    return f"known are {', '.join(model.model_fields)}"

@@ -1,0 +1,76 @@
+"""Where a run's videos are: kept with it as absolute paths, and named again where they have moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from expand.config.full import Recipe
+from expand.config.search import Config, DataConfig
+from expand.system.errors import UserError
+
+Placed = TypeVar("Placed", Config, Recipe)
+
+
+def placed(config: Placed) -> Placed:
+    """The same with absolute paths, so that a run goes on from whichever folder it is called."""
+    data = config.data
+    cache = data.cache.model_copy(update={"folder": _absolute(data.cache.folder)})
+    places = {
+        "path": _absolute(data.path),
+        "train": _list(data.train, data.path),
+        "val": _list(data.val, data.path),
+        "cache": cache,
+    }
+    return config.model_copy(update={"data": data.model_copy(update=places)})
+
+
+def moved(config: Placed, folder: Path) -> Placed:
+    """The same with its videos, and the lists among them, in another folder.
+
+    Raises:
+        UserError: there is no such folder, or its clips are in none.
+    """
+    data = config.data
+    if data.format == "synthetic":
+        raise UserError("--data must be left out where clips are drawn from a seed: there are none to find.")
+    if not folder.is_dir():
+        raise UserError(
+            f"--data must be the folder that the videos are in now, got {folder}: no such folder."
+        )
+    before = _root(data)
+    places = {"train": within(data.train, before, folder), "val": within(data.val, before, folder)}
+    path = None if data.path is None else folder
+    return config.model_copy(update={"data": data.model_copy(update={"path": path, **places})})
+
+
+def check_there(config: Config | Recipe) -> None:
+    """Raises UserError where a run that goes on does not find the folder of its videos."""
+    path = config.data.path
+    if path is not None and not path.is_dir():
+        raise UserError(
+            f"the videos must be in {path}, as when it was started, but there is no such folder: put them "
+            "back, or give --data FOLDER, where they are now."
+        )
+
+
+def within(path: Path | None, before: Path | None, now: Path) -> Path | None:
+    """A path, in `now` where it was in the folder `before`."""
+    if path is None or before is None or not path.is_relative_to(before):
+        return path
+    return now / path.relative_to(before)
+
+
+def _root(data: DataConfig) -> Path | None:
+    return data.path if data.path is not None or data.train is None else data.train.parent
+
+
+def _list(path: Path | None, folder: Path | None) -> Path | None:
+    """A list's path as it stands or, where there is none, within the folder of the videos; as `list_path`."""
+    if path is None or path.is_file() or folder is None or not (folder / path).is_file():
+        return _absolute(path)
+    return (folder / path).absolute()
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()

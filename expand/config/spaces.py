@@ -1,0 +1,98 @@
+"""Spaces and axes by name: those of the packages, and a user's own as `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from expand.system.errors import UserError
+from search_spaces.base import Axis, Json, SearchSpace
+
+Space = SearchSpace[Any, Any]
+KNOWN_SPACES = {"x3d": "search_spaces.x3d:X3DSpace"}
+
+
+def load_space(name: str, settings: Json) -> Space:
+    """The space that a config or a model file names, with its settings.
+
+    Raises:
+        UserError: the name leads nowhere, or the space refuses a setting.
+    """
+    kind = load_class(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
+    _check_methods(kind, SearchSpace, "space", name)
+    try:
+        space: Space = kind(**settings)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"space.settings do not fit {name}: {error}") from None
+    _check_members(space, SearchSpace, "space", name)
+    return space
+
+
+def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axis[Any]]:
+    """The axes of a search, in the order named; all of the space's where none are named.
+
+    Raises:
+        UserError: a name that the space does not have and that is no `module:Class`.
+    """
+    if names is None:
+        return space.axes
+    chosen: dict[str, Axis[Any]] = {}
+    for name in names:
+        known = f"one of {', '.join(space.axes)}"
+        axis = space.axes[name] if name in space.axes else _own_axis(name, known)
+        _check_members(axis, Axis, "axis", name)
+        chosen[axis.name] = axis
+    return chosen
+
+
+def _own_axis(name: str, known: str) -> Any:
+    kind = load_class(name, "axis", known)
+    _check_methods(kind, Axis, "axis", name)
+    return kind()
+
+
+def _check_methods(kind: object, contract: type, what: str, name: str) -> None:
+    """Raises UserError where a name leads to something else: before it is called, whatever it would do."""
+    methods = [member for member, value in vars(contract).items() if callable(value)]
+    _check(kind, methods, contract, what, name)
+
+
+def _check_members(value: object, contract: type, what: str, name: str) -> None:
+    """Raises UserError where a class of the user's lacks a member: now, not at the end of a search."""
+    _check(value, list(vars(contract)), contract, what, name)
+
+
+def _check(value: object, names: list[str], contract: type, what: str, name: str) -> None:
+    members = [member for member in names if not member.startswith("_")]
+    if missing := [member for member in members if not hasattr(value, member)]:
+        raise UserError(
+            f"{what} {name!r} must have all that search_spaces.base.{contract.__name__} has, but it lacks "
+            f"{', '.join(missing)}: add it, and run search_spaces.conformance on it."
+        )
+
+
+def load_class(name: str, what: str, known: str) -> Any:
+    """The class that `module:Class` names; modules in the current folder are found, as with `python -m`."""
+    module_name, _, class_name = name.partition(":")
+    if not class_name or not all(part.isidentifier() for part in module_name.split(".")):
+        raise UserError(f"{what} must be {known}, or your own as module:Class, got {name!r}.")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{what} {name!r} cannot be imported, for want of the module {error.name!r}: run from the folder "
+            "that holds it, or install it."
+        ) from None
+    except AttributeError:
+        raise UserError(
+            f"{what} {name!r} must name a class, but the module {module_name!r} has no {class_name!r}."
+        ) from None
+    if not isinstance(found, type):
+        raise UserError(f"{what} {name!r} must name a class, got {type(found).__name__}.")
+    return found

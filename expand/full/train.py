@@ -1,0 +1,502 @@
+"""`xpand train`: from a network, videos and a recipe to weights, and on from where a training was cut off."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shlex import quote
+from typing import Any, Protocol
+
+from torch import nn
+
+from expand.config.full import Recipe
+from expand.config.options import build_recipe
+from expand.config.places import check_there, moved
+from expand.config.search import SpaceConfig
+from expand.data.base import Source
+from expand.data.cache import Progress as CacheProgress
+from expand.data.clips import Augment, ViewGrid
+from expand.data.flips import flip_swaps
+from expand.data.needs import EvenClips
+from expand.data.sources import open_source, segments_of
+from expand.full.folder import MODEL, TrainingFolder
+from expand.full.multigrid import Schedule, multigrid, plain
+from expand.full.parts import training_part, validation_batch
+from expand.full.scores import evaluate
+from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
+from expand.full.videos import Videos, check_frames, open_videos
+from expand.system.cores import cores
+from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.escaping import file_name
+from expand.system.folders import check_free, free_folder
+from expand.system.logs import log_to
+from expand.system.signals import Interrupted, deferred
+from expand.training.checkpoints import State, load_checkpoint, save_checkpoint
+from expand.training.devices import choose_device, prepare
+from expand.training.losses import Diverged
+from expand.training.memory import out_of_memory
+from expand.training.processes import Processes
+from expand.training.views import Viewing
+from expand.weights.models import Model, find_model, network_values, write_values
+from expand.weights.reading import check_weights, classifier_of, read_weights
+from expand.weights.writing import save_weights
+from search_spaces.base import Json
+
+log = logging.getLogger(__name__)
+
+_VALIDATION = ViewGrid()  # what a training's validations see of each video; scaled by the recipe
+
+
+class View(Protocol):
+    """What is shown while a training goes on; every method returns at once."""
+
+    def caching(self, progress: CacheProgress) -> None:
+        """The videos are being decoded."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A line to keep."""
+        ...
+
+    def begin(self, schedule: Schedule, recipe: Recipe, step: int) -> None:
+        """The training starts, or goes on after so many steps."""
+        ...
+
+    def progress(self, step: int, loss: float) -> None:
+        """So many steps are done."""
+        ...
+
+    def validated(self, row: Row) -> None:
+        """A validation is done."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """What is to be trained.
+
+    Attributes:
+        model: the network, as it was found.
+        recipe: how.
+        weights: a file to start from; None: from scratch.
+    """
+
+    model: Model
+    recipe: Recipe
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        folder: of the training.
+        model: the model file.
+        scores: of the last validation, by name.
+        seconds: how long it took, all in all.
+    """
+
+    folder: Path
+    model: Path
+    scores: dict[str, float]
+    seconds: float
+
+    def to_json(self) -> Json:
+        return {
+            "folder": str(self.folder),
+            "model": str(self.model),
+            "scores": self.scores,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def choose(
+    reference: str,
+    name: str | None,
+    *,
+    config: Path | None = None,
+    data: Path | None = None,
+    settings: Sequence[str] = (),
+    fine_tune: bool = False,
+    weights: Path | None = None,
+) -> Chosen:
+    """Check what the command names.
+
+    Args:
+        reference: a model's YAML, a run's folder or a published network.
+        name: which model of a run.
+        config: a YAML file with any of the settings.
+        data: the folder of the videos, or `synthetic`.
+        settings: as `key=value`.
+        fine_tune: start from the weights beside the model.
+        weights: start from the weights in this file.
+
+    Raises:
+        UserError: something of it is wrong.
+    """
+    model = find_model(reference, name)
+    recipe = build_recipe(config, model.sampling, data=data, settings=settings)
+    if fine_tune and weights is None and model.weights is None:
+        raise UserError(
+            f"--fine-tune must have weights to start from, but {model.name} has none beside it: "
+            "give --weights FILE, or train from scratch."
+        )
+    begin = weights or (model.weights if fine_tune else None)
+    if begin is not None:
+        read_weights(begin, model, classifier="may differ")  # says so now where they do not fit
+    return Chosen(model=model, recipe=recipe, weights=begin)
+
+
+def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
+    """What each step sees, for so many training videos.
+
+    Raises:
+        UserError: the batch cannot be divided among the processes.
+    """
+    training, sampling = chosen.recipe.training, chosen.model.sampling
+    if training.batch_size % processes or training.batch_size < 2 * processes:
+        raise UserError(
+            f"training.batch_size must be a multiple of the {processes} processes, with 2 clips for each at "
+            f"least, got {training.batch_size}."
+        )
+    clips = max(1, round(training.epochs * videos))
+    if not training.multigrid:
+        return plain(sampling, batch_size=training.batch_size, clips=clips)
+    return multigrid(
+        sampling,
+        batch_size=training.batch_size,
+        clips=clips,
+        split_clips=training.split_clips,
+        processes=processes,
+    )
+
+
+def listed_schedule(chosen: Chosen) -> Schedule:
+    """The schedule for the videos as they are listed; nothing is decoded."""
+    videos = len(open_source(chosen.recipe.data).splits["train"])
+    return schedule_of(chosen, videos, Processes.of_torchrun().count)
+
+
+def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
+    """Train from the first step to the last.
+
+    Args:
+        chosen: what.
+        folder: of the training; None: results/NAME.
+        view: what is shown.
+
+    Raises:
+        UserError: the folder is taken, or the data or the weights do not fit.
+        RunFailed: the loss is no number any more, or memory ran out.
+        Interrupted: a signal ended it; it can be resumed.
+    """
+    processes, device = Processes.of_torchrun(), choose_device(chosen.recipe.run.device)
+    if folder is not None and processes.leads:
+        check_free(folder)
+    source = _source(chosen, processes)
+    with processes.joined(device):
+        part = training_part(chosen.model, chosen.recipe, source, processes, device, view.note)
+        videos = _open(source, chosen.model, chosen.recipe, processes, view)
+        schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
+        prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
+        model, network = _fresh(chosen, videos, view)
+        task = _task(model, chosen.recipe, videos, schedule, processes, device, part)
+        training = FullTraining(task, network)
+        place = processes.told(lambda: _make(folder, chosen, model, videos, training, processes))
+        view.note(f"training  {place}")
+        return _run(TrainingFolder(place), model, chosen.recipe, task, training, view)
+
+
+def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
+    """Go on from the last whole checkpoint; nothing is done where it is finished.
+
+    Args:
+        folder: of the training.
+        view: what is shown.
+        data: the folder that the videos are in now; None: where they were.
+
+    Raises:
+        UserError: another process drives it, or its recipe, its videos or its processes have changed.
+        RunFailed: as for `start`.
+        Interrupted: a signal ended it; it can be resumed.
+    """
+    place = TrainingFolder(folder)
+    if place.finished:
+        last = place.history()[-1]
+        return Trained(folder=folder, model=folder / MODEL, scores=scores_of(last), seconds=last["seconds"])
+    processes, recipe, model = Processes.of_torchrun(), place.recipe(), place.network()
+    recipe = recipe if data is None else moved(recipe, data)
+    check_there(recipe)
+    device = choose_device(recipe.run.device)
+    chosen = Chosen(model=model, recipe=recipe)
+    source = _source(chosen, processes)
+    with processes.joined(device):
+        part = training_part(model, recipe, source, processes, device, view.note)
+        videos = _open(source, model, recipe, processes, view)
+        place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
+        if data is not None and processes.leads:
+            place.move_data(data)
+        schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
+        prepare(device, _threads(recipe, processes), recipe.training.seed)
+        network = _build(model, recipe)
+        task = _task(model, recipe, videos, schedule, processes, device, part)
+        training = FullTraining(task, network)
+        state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
+        for remark in remarks:
+            view.note(remark)
+        _check_state(state, model, place.checkpoints)
+        training.restore(state)
+        return _run(place, model, recipe, task, training, view)
+
+
+def _source(chosen: Chosen, processes: Processes) -> Source:
+    """The videos as they are listed, where they suit the recipe: nothing is decoded before.
+
+    Raises:
+        UserError: they are not there, or the recipe is not for such labels.
+    """
+    training, source = chosen.recipe.training, open_source(chosen.recipe.data)
+    schedule_of(chosen, len(source.splits["train"]), processes.count)
+    if training.head == "frame":
+        check_frames(source)
+    several = segments_of(source) is not None
+    if several and (training.label_smoothing or training.sampling == "balanced"):
+        raise UserError(
+            "training.label_smoothing must be 0 and training.sampling natural for clips with several labels: "
+            "change them."
+        )
+    return source
+
+
+def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, view: View) -> Videos:
+    return open_videos(
+        source,
+        recipe.data,
+        model.sampling,
+        [EvenClips(sampling=model.sampling, clips=_VALIDATION.clips)],
+        processes=_threads(recipe, processes),
+        on_progress=view.caching,
+    )
+
+
+def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module]:
+    """The network for this label set, with the weights that it starts from."""
+    model = _model(chosen.model, videos, chosen.recipe.training.head)
+    network = _build(model, chosen.recipe)
+    if chosen.weights is None:
+        return model, network
+    state = read_weights(
+        chosen.weights,
+        model,
+        classifier="may differ",
+        on_remark=lambda remark: view.note(f"weights   {remark}"),
+    )
+    own = network.state_dict()
+    replaced = set(classifier_of(model, own))
+    if model.classes == chosen.model.classes and replaced <= state.keys():
+        view.note(f"weights   {chosen.weights}, with their classifier: the classes are the same")
+    else:
+        state = {name: value for name, value in state.items() if name not in replaced}
+        view.note(
+            f"weights   {chosen.weights}; the classifier is replaced by a fresh one for the "
+            f"{len(model.classes)} classes of {videos.cached.name}"
+        )
+    network.load_state_dict({**own, **state})
+    return model, network
+
+
+def _model(model: Model, videos: Videos, head: str) -> Model:
+    """The same network with the label set of the data."""
+    space = SpaceConfig.model_validate(model.values["space"])
+    values = network_values(model.name, space, model.architecture, model.sampling, videos.classes)
+    if "factors" in model.values:
+        values["factors"] = model.values["factors"]
+    if head == "frame":
+        values["head"] = "frame"
+    if videos.segments is not None:
+        values["labels"] = "several"
+    values["data"] = videos.card()
+    return replace(model, classes=videos.classes, values=values, weights=None)
+
+
+def _build(model: Model, recipe: Recipe) -> nn.Module:
+    return model.build(dropout=recipe.training.dropout, zero_init=recipe.training.zero_init)
+
+
+def _check_state(state: State, model: Model, folder: Path) -> None:
+    """Raises UserError where a checkpoint is of another network: the first layer that differs."""
+    own = ("split_mean", "split_var")  # multigrid's, besides the network's
+    weights = {name: value for name, value in state["model_state"].items() if not name.endswith(own)}
+    check_weights(weights, model, folder, None)
+
+
+def _task(
+    model: Model,
+    recipe: Recipe,
+    videos: Videos,
+    schedule: Schedule,
+    processes: Processes,
+    device: str,
+    part: int | None,
+) -> Task:
+    swaps = flip_swaps(recipe.data, videos.classes) if recipe.data.flip else None
+    per_frame = recipe.training.head == "frame"
+    targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
+    truth = videos.labels("val", per_frame=per_frame)
+
+    batch = validation_batch(model, recipe, processes, device)
+    viewing = Viewing(
+        sampling=model.sampling,
+        views=replace(_VALIDATION, scale=recipe.data.jitter[0]),
+        batch_size=batch,
+        device=device,
+        precision=recipe.run.precision,
+    )
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        return evaluate(network, videos.cached.val, truth, viewing, processes).scores
+
+    return Task(
+        train=videos.cached.train,
+        targets=targets,
+        labels="one" if videos.segments is None else "several",
+        sampling=model.sampling,
+        augment=Augment(swaps=swaps, jitter=recipe.data.jitter),
+        recipe=recipe.training,
+        schedule=schedule,
+        device=device,
+        precision=recipe.run.precision,
+        processes=processes,
+        micro_batch=part,
+        validate=validate,
+    )
+
+
+def _make(
+    folder: Path | None,
+    chosen: Chosen,
+    model: Model,
+    videos: Videos,
+    training: FullTraining,
+    processes: Processes,
+) -> Path:
+    name = file_name(f"{model.name}-{videos.cached.name}", "training")
+    place = folder or free_folder(Path("results"), name)
+    started = {"network": chosen.model.name, "weights": chosen.weights and chosen.weights.name}
+    kept = {"data": videos.card(), "processes": processes.count, "start": started}
+    with TrainingFolder.made(place, chosen.recipe, model, kept) as made:
+        save_checkpoint(made.checkpoints, training.state())
+    return place
+
+
+def _run(
+    place: TrainingFolder,
+    model: Model,
+    recipe: Recipe,
+    task: Task,
+    training: FullTraining,
+    view: View,
+) -> Trained:
+    processes = task.processes
+    with ExitStack() as stack:
+        if processes.leads:
+            stack.enter_context(place.locked())
+            stack.enter_context(log_to(place.folder / "log.txt"))
+        signals = stack.enter_context(deferred())
+        log.info("from step %d of %d on %s", training.step, task.schedule.steps, task.device)
+        view.begin(task.schedule, recipe, training.step)
+        saves = _Saves(place, minutes=recipe.run.checkpoint_minutes)
+
+        def validated(row: Row) -> None:
+            log.info("%s", ", ".join(f"{key} {value:.5g}" for key, value in row.items()))
+            view.validated(row)
+            if processes.leads:
+                place.write_history(training.history)
+
+        hooks = Hooks(
+            progress=view.progress,
+            validated=validated,
+            save=saves.save,
+            due=saves.due,
+            stopping=lambda: bool(signals),
+            halved=lambda part: view.note(
+                f"memory    ran out: {part} clips at a time from step {training.step + 1} on, and BatchNorm "
+                f"sees {part} clips"
+            ),
+        )
+        try:
+            network = training.run(hooks)
+        except Diverged as error:
+            raise RunFailed(
+                f"{error}: lower training.learning_rate, or set training.gradient_clip."
+            ) from None
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            raise RunFailed(
+                f"out of memory: {first_line(error)}: set training.micro_batch below "
+                f"{task.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
+            ) from None
+        except Stopped:
+            log.info("stopped at step %d", training.step)
+            folder = quote(str(place.folder))
+            view.note(f"stopped after step {training.step:,}; go on with: xpand resume {folder}")
+            raise Interrupted(signals[0] if signals else signal.SIGTERM) from None
+        if processes.leads:
+            _finish(place, model, recipe, network, training)
+        log.info("finished")
+    return Trained(
+        folder=place.folder,
+        model=place.folder / MODEL,
+        scores=scores_of(training.history[-1]),
+        seconds=training.seconds,
+    )
+
+
+def scores_of(row: Row) -> dict[str, float]:
+    """The scores of a validation by name."""
+    mark = "val_"
+    return {key.removeprefix(mark): value for key, value in row.items() if key.startswith(mark)}
+
+
+def _finish(
+    place: TrainingFolder, model: Model, recipe: Recipe, network: nn.Module, training: FullTraining
+) -> None:
+    """The weights, then the model file: where it is, both are whole."""
+    values: dict[str, Any] = model.values | {
+        "trained": {
+            "epochs": recipe.training.epochs,
+            "jitter": list(recipe.data.jitter),
+            "start": place.kept()["start"],
+            "validation": scores_of(training.history[-1]),
+            "recipe": recipe.training.model_dump(mode="json"),
+        }
+    }
+    path = place.folder / MODEL
+    save_weights(path.with_suffix(".safetensors"), network.state_dict(), replace(model, values=values))
+    write_values(path, values)
+
+
+class _Saves:
+    """When checkpoints are due, and where they go."""
+
+    def __init__(self, place: TrainingFolder, *, minutes: float) -> None:
+        self._folder, self._every = place.checkpoints, 60 * minutes
+        self._last = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self._last >= self._every
+
+    def save(self, state: State) -> None:
+        save_checkpoint(self._folder, state)
+        self._last = time.monotonic()
+
+
+def _threads(recipe: Recipe, processes: Processes) -> int:
+    return recipe.run.threads or max(1, cores() // processes.local_count)

@@ -1,0 +1,143 @@
+"""A job and what came of it, as values: what a worker is asked for, and what it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from search_spaces.base import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training: everything in it decides the Measurement, so its key names it.
+
+    Attributes:
+        space: the space as in SpaceConfig: name and settings.
+        architecture: the network's integers, as the space writes them.
+        sampling: the clips it sees (ClipSampling).
+        recipe: how it is trained (TrainingConfig); holds the budget.
+        data: the checksum of the data, the number of classes, what the cache holds, flips and jitter.
+        seed: of the weights, the order of the clips and their augmentation.
+        parent: key of the job whose weights it starts from; None: from scratch.
+    """
+
+    space: Json
+    architecture: Json
+    sampling: Json
+    recipe: Json
+    data: Json
+    seed: int
+    parent: str | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """16 hexadecimal digits of the SHA-256 over the job's canonical JSON."""
+        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a job is done: decides nothing about its result.
+
+    Attributes:
+        cache: folder of the decoded videos.
+        device: cpu, cuda or mps.
+        threads: of the training process.
+        keep_weights: whether to leave weights.safetensors in the job's folder.
+        memory_share: how much of a CUDA device's memory the training may take. A batch that needs more is
+            made in parts, which Measurement.micro_batch tells.
+        events: folder for TensorBoard's event files; None: none are written.
+        memory: bytes that it may take on a CPU, where too large a batch is made in parts, too; None: what its
+            machine has available.
+    """
+
+    cache: str
+    device: str
+    threads: int
+    keep_weights: bool
+    memory_share: float = 1.0
+    events: str | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What one training gave.
+
+    Attributes:
+        top1, top5, mean_class_accuracy: shares of the validation videos, after the last step.
+        loss: mean over validation videos of −log of the probability given to the right class.
+        train_loss: mean over the last tenth of the training clips.
+        macs, params, activations: of the network as trained, for one clip (Complexity).
+        clips_seen, epochs: training clips, and that number in epochs of the training split.
+        seconds: wall clock, training and validation.
+        peak_memory: bytes; of the device on CUDA, else of the process (its resident set).
+        looped: training videos too short for a clip, which were looped.
+        micro_batch: clips in one forward pass; below the batch size where memory is short.
+        latency: seconds of a forward pass of one clip, in evaluation mode, the fastest of several.
+        device, threads: where and with how many threads that was.
+        host: the machine that did it.
+    """
+
+    top1: float
+    top5: float
+    mean_class_accuracy: float
+    loss: float
+    train_loss: float
+    macs: int
+    params: int
+    activations: int
+    clips_seen: int
+    epochs: float
+    seconds: float
+    peak_memory: int
+    looped: int
+    micro_batch: int
+    latency: float
+    device: str
+    threads: int
+    host: str
+
+    # What may differ between two runs of the same job; it stays out of the model files.
+    VARYING = ("seconds", "peak_memory", "latency", "device", "threads", "host")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A training that gave nothing: the reason in a line, and the traceback where there is one."""
+
+    reason: str
+    traceback: str = ""
+
+
+Result = Measurement | Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One worker's try at a job. A try that was cut off is followed by another, of this job or none.
+
+    Attributes:
+        host, process: the worker.
+        started: seconds since 1970, by that machine's clock.
+        seconds: how long it took, by a clock that never goes back; as far as is known, where it was cut off.
+            None: not over yet.
+    """
+
+    host: str
+    process: int
+    started: float
+    seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a training is: clips trained so far and in all, and the running loss."""
+
+    clips: int
+    total: int
+    loss: float

@@ -1,0 +1,1 @@
+"""What networks will see of videos, as pictures: single frames, clips, and sheets of many clips."""

@@ -1,0 +1,202 @@
+"""What `xpand count` counts: a published network, a model file, or a point of the X3D space."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from expand.system.errors import UserError
+from expand.system.listing import Listing
+from expand.system.units import show_macs
+from search_spaces.base import ClipSampling, Complexity, Json
+from search_spaces.x3d import Factors, X3DSpace, published
+from search_spaces.x3d.factors import PUBLISHED
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+VIEWS = (1, 10, 30)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """A network with its cost for one clip.
+
+    Attributes:
+        classes: outputs of the classifier.
+        test: the cost of a clip of the size that the published 30-view tests use; None where there is none.
+    """
+
+    name: str
+    space: Any
+    architecture: Any
+    sampling: ClipSampling
+    classes: int
+    complexity: Complexity
+    test: tuple[int, Complexity] | None = None
+
+    def views(self, views: int) -> tuple[int, int]:
+        """(size of a clip in pixels, MACs of all views): 30 views are at the published test size."""
+        size, complexity = self.test if views == 30 and self.test else (self.sampling.size, self.complexity)
+        return size, views * complexity.macs
+
+    def to_json(self) -> Json:
+        return {
+            "name": self.name,
+            "frames": self.sampling.frames,
+            "stride": self.sampling.stride,
+            "size": self.sampling.size,
+            "classes": self.classes,
+            "macs": self.complexity.macs,
+            "params": self.complexity.params,
+            "activations": self.complexity.activations,
+            "views": {str(n): dict(zip(("size", "macs"), self.views(n), strict=True)) for n in VIEWS},
+            "stages": [
+                {"name": s.name, "macs": s.macs, "params": s.params, "activations": s.activations}
+                for s in self.complexity.stages
+            ],
+        }
+
+
+def counted(network: str | None, factors: str | None) -> Counted:
+    """The network that the command names.
+
+    Raises:
+        UserError: neither or both are given, or what is given names nothing.
+    """
+    if (network is None) == (factors is None):
+        raise UserError(
+            f"name one network, a model's YAML or --factors: networks are {', '.join(PUBLISHED)}."
+        )
+    if factors is not None:
+        return _of_factors(f"x3d at {factors}", parse_factors(factors))
+    assert network is not None
+    if network.lower() in PUBLISHED:
+        found = published(network)
+        return _of_factors(found.name, found.factors, found.test_size)
+    if Path(network).suffix in (".yaml", ".yml"):
+        return _of_model(Path(network))
+    raise UserError(f"network must be one of {', '.join(PUBLISHED)}, or a model's YAML, got {network!r}.")
+
+
+def parse_factors(text: str) -> Factors:
+    """Factors from `bottleneck=2.25,depth=2.2`; those not named are 1.
+
+    Raises:
+        UserError: an unknown factor, or a value that is no number above 0.
+    """
+    known = X3DSpace().point_to_json(Factors())
+    values: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        name = name.strip()
+        if name not in known:
+            raise UserError(f"factors must be among {', '.join(known)}, got {name!r}.")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            raise UserError(f"factor {name} must be a number above 0, got {number!r}.") from None
+    try:
+        return Factors(**values)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Counted:
+    space = X3DSpace()
+    architecture = space.architecture(factors)
+    test = None
+    if test_size is not None:
+        test = (test_size, space.complexity(replace(architecture, size=test_size)))
+    return Counted(
+        name=name,
+        space=space,
+        architecture=architecture,
+        sampling=space.sampling(factors),
+        classes=400,
+        complexity=space.complexity(architecture),
+        test=test,
+    )
+
+
+def _of_model(path: Path) -> Counted:
+    from expand.weights.models import read_model
+
+    model = read_model(path)
+    return Counted(
+        name=model.name,
+        space=model.space,
+        architecture=model.architecture,
+        sampling=model.sampling,
+        classes=len(model.classes),
+        complexity=model.space.complexity(model.architecture, len(model.classes)),
+    )
+
+
+def verified(found: Counted) -> Json:
+    """The same network built and counted by fvcore, which traces it; BatchNorm left out, as in the tables."""
+    import torch
+
+    network = found.space.build(found.architecture, found.classes).eval()
+    clip = torch.zeros(1, 3, found.sampling.frames, found.sampling.size, found.sampling.size)
+    macs = macs_by_fvcore(network, clip)
+    params = sum(parameter.numel() for parameter in network.parameters())
+    equal = macs == found.complexity.macs and params == found.complexity.params
+    return {"macs": macs, "params": params, "equal": equal}
+
+
+def macs_by_fvcore(network: nn.Module, clips: Tensor) -> int:
+    """Multiply-adds of a network for these clips, traced by fvcore; BatchNorm is left out."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore imports what torch deprecates
+        from fvcore.nn import FlopCountAnalysis
+
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        analysis = FlopCountAnalysis(network, clips).set_op_handle("aten::batch_norm", lambda *_: 0)
+        return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def render(found: Counted, check: Json | None) -> RenderableType:
+    """The table by stage, and the cost of several views."""
+    lines = [f"{found.name}: clip {found.sampling}, {found.classes} classes; multiply-adds of one clip"]
+    views = []
+    for count in VIEWS:
+        size, macs = found.views(count)
+        views.append(f"  {count:>2} {'view ' if count == 1 else 'views'} at {size}²: {show_macs(macs)} MACs")
+    after = "\n".join(views)
+    if check is not None:
+        verdict = "equal" if check["equal"] else "DIFFERENT"
+        after += f"\nfvcore: {check['macs']:,} MACs, {check['params']:,} parameters: {verdict}"
+    return Group(Text(lines[0]), _table(found.complexity), Text(after))
+
+
+def _table(complexity: Complexity) -> Listing:
+    """MACs, parameters and activations by stage, for one clip."""
+    numbers = ("MACs", "parameters", "activations")
+    table = Listing(["stage", *numbers], right=numbers, spare=["activations", "parameters"], gap=2)
+    for stage in complexity.stages:
+        table.row(stage.name, f"{stage.macs:,}", f"{stage.params:,}", f"{stage.activations:,}")
+    whole = (f"{complexity.macs:,}", f"{complexity.params:,}", f"{complexity.activations:,}")
+    table.row("total", *whole, style="bold")
+    return table
+
+
+def parity_table(verify: bool) -> Listing:
+    """The published networks beside each other; with `verify`, whether fvcore counts the same."""
+    numbers = ("MACs", "parameters", "activations", *(["fvcore"] if verify else []))
+    table = Listing(["network", "clip", *numbers], right=numbers, spare=["activations", "parameters", "clip"])
+    for name in PUBLISHED:
+        found = counted(name, None)
+        cost = found.complexity
+        check = ["equal" if verified(found)["equal"] else "DIFFERENT"] if verify else []
+        figures = (f"{cost.macs:,}", f"{cost.params:,}", f"{cost.activations:,}")
+        table.row(name, str(found.sampling), *figures, *check)
+    return table

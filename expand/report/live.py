@@ -1,0 +1,58 @@
+"""What the views of long work have in common: a place on the terminal drawn anew, and the decoding."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from expand.data.cache import Progress
+from expand.system.escaping import visible_line
+
+
+class LiveView:
+    """On a terminal, `render` is shown twice a second while it is used as a context manager.
+
+    A view calls this constructor last: `render` is called by it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._caching: Progress | None = None
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            with suppress(OSError) if error is not None else nullcontext():  # a terminal that was closed
+                self._live.stop()
+
+    def caching(self, progress: Progress) -> None:
+        """The videos are being decoded."""
+        if progress.note:
+            note = visible_line(progress.note)
+            self._console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
+        self._caching = progress
+
+    def caching_row(self) -> RenderableType:
+        """How far the decoding is."""
+        assert self._caching is not None
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
+        row.add_row(self._caching.what, bar, f"{self._caching.done:,} of {self._caching.total:,}")
+        return row
+
+    def render(self) -> RenderableType:
+        """The state of now."""
+        raise NotImplementedError

@@ -1,0 +1,166 @@
+"""What a running search shows: the round, each candidate's state, the time left.
+
+On a terminal a table that stays in place; elsewhere a line for each thing that ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from expand.jobs.folder import read_progress
+from expand.jobs.job import Failure, Job, Measurement, Result
+from expand.report.live import LiveView
+from expand.run.study import Run
+from expand.search.expansion import Failed
+from expand.search.forecast import Clock
+from expand.search.problem import Setup
+from expand.search.replay import RoundJobs, outcome, scored
+from expand.system.listing import Listing
+from expand.system.units import show_macs, show_seconds
+
+
+class SearchView(LiveView):
+    """A View (expand/run/driver.py) on a console; use it as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._started = time.monotonic()
+        self._run: Run | None = None
+        self._setup: Setup | None = None
+        self._clock: Clock | None = None
+        self._round: RoundJobs | None = None
+        self._results: dict[str, Result] = {}
+        super().__init__(console)
+
+    def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
+        self._run, self._setup, self._clock, self._caching = run, setup, clock, None
+
+    def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
+        self._round, self._results = jobs, dict(results)
+        self._print_round_if_over()
+
+    def finished(self, job: Job, result: Result) -> None:
+        assert self._round is not None
+        self._results[job.key] = result
+        if not self._console.is_terminal:
+            candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+            name = next(candidate.name for candidate, jobs in candidates if job in jobs)
+            self._console.print(
+                f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
+                f"about {show_seconds(self._left())} left",
+                highlight=False,
+                soft_wrap=True,
+            )
+        self._print_round_if_over()
+
+    def _print_round_if_over(self) -> None:
+        """A line for a round that is over, which stays on the screen."""
+        assert self._round is not None
+        if self._round.missing(self._results):
+            return
+        candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+        scores = [
+            f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
+            for candidate, jobs in candidates
+        ]
+        self._console.print(
+            f"round {self._round.round.number}: {', '.join(scores)}", highlight=False, soft_wrap=True
+        )
+
+    def render(self) -> RenderableType:
+        """The state of now."""
+        if self._caching is not None:
+            return self.caching_row()
+        if self._round is None or self._setup is None:
+            return Text("preparing")
+        return Group(self._headline(), self._table())
+
+    def _headline(self) -> Text:
+        assert self._round is not None
+        round_ = self._round.round
+        origin = f" from {', '.join(state.name for state in round_.parents)}" if round_.parents else ""
+        if len(round_.parents) == 1:
+            (state,) = round_.parents
+            origin += f" ({show_macs(state.candidate.macs)} MACs, {state.top1:.1%})"
+        spent = show_seconds(time.monotonic() - self._started)
+        left = show_seconds(self._left())
+        return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
+
+    def _table(self) -> Listing:
+        assert self._round is not None
+        assert self._setup is not None
+        table = Listing(
+            ["axis", "MACs", "clip", "top-1", "state"],
+            right=["MACs", "top-1"],
+            wrapped=["state"],
+            spare=["clip", "MACs"],
+        )
+        for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
+            sampling = self._setup.space.sampling(candidate.point)
+            state, score = self._state(jobs)
+            table.row(candidate.name, show_macs(candidate.macs), str(sampling), score, state)
+        for name in self._round.round.saturated:
+            table.row(name, "", "", "", Text("saturated", style="dim"))
+        return table
+
+    def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
+        """A candidate's state over its seeds, and its top-1 so far."""
+        results = [self._results[job.key] for job in jobs if job.key in self._results]
+        if any(isinstance(result, Failure) for result in results):
+            return Text("failed", style="red"), ""
+        got = [result.top1 for result in results if isinstance(result, Measurement)]
+        score = f"{sum(got) / len(got):.1%}" if got else ""
+        if len(got) == len(jobs):
+            return Text("done", style="green"), score
+        share = (len(got) + sum(self._share(job) for job in jobs if job.key not in self._results)) / len(jobs)
+        if share == 0:
+            return Text("waiting", style="dim"), score
+        epochs = self._epochs()
+        row = Table.grid(padding=(0, 1))
+        seed = f", seed {len(got) + 1}/{len(jobs)}" if len(jobs) > 1 else ""
+        current = (share * len(jobs) - len(got)) * epochs
+        row.add_row(
+            ProgressBar(total=1.0, completed=share, width=10),
+            f"epoch {min(current, epochs):.1f}/{epochs:.3g}{seed}",
+        )
+        return row, score
+
+    def _epochs(self) -> float:
+        assert self._setup is not None
+        return self._setup.config.training.epochs_of(self._setup.data.train)
+
+    def _share(self, job: Job) -> float:
+        """How much of a training is done, as its worker last said."""
+        assert self._run is not None
+        progress = read_progress(self._run.job_folder(job))
+        return progress.clips / progress.total if progress is not None else 0.0
+
+    def _left(self) -> float:
+        """Seconds left of the whole search."""
+        if self._round is None or self._clock is None:
+            return 0.0
+        running = [
+            (1 - self._share(job)) * self._clock.seconds(candidate.macs)
+            for candidate, job in self._round.missing(self._results)
+        ]
+        return self._clock.left(running, self._round.round.number)
+
+
+def _brief(result: Result) -> str:
+    if isinstance(result, Measurement):
+        return f"top-1 {result.top1:.1%} in {show_seconds(result.seconds)}"
+    return f"failed, {result.reason}"
+
+
+def _score(results: Sequence[Result]) -> str:
+    """A candidate's score, and how many videos were too short for its clips."""
+    got = outcome(results)
+    if isinstance(got, Failed):
+        return "failed"
+    looped = max(result.looped for result in scored(results))
+    return f"{got.top1:.1%}" + (f" ({looped:,} videos looped)" if looped else "")

@@ -1,0 +1,146 @@
+"""What a full training shows: its schedule before, then the step, the loss, the scores and the time left.
+
+On a terminal a line that stays in place; elsewhere a line a validation, and one a minute.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from expand.config.full import Recipe
+from expand.full.multigrid import Phase, Schedule
+from expand.full.scores import SCORES
+from expand.full.steps import Row
+from expand.report.live import LiveView
+from expand.system.listing import Listing
+from expand.system.units import show_seconds
+from expand.training.schedule import released_factor
+
+_EVERY = 60.0  # seconds between two lines, where there is no terminal
+
+
+class TrainingView(LiveView):
+    """A View (expand/full/train.py) on a console, as a context manager; if not `shown`, it says nothing."""
+
+    def __init__(self, console: Console, *, shown: bool = True) -> None:
+        self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
+        self._began = self._told = time.monotonic()
+        super().__init__(console if shown else Console(quiet=True))
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def begin(self, schedule: Schedule, recipe: Recipe, step: int) -> None:
+        self._caching = None
+        self._console.print(schedule_table(schedule, recipe))
+        if step:
+            self.note(f"going on after step {step:,} of {schedule.steps:,}")
+        self._steps, self._first, self._step = schedule.steps, step, step
+        self._began = self._told = time.monotonic()
+
+    def progress(self, step: int, loss: float) -> None:
+        self._step, self._loss = step, loss
+        if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
+            self._told = time.monotonic()
+            self.note(self._line())
+
+    def validated(self, row: Row) -> None:
+        scores = (
+            f"{title} {row[f'val_{name}']:.1%}"
+            for name, title in SCORES.items()
+            if f"val_{name}" in row and name != "loss"
+        )
+        self._told = time.monotonic()
+        self.note(
+            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._left()}"
+        )
+
+    def render(self) -> RenderableType:
+        """The state of now."""
+        if self._caching is not None:
+            return self.caching_row()
+        if not self._steps:
+            return Text("preparing")
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=self._steps, completed=self._step, width=20), Text(self._line()))
+        return row
+
+    def _line(self) -> str:
+        loss = "" if math.isnan(self._loss) else f", loss {self._loss:.3f}"
+        return f"step {self._step:,} of {self._steps:,}{loss}{self._left()}"
+
+    def _left(self) -> str:
+        """How long it will go on, by the steps so far: they cost about the same all along."""
+        done = self._step - self._first
+        if not done or self._step == self._steps:
+            return ""
+        left = (time.monotonic() - self._began) * (self._steps - self._step) / done
+        return f", about {show_seconds(left)} left"
+
+
+def history_table(rows: Sequence[Row]) -> Listing:
+    """The validations of a training."""
+    names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
+    headings = ("epochs", "train loss", *(SCORES[name] for name in names), "time")
+    table = Listing(headings, right=headings, spare=["train loss", "time", "loss", "top-5"], gap=2)
+    for row in rows:
+        scores = (
+            f"{row[f'val_{name}']:.3f}" if name == "loss" else f"{row[f'val_{name}']:.1%}" for name in names
+        )
+        table.row(f"{row['epochs']:.4g}", f"{row['train_loss']:.3f}", *scores, show_seconds(row["seconds"]))
+    return table
+
+
+def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
+    """What the steps see, phase by phase.
+
+    Clips in a batch; their frames × stride, and their sizes from step to step; the parts of a process's batch
+    that BatchNorm takes one by one; the batch's volume B·T·H·W in shares of the usual one's.
+    """
+    table = Table(box=None, header_style="dim", padding=(0, 1))
+    for heading, right in (
+        ("steps", True),
+        ("clips", True),
+        ("frames", False),
+        ("sizes", False),
+        ("splits", True),
+        ("learning rate", False),
+        ("volume", True),
+    ):
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    usual = schedule.phases[-1].shapes[-1].volume
+    for phase, begin in zip(schedule.phases, schedule.starts, strict=True):
+        clip = phase.shapes[-1].sampling
+        volumes = [shape.volume / usual for shape in phase.shapes]
+        table.add_row(
+            f"{phase.steps:,}",
+            "/".join(str(shape.clips) for shape in phase.shapes),
+            f"{clip.frames}×{clip.stride}",
+            "/".join(str(shape.sampling.size) for shape in phase.shapes),
+            str(phase.splits),
+            _rates(phase, begin, schedule.steps, recipe),
+            _range(f"{100 * min(volumes):.0f}", f"{100 * max(volumes):.0f}") + "%",
+        )
+    table.add_section()
+    table.add_row(f"{schedule.steps:,}", f"{schedule.clips:,}", style="bold")
+    return table
+
+
+def _rates(phase: Phase, begin: int, steps: int, recipe: Recipe) -> str:
+    training = recipe.training
+    ends = (
+        training.peak * phase.rate * released_factor(step / steps, training.warmup, training.warmup_start)
+        for step in (begin, begin + phase.steps)
+    )
+    return _range(*(f"{rate:.3g}" for rate in ends))
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low}…{high}"

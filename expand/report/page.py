@@ -1,0 +1,175 @@
+"""A run as one HTML page that needs nothing else: figures, tables, and what each mark stands for.
+
+The figures are those of `expand.plots`, as SVG in the page. A mark that the pointer is over shows its
+candidate: scores, cost, factors, and the exact architecture. All that comes from data or configs is escaped,
+and its control characters are written out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from expand.config.base import to_yaml
+from expand.plots import KINDS, Kind, draw
+from expand.plots.captions import state
+from expand.plots.figures import to_bytes
+from expand.plots.style import SYMBOLS, label_of
+from expand.report.sheets import clip, rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
+from expand.run.record import Row, RunRecord, factors_of, key_of, read_run
+from expand.system.errors import cannot_write
+from expand.system.escaping import visible, visible_line
+from expand.system.files import write_atomic
+from expand.system.units import show_macs, show_milliseconds, show_seconds
+from expand.system.version import VERSION
+
+REPORT = "report.html"
+
+# What a reader who has not seen such a figure needs to know.
+_WORDS: dict[Kind, str] = {
+    "trace": "Each round grows every axis once, by about the same cost, and keeps the best. The line is the "
+    "way that was taken; what was turned down is faint.",
+    "rounds": "What growing each axis gave. Where error bars overlap, the round could as well have gone the "
+    "other way.",
+    "factors": "What the accepted growths added up to.",
+    "frontier": "Every network that was measured, against four kinds of cost.",
+    "timeline": "What the workers did, and when.",
+}
+
+
+def write_report(folder: Path, file: Path | None = None) -> Path:
+    """Write the page of a run, finished or not; by default into its folder, as report.html.
+
+    Raises:
+        UserError: the folder is no run, or the file cannot be written.
+    """
+    file = file or folder / REPORT
+    page = render(read_run(folder))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, page)
+    except OSError as error:
+        raise cannot_write(file, error) from None
+    return file
+
+
+def render(record: RunRecord) -> str:
+    """The page of a run."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("expand.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    return environment.get_template("report.html").render(
+        record=record,
+        facts=list(_facts(record)),
+        state=state([record]),
+        figures=[(kind, _WORDS[kind], _inline(kind, record)) for kind in KINDS],
+        axes=[(name, axis.label) for name, axis in record.setup.axes.items()],
+        sheets=[
+            (
+                "Networks",
+                "The accepted networks, and the model of each target.",
+                trajectory_sheet(record.trajectory),
+            ),
+            ("Rounds", "Every candidate of every round.", rounds_sheet(record.rounds)),
+            ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record.trials)),
+        ],
+        config=to_yaml(record.config),
+        details=_script({key: _details(record, row) for key, row in _candidates(record).items()}),
+        version=VERSION,
+    )
+
+
+def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """What the run is, in a few lines."""
+    data, search = record.data, record.config.search
+    yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos"
+    yield "classes", visible_line(", ".join(data.classes))
+    if data.unseen:
+        yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
+    yield "targets", ", ".join(f"{show_macs(target)} MACs" for target in sorted(search.targets))
+    yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
+    yield (
+        "training",
+        f"{record.config.training.budget} a candidate, {search.seeds} seed{'s' * (search.seeds > 1)}",
+    )
+    spent = sum(row["seconds"] or 0.0 for row in record.attempts)
+    yield "trainings", f"{len(record.trials)}, {show_seconds(spent)} of workers' time in all"
+
+
+def _inline(kind: Kind, record: RunRecord) -> str:
+    """A figure as an SVG element: names that no other figure of the page has, marks as classes."""
+    svg = to_bytes(draw(kind, [record]), "svg", kind).decode()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)  # as wide as the page
+    svg = re.sub(r'id="mark:[^:"]*:([^"]*)"', r'class="mark" data-key="\1"', svg)
+    return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
+
+
+def _candidates(record: RunRecord) -> dict[str, Row]:
+    """The candidates with a network, by their key."""
+    return {key_of(row): row for row in record.rounds if row["state"] != "saturated"}
+
+
+def _details(record: RunRecord, row: Row) -> dict[str, Any]:
+    """What the page shows of a candidate."""
+    seeds = record.seeds_of(row)
+    name = row["candidate"] if row["kind"] == "contraction" else label_of(row["axis"], record)
+    scores = {
+        "top-1": share(row["top1"]) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else ""),
+        "mean class": share(row["mean_class_accuracy"]),
+        "state": state_of(row),
+        "MACs": f"{row['macs']:,} a clip",
+        "parameters": f"{row['params']:,}",
+        "activations": f"{row['activations']:,} a clip",
+        "latency": "" if row["latency"] is None else f"{show_milliseconds(row['latency'])} a clip",
+        "clip": clip(row),
+    }
+    space, became = record.setup.space, record.became(row)
+    architecture = space.architecture(record.point_of(row))
+    return {
+        "title": f"round {row['round']}: {name}",
+        "axis": row["axis"],
+        "scores": {name: text for name, text in scores.items() if text},
+        "factors": {
+            _factor(name): f"{value:g} → {became[name]}"
+            if isinstance(value, int | float)
+            else f"{value} → {became[name]}"
+            for name, value in factors_of(row).items()
+        },
+        "architecture": list(_lines(space.architecture_to_json(architecture))),
+    }
+
+
+def _factor(name: str) -> str:
+    """A factor as papers write it, such as γt frames."""
+    return f"{SYMBOLS[name][0]} {name}" if name in SYMBOLS else name
+
+
+def _lines(values: Any, name: str = "") -> Iterator[str]:
+    """An architecture's JSON as short lines, one for each part that is a list of its own."""
+    if isinstance(values, dict):
+        flat = {key: value for key, value in values.items() if not isinstance(value, dict | list)}
+        if flat:
+            yield f"{name}{': ' if name else ''}{', '.join(f'{key} {value}' for key, value in flat.items())}"
+        for key, value in values.items():
+            if key not in flat:
+                yield from _lines(value, f"{name}{key}")
+    elif isinstance(values, list) and any(isinstance(value, dict | list) for value in values):
+        for number, value in enumerate(values, start=1):
+            yield from _lines(value, f"{name} {number}")
+    else:
+        yield f"{name}: {', '.join(map(str, values)) if isinstance(values, list) else values}"
+
+
+def _script(values: Any) -> str:
+    """JSON that can stand in a script element, whatever its texts hold."""
+    return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")

@@ -1,0 +1,76 @@
+"""A run's tables in the formats that others read."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import rich.console
+
+from expand.report.sheets import rounds_sheet, trajectory_sheet, trials_sheet
+from expand.report.terminal import to_table
+from expand.run.record import RunRecord, read_run
+from expand.system.console import Console
+from expand.system.errors import UserError, cannot_write
+from expand.system.escaping import visible, visible_line
+
+What = Literal["trajectory", "rounds", "trials"]
+Form = Literal["text", "csv", "markdown", "json", "parquet"]
+
+
+def write_table(
+    folder: Path, what: What, form: Form, file: Path | None, console: rich.console.Console
+) -> None:
+    """Print a table of a run, or put it into a file.
+
+    Raises:
+        UserError: the folder is no run, parquet without a file, or a file that cannot be written.
+    """
+    record = read_run(folder)
+    if form == "parquet" and file is None:
+        raise UserError("parquet needs a file to go to, got none: add --out FILE.")
+    try:
+        if form == "parquet":
+            _frame(record, what).to_parquet(file, index=False)
+        elif file is None:
+            _print(record, what, form, console)
+        else:
+            with file.open("w", encoding="utf-8") as stream:
+                _print(record, what, form, Console(file=stream, width=200))
+    except OSError as error:
+        raise cannot_write(file, error) from None
+
+
+def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
+    if form == "text":
+        sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
+        console.print(to_table(sheets[what](getattr(record, what))))
+    elif form == "csv":
+        console.file.write(visible(_frame(record, what).to_csv(index=False)))
+    elif form == "json":
+        console.file.write(json.dumps(getattr(record, what), indent=1) + "\n")
+    else:
+        console.file.write(_markdown(_frame(record, what)))
+
+
+def _frame(record: RunRecord, what: What) -> Any:
+    from pandas import DataFrame
+
+    return DataFrame(list(getattr(record, what)))
+
+
+def _markdown(frame: Any) -> str:
+    """A table as GitHub reads it: four digits, whole numbers whole, nothing for what is not there."""
+    lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
+    lines += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else f"{value:.4g}"
+    return visible_line(str(value)).replace("|", "\\|")

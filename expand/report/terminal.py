@@ -1,0 +1,91 @@
+"""What the terminal shows of a run: its tables, its state, what a search will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from expand.report.sheets import Sheet
+from expand.run.record import Row
+from expand.run.resources import Machine
+from expand.run.status import AtWork
+from expand.search.expansion import macs_of
+from expand.search.forecast import Clock, Forecast, Speed, forecast
+from expand.search.problem import Setup
+from expand.system.listing import Listing
+from expand.system.units import show_macs, show_seconds
+from expand.training.foresight import Foresight
+
+_NEAR = 2  # times the largest network that was timed: so far a forecast of seconds is not worth a word
+
+
+def to_table(sheet: Sheet) -> Listing:
+    """A sheet for the terminal."""
+    right = [heading for heading, holds in zip(sheet.headings, sheet.right, strict=True) if holds]
+    listing = Listing(sheet.headings, right=right, wrapped=["state"], spare=sheet.spare)
+    for line in sheet.lines:
+        listing.row(*line.cells, style=line.emphasis or None)
+    return listing
+
+
+def forecast_text(
+    setup: Setup, clock: Clock, machine: Machine, speed: Speed, foresight: Foresight | None
+) -> str:
+    """What a search will cost, in a few lines."""
+    expected, config, data = forecast(setup), setup.config, setup.data
+    start = setup.space.sampling(setup.space.start)
+    macs = macs_of(setup.space, setup.space.start, len(data.classes))
+    changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
+    basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
+    rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
+    return (
+        f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
+        f"{len(data.classes)} classes\n"
+        f"start     {show_macs(macs)} MACs, clip {start} ({basis})\n"
+        f"targets   {', '.join(f'{show_macs(target)} MACs' for target in sorted(config.search.targets))}\n"
+        f"axes      {', '.join(setup.axes)}\n"
+        f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
+        f"{show_macs(expected.macs)} MACs in all\n"
+        f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
+        f"left out{_extrapolated(expected, speed)}\n"
+        + (f"memory    {foresight.described}\n" if foresight is not None else "")
+        + f"repeats   {machine.repeats}"
+    )
+
+
+def _extrapolated(expected: Forecast, speed: Speed) -> str:
+    """That much larger networks than those that were timed are in a search, where they are."""
+    if speed.timed is None:
+        return "; no network could be timed, so this is a guess"
+    if expected.dearest <= _NEAR * speed.timed:
+        return ""
+    return f"; extrapolated from networks of up to {show_macs(speed.timed)} MACs"
+
+
+def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> Row:
+    """What a search will cost, for scripts."""
+    expected = forecast(setup)
+    return {
+        "trainings": expected.trainings,
+        "rounds": [len(loads) for loads in expected.rounds],
+        "macs": expected.macs,
+        "seconds": clock.total(),
+        "memory": foresight.to_json() if foresight is not None else None,
+    }
+
+
+def at_work_table(found: Sequence[AtWork]) -> Listing:
+    """What the workers do."""
+    headings = ("worker", "round", "candidate", "seed", "epoch", "time", "attempt")
+    right = [heading for heading in headings if heading not in ("worker", "candidate")]
+    listing = Listing(headings, right=right, wrapped=["worker"], spare=["attempt", "round", "time"])
+    for one in found:
+        listing.row(
+            one.worker,
+            str(one.round),
+            one.candidate,
+            str(one.seed),
+            f"{one.epoch:.1f}/{one.epochs:.3g}",
+            show_seconds(one.seconds),
+            str(one.attempt),
+        )
+    return listing

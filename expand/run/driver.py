@@ -1,0 +1,378 @@
+"""A run from its configuration to its models: the search asks, the workers train, the study records."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+from expand.config.search import Config
+from expand.config.spaces import Space, choose_axes, load_space
+from expand.data.base import SEARCHED, Source
+from expand.data.built import Cached
+from expand.data.cache import OnProgress, open_cache
+from expand.data.cache import Progress as CacheProgress
+from expand.data.doctor import Report, examine
+from expand.data.needs import CacheNeeds, cache_needs
+from expand.data.sources import open_source, segments_of
+from expand.jobs.folder import close_attempts, read_result, write_job, write_result
+from expand.jobs.job import Failure, Job, Measurement, Place, Result
+from expand.run.resources import Machine
+from expand.run.study import Run
+from expand.search.expansion import Candidate, Round, State, Trajectory, check_targets, macs_of
+from expand.search.forecast import Clock, Speed, furthest_clips
+from expand.search.problem import DataCard, Setup
+from expand.search.replay import Replay, RoundJobs, scored
+from expand.system.cores import cores
+from expand.system.errors import RunFailed, UserError
+from expand.system.logs import log_to
+from expand.training.events import check_tensorboard
+from expand.weights.models import write_model
+from expand.workers import TRAINER, Ended, Task, Workers
+from search_spaces.base import Axis, ClipSampling
+
+log = logging.getLogger(__name__)
+
+_SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
+
+
+class View(Protocol):
+    """What is shown while a run goes on; every method returns at once."""
+
+    def caching(self, progress: CacheProgress) -> None:
+        """The videos are being decoded."""
+        ...
+
+    def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
+        """The search starts or goes on."""
+        ...
+
+    def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
+        """A round starts, of which `results` are there already."""
+        ...
+
+    def finished(self, job: Job, result: Result) -> None:
+        """A training ended."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A search that could be made: checked and counted; nothing is decoded or written yet.
+
+    Attributes:
+        setup: with the videos as they are listed; which of them are bad is not known yet.
+    """
+
+    setup: Setup
+    source: Source
+    needs: CacheNeeds
+    machine: Machine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A search whose videos are decoded."""
+
+    setup: Setup
+    machine: Machine
+    cached: Cached
+
+
+def plan(config: Config) -> Plan:
+    """Check a configuration and look at the data's lists.
+
+    Raises:
+        UserError: the configuration or the data does not allow a search.
+    """
+    if config.run.tensorboard:
+        check_tensorboard()
+    space = load_space(config.space.name, config.space.settings)
+    axes = choose_axes(space, config.search.axes)
+    check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
+    source = open_source(config.data)
+    if segments_of(source) is not None:
+        raise UserError(
+            f"a search must have one label a video, but the videos of {source.name} have several: search on "
+            "data with one, then train what was found on these with `xpand train`."
+        )
+    check_targets(space, config.search.targets, len(source.classes))
+    needs = cache_needs(config.data, possible_clips(config, space, axes, config.search.targets))
+    labels = ([item.label for item in source.splits[split]] for split in SEARCHED)
+    card = _card(source, needs, *labels, checksum="")
+    return Plan(
+        setup=Setup(config=config, space=space, axes=axes, data=card),
+        source=source,
+        needs=needs,
+        machine=Machine.of(config),
+    )
+
+
+def possible_clips(
+    config: Config, space: Space, axes: Mapping[str, Axis[Any]], targets: Sequence[int]
+) -> tuple[ClipSampling, ...]:
+    """The most that a search may ask of a video: a step over the last target is the furthest it goes."""
+    return furthest_clips(space, axes, config.search.step * max(targets), num_classes=2)
+
+
+def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False) -> Report:
+    """Look at the data of a search, and at what its clips need; without a target, at two steps' clips.
+
+    Quick: at the lists alone.
+
+    Raises:
+        UserError: the data cannot be listed at all.
+    """
+    space = load_space(config.space.name, config.space.settings)
+    axes = choose_axes(space, config.search.axes)
+    targets = config.search.targets or (round(config.search.step**2 * macs_of(space, space.start, 2)),)
+    clips = possible_clips(config, space, axes, targets)
+    needs = cache_needs(config.data, clips)
+    return examine(config.data, needs, cores(), clips=clips, quick=quick, on_progress=on_progress)
+
+
+def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepared:
+    """Decode the videos, once for all runs with the same needs.
+
+    Args:
+        planned: the search.
+        view: is told how far it is.
+        wanted: the data of a run that goes on; None: any.
+
+    Raises:
+        UserError: too many videos are bad, or they are no longer those that the run was started with.
+        RunFailed: the disk is full, or a video was changed meanwhile.
+    """
+    source, machine, config = planned.source, planned.machine, planned.setup.config
+    cached = open_cache(
+        source,
+        planned.needs,
+        config.data,
+        processes=machine.decoders,
+        on_progress=view.caching,
+        wanted=None if wanted is None else wanted.checksum,
+    )
+    labels = (split.labels.tolist() for split in (cached.train, cached.val))
+    card = _card(source, planned.needs, *labels, checksum=cached.checksum)
+    if wanted is not None:  # what the folder is called now decides nothing
+        card = replace(card, name=wanted.name)
+    if wanted is not None and card != wanted:  # such as another number of bad videos, by another FFmpeg
+        raise UserError(
+            f"the data must be as the run was started, {_describe(wanted)}, but it is {_describe(card)}: put "
+            "the videos back, or start another run."
+        )
+    return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
+
+
+def _card(
+    source: Source, needs: CacheNeeds, train: Sequence[int], val: Sequence[int], *, checksum: str
+) -> DataCard:
+    """What is known of data whose splits have these labels."""
+    return DataCard(
+        name=source.name,
+        checksum=checksum,
+        classes=source.classes,
+        train=len(train),
+        val=len(val),
+        val_counts=tuple(val.count(label) for label in range(len(source.classes))),
+        short_side=needs.short_side,
+        fps=needs.fps,
+    )
+
+
+def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: str = TRAINER) -> Trajectory:
+    """Run the search to its end, from wherever it is. The caller holds the run's lock.
+
+    Args:
+        run: with what was measured so far.
+        prepared: the search, with its videos.
+        speed: of the workers.
+        view: is told what happens.
+        trainer: what does a job, as `module:function` of its folder.
+
+    Raises:
+        RunFailed: the search cannot go on.
+    """
+    setup, machine = prepared.setup, prepared.machine
+    with ExitStack() as stack:
+        stack.enter_context(log_to(run.folder / "log.txt"))
+        workers = stack.enter_context(machine.open([run.folder, prepared.cached.folder], trainer))
+        _sweep(run)
+        run.note_start(workers=machine.workers, described=machine.described, **asdict(speed))
+
+        clock = Clock(setup, speed, machine.workers)
+        log.info("%s; threads of each: %d", machine.described, machine.threads)
+        results = run.results()
+        view.begin(run, setup, clock)
+        try:
+            replay = Replay(setup)
+            while replay.current is not None:
+                _accept(run, setup, replay.current.round.states[-1:], replay, results)
+                view.round(replay.current, results)
+                for job, result in _train(run, prepared, replay.current, results, workers, clock):
+                    results[job.key] = result
+                    if isinstance(result, Measurement):
+                        clock.learn(result.macs, result.seconds)
+                    view.finished(job, result)
+                replay.send(results)
+        except RunFailed as error:
+            log.error("%s", error)
+            raise
+        assert replay.trajectory is not None, "a search that is over has a trajectory"
+        _write_models(run, setup, replay, results)
+        _drop_leftovers(run)
+        log.info("finished")
+        return replay.trajectory
+
+
+def _train(
+    run: Run,
+    prepared: Prepared,
+    jobs: RoundJobs,
+    results: Mapping[str, Result],
+    workers: Workers,
+    clock: Clock,
+) -> Iterator[tuple[Job, Result]]:
+    """Train what a round still lacks, the dearest first; record each result as it comes."""
+    missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
+    by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
+    done, tasks = [], []
+    for folder in by_cost:
+        candidate, job = missing[folder]
+        if read_result(folder) is not None:
+            done.append(Ended(folder))  # just before a crash
+            continue
+        write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
+        tasks.append(Task(folder, _limit(prepared, clock.seconds(candidate.macs))))
+
+    def record(folder: Path) -> tuple[Job, Result]:
+        candidate, job = missing[folder]
+        result = read_result(folder)
+        assert result is not None, "a job that is not lost has a result when it has ended"
+        params = prepared.setup.space.point_to_json(candidate.point)
+        run.record(job, candidate, jobs.round.number, params, result, close_attempts(folder))
+        log.info("round %d, %s, seed %d: %s", jobs.round.number, candidate.name, job.seed, _brief(result))
+        return job, result
+
+    lost: list[Ended] = []
+    for ended in chain(done, workers.run(tasks)):
+        if ended.lost is not None:
+            lost.append(ended)
+        else:
+            yield record(ended.folder)
+    if lost and not any(job.key in results for ones in jobs.jobs for job in ones):
+        # Nothing says that it was the candidates' fault: nothing is recorded, so that they are tried again.
+        raise RunFailed(f"all workers were lost: {lost[0].lost}; see to the machine and resume.")
+    for ended in lost:
+        assert ended.lost is not None
+        write_result(ended.folder, Failure(reason=ended.lost))
+        yield record(ended.folder)
+
+
+def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, job: Job) -> Place:
+    config, machine = prepared.setup.config, prepared.machine
+    curves = None
+    if config.run.tensorboard:
+        curves = run.folder / "tensorboard" / f"round-{round_.number}" / f"{candidate.name}-seed-{job.seed}"
+    return Place(
+        cache=str(prepared.cached.folder.absolute()),
+        device=machine.device,
+        threads=machine.threads,
+        keep_weights=config.run.keep_weights or config.training.init == "parent",
+        memory_share=machine.memory_share,
+        memory=machine.memory,
+        events=None if curves is None else str(curves.absolute()),
+    )
+
+
+def _limit(prepared: Prepared, expected: float) -> float | None:
+    """How long an attempt may take before it counts as one that hangs."""
+    times = prepared.setup.config.run.time_limit
+    return None if times is None else times * expected + _SLACK
+
+
+def _accept(
+    run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
+) -> None:
+    """Write the model of the state that was accepted last, if there is one."""
+    for state in last:
+        log.info("accepted %s: top-1 %.4f, %s MACs", state.name, state.top1, f"{state.candidate.macs:,}")
+        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+
+
+def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
+    """Write the models of all states and of each target that was measured."""
+    assert replay.trajectory is not None
+    for state in replay.trajectory.states:
+        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+    for found in replay.trajectory.targets:
+        _write(
+            run,
+            setup,
+            found.name,
+            found.candidate,
+            replay,
+            results,
+            step=found.state.step,
+            target=found.target,
+        )
+
+
+def _write(
+    run: Run,
+    setup: Setup,
+    name: str,
+    candidate: Candidate,
+    replay: Replay,
+    results: Mapping[str, Result],
+    *,
+    step: int,
+    target: int | None = None,
+) -> None:
+    jobs = replay.jobs[candidate]
+    measurements = scored([results[job.key] for job in jobs])
+    if len(measurements) == len(jobs):
+        weights = run.job_folder(jobs[0]) / "weights.safetensors" if setup.config.run.keep_weights else None
+        write_model(
+            run.folder / "models",
+            name,
+            setup,
+            candidate,
+            measurements,
+            step=step,
+            target=target,
+            weights=weights,
+        )
+
+
+def _drop_leftovers(run: Run) -> None:
+    """What nobody reads any more when a run is finished: its weights are those beside its models."""
+    for path in (run.folder / "checkpoints").glob("*/weights.safetensors"):
+        path.unlink()
+    for path in (run.folder / "checkpoints").glob("*/epochs"):  # of what failed
+        shutil.rmtree(path)
+
+
+def _sweep(run: Run) -> None:
+    """Take away what a killed driver or worker was about to put in place."""
+    for pattern in (".*.partial", "models/.*.partial", "checkpoints/*/.*.partial"):
+        for path in run.folder.glob(pattern):
+            path.unlink()
+
+
+def _brief(result: Result) -> str:
+    if isinstance(result, Measurement):
+        return f"top-1 {result.top1:.4f} in {result.seconds:.1f} s"
+    return f"failed: {result.reason}"
+
+
+def _describe(data: DataCard) -> str:
+    return (
+        f"{data.name} with {data.train:,} + {data.val:,} videos of {len(data.classes)} classes "
+        f"and checksum {data.checksum[:12]}"
+    )

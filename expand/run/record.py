@@ -1,0 +1,354 @@
+"""A run, finished or not, as tables: read from its study and the replayed search, without its videos."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expand.config.search import Config
+from expand.jobs.folder import read_attempts
+from expand.jobs.job import Attempt, Measurement, Result
+from expand.run.study import Run
+from expand.search.expansion import Candidate, State, Trajectory
+from expand.search.problem import DataCard, Setup
+from expand.search.replay import Replay, RoundJobs, scored
+from expand.system.errors import RunFailed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Row = dict[str, Any]
+
+_FACTOR = "factor_"  # before a factor's name, where it is a column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRecord:
+    """What is known of a run.
+
+    Attributes:
+        setup: its configuration and data, with the space and its axes.
+        trials: a row a training: candidate, seed, cost, scores.
+        rounds: a row a candidate of each round: cost, mean top-1 over the seeds and its spread, state.
+        trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
+        attempts: a row a worker's try at a training: who, when, how it ended; those that go on, too.
+        starts: when a driver started or went on, in seconds since 1970.
+        models: the model files by name.
+        finished: whether every target has been dealt with, and every model is written.
+        problem: why the search cannot go on, if it cannot.
+    """
+
+    folder: Path
+    setup: Setup
+    trials: tuple[Row, ...]
+    rounds: tuple[Row, ...]
+    trajectory: tuple[Row, ...]
+    attempts: tuple[Row, ...]
+    starts: tuple[float, ...]
+    models: dict[str, Path]
+    finished: bool
+    problem: str | None
+
+    @property
+    def measured(self) -> list[Row]:
+        """The rows of `rounds` that have a score."""
+        return [row for row in self.rounds if row.get("top1") is not None]
+
+    @property
+    def path(self) -> list[Row]:
+        """The rows of `trajectory` that are accepted states."""
+        return [row for row in self.trajectory if row["target"] is None]
+
+    @property
+    def targets(self) -> list[Row]:
+        """The rows of `trajectory` that are targets with a score."""
+        return [row for row in self.trajectory if row["target"] is not None and row["top1"] is not None]
+
+    def seeds_of(self, row: Row) -> list[float]:
+        """The top-1 of each seed of a candidate."""
+        own = (trial for trial in self.trials if key_of(trial) == key_of(row))
+        return [trial["top1"] for trial in own if "top1" in trial]
+
+    def became(self, row: Row) -> dict[str, str]:
+        """What each factor of a candidate became, in words."""
+        return dict(self.setup.space.describe(self.point_of(row)))
+
+    def point_of(self, row: Row) -> Any:
+        """The candidate of a row as a point of the space."""
+        return self.setup.space.point_from_json(factors_of(row))
+
+    @property
+    def state(self) -> str:
+        """How far the run is, in words."""
+        if self.finished or self.problem is not None:
+            return self.problem or "finished"
+        waiting = sum(row["state"] == "waiting" for row in self.rounds)
+        last = max(row["round"] for row in self.rounds)
+        return f"in round {last}, {waiting} candidate{'s' * (waiting != 1)} to come"
+
+    @property
+    def config(self) -> Config:
+        return self.setup.config
+
+    @property
+    def data(self) -> DataCard:
+        return self.setup.data
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFrames:
+    """A RunRecord with its tables as pandas frames."""
+
+    config: Config
+    data: DataCard
+    trials: DataFrame
+    rounds: DataFrame
+    trajectory: DataFrame
+    attempts: DataFrame
+    models: dict[str, Path]
+    finished: bool
+
+
+def load_run(path: str | Path) -> RunFrames:
+    """A run as pandas frames: trials, rounds, trajectory, attempts; also while it runs.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    from pandas import DataFrame
+
+    record = read_run(Path(path))
+    return RunFrames(
+        config=record.config,
+        data=record.data,
+        trials=DataFrame(list(record.trials)),
+        rounds=DataFrame(list(record.rounds)),
+        trajectory=DataFrame(list(record.trajectory)),
+        attempts=DataFrame(list(record.attempts)),
+        models=record.models,
+        finished=record.finished,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed:
+    """A run with its search, as far as it has come.
+
+    Attributes:
+        replay: whose `current` is the round that is not over.
+        problem: why the search cannot go on, if it cannot.
+    """
+
+    setup: Setup
+    results: dict[str, Result]
+    replay: Replay
+    problem: str | None
+
+
+def replayed(run: Run) -> Replayed:
+    """Decide again what the measurements of a run have decided.
+
+    Raises:
+        UserError: its configuration is not what it was started with, or cannot be read.
+    """
+    run.check_config()
+    setup, results = Setup.of(run.config, run.data), run.results()
+    replay, problem = Replay(setup), None
+    try:
+        while replay.current is not None and not replay.current.missing(results):
+            replay.send(results)
+    except RunFailed as error:
+        problem = str(error)
+    return Replayed(setup=setup, results=results, replay=replay, problem=problem)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """A run's tables as plain rows.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    run = Run.open(folder)
+    found = replayed(run)
+    setup, results, replay = found.setup, found.results, found.replay
+    rounds = replay.rounds
+    states = accepted(rounds, replay.trajectory)
+    trajectory = tuple(trajectory_rows(setup, states, replay, results))
+    models = run.models()
+    return RunRecord(
+        folder=folder,
+        setup=setup,
+        trials=tuple(_trial_rows(setup, rounds, results)),
+        rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, states)),
+        trajectory=trajectory,
+        attempts=tuple(_attempt_rows(run, rounds, results)),
+        starts=run.starts,
+        models=models,
+        finished=replay.trajectory is not None
+        and all(row["name"] in models for row in trajectory if row["state"] == "done"),
+        problem=found.problem,
+    )
+
+
+def factors_of(row: Row) -> Row:
+    """A candidate's factors by their names."""
+    return {key.removeprefix(_FACTOR): value for key, value in row.items() if key.startswith(_FACTOR)}
+
+
+def key_of(row: Row) -> str:
+    """A candidate's name within its run, whichever table the row is from."""
+    return f"{row['round']}-{row['candidate']}"
+
+
+def accepted(rounds: Sequence[RoundJobs], trajectory: Trajectory | None) -> tuple[State, ...]:
+    """The accepted states so far."""
+    return trajectory.states if trajectory is not None else rounds[-1].round.states
+
+
+def trajectory_rows(
+    setup: Setup, states: Sequence[State], replay: Replay, results: dict[str, Result]
+) -> list[Row]:
+    """A row a state, then a row a target."""
+    rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
+    rows = [
+        {"name": state.name, "step": state.step, "target": None, "round": rounds[state.candidate]}
+        | _candidate_row(setup, state.candidate, [results[job.key] for job in replay.jobs[state.candidate]])
+        for state in states
+    ]
+    for found in replay.trajectory.targets if replay.trajectory is not None else ():
+        got = [results[job.key] for job in replay.jobs[found.candidate]]
+        rows.append(
+            {
+                "name": found.name,
+                "step": found.state.step,
+                "target": found.target,
+                "round": rounds[found.candidate],
+            }
+            | _candidate_row(setup, found.candidate, got)
+        )
+    return rows
+
+
+def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Result]) -> list[Row]:
+    """A row a training, at the first candidate that asked for it."""
+    rows: dict[str, Row] = {}
+    for jobs in rounds:
+        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+            for job in ones:
+                result = results.get(job.key)
+                if result is None or job.key in rows:
+                    continue
+                scores = asdict(result)
+                failed = not isinstance(result, Measurement)
+                rows[job.key] = {
+                    "round": jobs.round.number,
+                    "candidate": candidate.name,
+                    "axis": candidate.axis,
+                    "seed": job.seed,
+                    "job": job.key,
+                    "state": "failed" if failed else "done",
+                    "reason": scores.pop("reason", None),
+                    **_network_columns(setup, candidate),
+                    **{key: value for key, value in scores.items() if key != "traceback"},
+                }
+    return list(rows.values())
+
+
+def _attempt_rows(run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> Iterator[Row]:
+    """A row an attempt, in the order of their starts."""
+    recorded, rows = run.attempts(), dict[str, list[Row]]()
+    for jobs in rounds:
+        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+            for job in ones:
+                attempts = recorded.get(job.key) or read_attempts(run.job_folder(job))
+                rows[job.key] = [
+                    {
+                        "round": jobs.round.number,
+                        "candidate": candidate.name,
+                        "axis": candidate.axis,
+                        "seed": job.seed,
+                        "job": job.key,
+                        "state": _end_of(attempt, attempt is attempts[-1], results.get(job.key)),
+                        **asdict(attempt),
+                    }
+                    for attempt in attempts
+                ]
+    return iter(sorted(chain.from_iterable(rows.values()), key=lambda row: row["started"]))
+
+
+def _end_of(attempt: Attempt, last: bool, result: Result | None) -> str:
+    """How an attempt ended: done or failed; cut off; or running, as far as is known."""
+    if last and result is not None:
+        return "done" if isinstance(result, Measurement) else "failed"
+    return "running" if last and attempt.seconds is None else "cut off"
+
+
+def _round_rows(
+    setup: Setup, jobs: RoundJobs, results: dict[str, Result], states: Sequence[State]
+) -> list[Row]:
+    winners = {state.candidate for state in states}
+    rows = []
+    for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+        got = [results[job.key] for job in ones if job.key in results]
+        rows.append(
+            {
+                "round": jobs.round.number,
+                "kind": jobs.round.kind,
+                "accepted": candidate in winners or jobs.round.kind == "contraction",
+                **_candidate_row(setup, candidate, got, seeds=len(ones)),
+            }
+        )
+    saturated = {"kind": jobs.round.kind, "accepted": False, "state": "saturated"}
+    rows.extend(
+        {"round": jobs.round.number, "candidate": name, "axis": name, **saturated}
+        for name in jobs.round.saturated
+    )
+    return rows
+
+
+def _candidate_row(
+    setup: Setup, candidate: Candidate, results: Sequence[Result], seeds: int | None = None
+) -> Row:
+    measured = scored(results)
+    top1 = [m.top1 for m in measured]
+    whole = len(results) == (seeds or len(results)) and bool(results)
+    failed = [result for result in results if not isinstance(result, Measurement)]
+    return {
+        "candidate": candidate.name,
+        "axis": candidate.axis,
+        "state": "failed" if failed else "done" if whole else "waiting",
+        "reason": failed[0].reason if failed else None,
+        **_network_columns(setup, candidate),
+        "seeds": len(measured),
+        "top1": sum(top1) / len(top1) if top1 and whole and not failed else None,
+        "top1_min": min(top1) if top1 else None,
+        "top1_max": max(top1) if top1 else None,
+        "top1_std": statistics.stdev(top1) if len(top1) > 1 else None,
+        "mean_class_accuracy": _mean([m.mean_class_accuracy for m in measured]),
+        "loss": _mean([m.loss for m in measured]),
+        "seconds": sum(m.seconds for m in measured) if measured else None,
+        "latency": min((m.latency for m in measured), default=None),
+    }
+
+
+def _network_columns(setup: Setup, candidate: Candidate) -> Row:
+    """The network as numbers: factors, what they became, and its cost."""
+    sampling = setup.space.sampling(candidate.point)
+    complexity = setup.space.complexity(setup.space.architecture(candidate.point), len(setup.data.classes))
+    return {
+        **{f"{_FACTOR}{name}": value for name, value in setup.space.point_to_json(candidate.point).items()},
+        "frames": sampling.frames,
+        "stride": sampling.stride,
+        "size": sampling.size,
+        "macs": complexity.macs,
+        "params": complexity.params,
+        "activations": complexity.activations,
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

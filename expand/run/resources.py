@@ -1,0 +1,197 @@
+"""What the `run` section of a config means here: how many workers, on what, and how fast they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expand.config.search import Config
+from expand.search.forecast import Speed
+from expand.search.problem import Setup
+from expand.system.cores import cores
+from expand.training.foresight import Foresight, foresee, measure_by
+from expand.training.room import room, worker_room
+from expand.workers import TRAINER, Workers, open_workers
+
+if TYPE_CHECKING:
+    from expand.workers.cluster import Cluster
+
+_MOST_WORKERS = 6  # a round has about six candidates
+_MOST_ON_GPU = 4  # enough that one computes while others read their clips
+# What a worker on a GPU should have. X3D-M with 16 clips takes about 8.4 GB, by the count of what is kept for
+# the gradients: three bfloat16 numbers for each of its activations (convolution, norm, activation).
+_GPU_BYTES = 10e9
+_ALLOCATED = 0.9  # share of a GPU's memory for the workers' tensors; CUDA itself takes some for each worker
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """Where candidates are trained.
+
+    Attributes:
+        workers: candidates at a time.
+        threads: of each.
+        device: cpu, cuda or mps.
+        gpus: names of CUDA devices, where local processes have several.
+        cluster: a Ray cluster; None: this machine.
+        memory: bytes that each worker may take, on a CPU; None: as much as there is where it works.
+    """
+
+    workers: int
+    threads: int
+    device: str
+    gpus: tuple[str, ...] = ()
+    cluster: Cluster | None = None
+    memory: int | None = field(default=None, compare=False)  # differs from moment to moment
+
+    @classmethod
+    def of(cls, config: Config) -> Machine:
+        """Where nothing is said: a worker a core, at most six, and the cores shared out.
+
+        On CUDA devices at most four each, and each has 10 GB; one on MPS.
+
+        Raises:
+            UserError: there is no such device, or no such cluster.
+        """
+        from expand.training.devices import choose_device
+
+        options = config.run
+        if options.workers == "ray":
+            return cls._on_ray(config)
+        device = choose_device(options.device)
+        gpus = _gpus() if device == "cuda" else ()
+        workers = options.workers or _usual_workers(device, max(1, len(gpus)))
+        return cls(
+            workers=workers,
+            threads=options.threads or max(1, cores() // workers),
+            device=device,
+            gpus=gpus,
+            memory=worker_room(workers) if device == "cpu" else None,
+        )
+
+    @classmethod
+    def _on_ray(cls, config: Config) -> Machine:
+        from expand.training.devices import choose_device
+        from expand.workers.cluster import Cluster
+
+        options = config.run
+        threads = options.threads or max(1, int(options.ray.cpus or 1))
+        cluster = Cluster.connect(options.ray, options.ray.cpus or threads)
+        cluster.check([])
+        device: str = options.device
+        if device == "auto":
+            device = "cuda" if options.ray.gpus else "cpu"
+        elif not options.ray.gpus:
+            device = choose_device(device)
+        return cls(workers=cluster.capacity(), threads=threads, device=device, cluster=cluster)
+
+    @property
+    def decoders(self) -> int:
+        """How many processes decode videos, which is done on this machine before the search."""
+        return cores() if self.cluster is not None else min(cores(), self.workers * self.threads)
+
+    @property
+    def memory_share(self) -> float:
+        """How much of a CUDA device's memory each worker may take."""
+        if self.cluster is not None:
+            gpus = self.cluster.config.gpus
+            return _ALLOCATED * gpus if 0 < gpus < 1 else 1.0
+        on_one = -(-self.workers // max(1, len(self.gpus)))
+        return 1.0 if on_one == 1 else _ALLOCATED / on_one
+
+    @property
+    def described(self) -> str:
+        """The workers in words."""
+        where = " of a Ray cluster" if self.cluster is not None else ""
+        return f"{self.workers} worker{'s' * (self.workers != 1)}{where} on {self.device}"
+
+    @property
+    def repeats(self) -> str:
+        """Whether the same search would decide the same elsewhere, in words."""
+        if self.device != "cpu":
+            return f"not promised: {self.device} may add up in another order, and close decisions may differ"
+        if self.threads > 1:
+            return (
+                f"with {self.threads} threads a candidate; another number of threads rounds differently "
+                "(run.threads=1 is the same for any number of workers)"
+            )
+        return "exactly, with any number of workers"
+
+    @contextmanager
+    def open(self, folders: Sequence[Path], trainer: str = TRAINER) -> Iterator[Workers]:
+        """The workers.
+
+        Args:
+            folders: that all of them must see.
+            trainer: what does a job, as `module:function` of its folder.
+        """
+        if self.cluster is None:
+            with open_workers(self.workers, gpus=self.gpus, trainer=trainer) as workers:
+                yield workers
+            return
+        from expand.workers.supervisor import Supervised
+
+        self.cluster.check(folders)
+        with self.cluster.engine(trainer) as engine:
+            yield Supervised(engine)
+
+    def fitting(self, setup: Setup) -> Machine:
+        """With fewer workers where their number was left open and memory is too short for all to be at it.
+
+        So many that the largest batch of the forecast fits as a whole, or one. The threads of each stay: they
+        decide how numbers are rounded.
+        """
+        if self.memory is None or setup.config.run.workers is not None:
+            return self
+        found = self.foresee(setup)
+        assert found is not None, "where there is a number for memory, all is foreseen"
+        for workers in range(self.workers, 0, -1):
+            memory = worker_room(workers)
+            if workers == 1 or memory is None or self._room(memory) >= found.needed:
+                return replace(self, workers=workers, memory=memory)
+        return self
+
+    def foresee(self, setup: Setup) -> Foresight | None:
+        """Whether the networks of a search fit into memory; None where it is not known how much there is."""
+        if self.memory is None:
+            return None
+        from expand.training.footprint import way_of
+
+        return foresee(setup, self._room(self.memory), measure_by(setup, way_of(self.device)))
+
+    def _room(self, memory: int) -> int:
+        """What a worker may take, which has the same limits as this process."""
+        found = room(self.threads, given=memory)
+        assert found is not None, "something was given"
+        return found
+
+    def time(self, setup: Setup) -> Speed:
+        """How fast it trains; takes a few steps of small networks."""
+        if self.cluster is not None:
+            found = self.cluster.time(setup.config, asdict(setup.data), self.device, self.threads)
+            return Speed.of(found)
+        from expand.training.calibrate import calibrate
+
+        return calibrate(setup, device=self.device, threads=self.threads)
+
+
+def _usual_workers(device: str, gpus: int) -> int:
+    from expand.training.memory import device_bytes
+
+    if device == "cuda":
+        return max(1, min(cores(), gpus * min(_MOST_ON_GPU, int(device_bytes() / _GPU_BYTES))))
+    return min(cores(), _MOST_WORKERS) if device == "cpu" else 1
+
+
+def _gpus() -> tuple[str, ...]:
+    """The names of the CUDA devices, where there are several."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = named.split(",")[:count] if named else [str(number) for number in range(count)]
+    return tuple(names) if count > 1 else ()

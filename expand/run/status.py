@@ -1,0 +1,156 @@
+"""How far a run is, read from its folder while it is driven by another process, or by none; takes no lock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
+
+from expand.jobs.folder import read_progress
+from expand.jobs.job import Measurement
+from expand.run.record import Replayed, Row, RunRecord, read_run, replayed
+from expand.run.study import Run
+from expand.search.forecast import Clock, Speed
+from expand.system.escaping import visible_line
+from expand.system.folders import Driver, read_driver
+from expand.system.units import show_seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AtWork:
+    """A worker and what it trains.
+
+    Attributes:
+        worker: process and host.
+        round, candidate, seed: what.
+        attempt: 1, or more after a worker that died.
+        epoch: how far it is, by its last report.
+        epochs: of the whole training.
+        seconds: since this attempt began.
+    """
+
+    worker: str
+    round: int
+    candidate: str
+    seed: int
+    attempt: int
+    epoch: float
+    epochs: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """A run as it is now.
+
+    Attributes:
+        record: its tables.
+        driver: who drives it; None: nobody.
+        at_work: what is trained.
+        seconds_left: of the whole search, about; None: finished, or not driven.
+    """
+
+    record: RunRecord
+    driver: Driver | None
+    at_work: tuple[AtWork, ...]
+    seconds_left: float | None
+
+    @property
+    def repeated(self) -> int:
+        """Attempts that were cut off, by a worker or a driver that died."""
+        return sum(row["state"] == "cut off" for row in self.record.attempts)
+
+    def lines(self) -> str:
+        """What there is to say beside the tables."""
+        record = self.record
+        done = sum(row["state"] == "done" for row in record.trials)
+        failed = sum(row["state"] == "failed" for row in record.trials)
+        spent = show_seconds(sum(row.get("seconds") or 0 for row in record.trials))
+        cut = f", {self.repeated} attempt{'s' * (self.repeated != 1)} cut off" if self.repeated else ""
+        lines = [
+            f"run       {visible_line(str(record.folder))}",
+            f"state     {record.state}",
+            f"trainings {done} done, {failed} failed, {spent} in all{cut}",
+        ]
+        if self.driver is not None:
+            workers = self.driver.told.get("described")
+            lines.append(f"driver    {self.driver}" + (f"; {workers}" if workers else ""))
+        elif not record.finished and record.problem is None:
+            lines.append(f"driver    none: go on with `xpand resume {quote(str(record.folder))}`")
+        if self.seconds_left is not None:
+            lines.append(f"left      about {show_seconds(self.seconds_left)}")
+        return "\n".join(lines)
+
+    def to_json(self) -> Row:
+        """For scripts."""
+        record = self.record
+        return {
+            "finished": record.finished,
+            "problem": record.problem,
+            "driver": None if self.driver is None else asdict(self.driver),
+            "at_work": [asdict(one) for one in self.at_work],
+            "failures": [row for row in record.trials if row["state"] == "failed"],
+            "cut_off": self.repeated,
+            "seconds_left": self.seconds_left,
+            "rounds": record.rounds,
+            "trajectory": record.trajectory,
+        }
+
+
+def read_status(folder: Path) -> Status:
+    """How far a run is.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    run = Run.open(folder)
+    before = read_driver(folder)
+    driver = before if before is not None and before.alive else None
+    found, record = replayed(run), read_run(folder)
+    return Status(
+        record=record,
+        driver=driver,
+        at_work=_at_work(run, record) if driver is not None else (),
+        seconds_left=_left(run, found, driver) if driver is not None and not record.finished else None,
+    )
+
+
+def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
+    found = []
+    for row in record.attempts:
+        if row["state"] != "running":
+            continue
+        progress = read_progress(run.folder / "checkpoints" / row["job"])
+        epochs = record.config.training.epochs_of(record.data.train)
+        share = progress.clips / progress.total if progress is not None else 0.0
+        found.append(
+            AtWork(
+                worker=f"{row['process']} on {row['host']}",
+                round=row["round"],
+                candidate=row["candidate"],
+                seed=row["seed"],
+                attempt=sum(other["job"] == row["job"] for other in record.attempts),
+                epoch=share * epochs,
+                epochs=epochs,
+                seconds=max(0.0, time.time() - row["started"]),
+            )
+        )
+    return tuple(found)
+
+
+def _left(run: Run, found: Replayed, driver: Driver) -> float | None:
+    """Seconds left, as the driver reckons them."""
+    told, current = driver.told, found.replay.current
+    if current is None or "per_mac" not in told:
+        return None
+    clock = Clock(found.setup, Speed(fixed=told["fixed"], per_mac=told["per_mac"]), told["workers"])
+    for result in found.results.values():
+        if isinstance(result, Measurement):
+            clock.learn(result.macs, result.seconds)
+    running = []
+    for candidate, job in current.missing(found.results):
+        progress = read_progress(run.job_folder(job))
+        share = progress.clips / progress.total if progress is not None else 0.0
+        running.append((1 - share) * clock.seconds(candidate.macs))
+    return clock.left(running, current.round.number)

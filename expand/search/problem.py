@@ -1,0 +1,105 @@
+"""What a run searches, its names resolved: the space, the axes, the data, and the jobs of a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from expand.config.search import Config
+from expand.config.spaces import Space, choose_axes, load_space
+from expand.data.flips import flip_swaps
+from expand.jobs.job import Job
+from expand.search.expansion import Candidate, Outcome, Round, Trajectory, expand
+from search_spaces.base import Axis, Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataCard:
+    """What a run knows of its data without the videos.
+
+    Attributes:
+        name: the data set, such as its folder's name.
+        checksum: SHA-256 over all that decides frames and labels.
+        classes: the label set, in the order of the network's outputs.
+        train, val: videos in each split, bad ones left out.
+        val_counts: validation videos of each class; a class may have none.
+        short_side, fps: what the cache holds (CacheNeeds): it decides the pixels that training sees.
+    """
+
+    name: str
+    checksum: str
+    classes: tuple[str, ...]
+    train: int
+    val: int
+    val_counts: tuple[int, ...]
+    short_side: int
+    fps: float
+
+    @classmethod
+    def of(cls, values: Json) -> DataCard:
+        """From what `asdict` gave, and JSON may have made of it."""
+        return cls(**{**values, **{name: tuple(values[name]) for name in ("classes", "val_counts")}})
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The classes that no validation video shows."""
+        return tuple(name for name, count in zip(self.classes, self.val_counts, strict=True) if not count)
+
+    @property
+    def guess(self) -> float:
+        """The top-1 of always naming the most frequent class."""
+        return max(self.val_counts) / self.val
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """A run's configuration with its names resolved. Everything that a search decides follows from it."""
+
+    config: Config
+    space: Space
+    axes: Mapping[str, Axis[Any]]
+    data: DataCard
+
+    @classmethod
+    def of(cls, config: Config, data: DataCard) -> Setup:
+        space = load_space(config.space.name, config.space.settings)
+        return cls(config=config, space=space, axes=choose_axes(space, config.search.axes), data=data)
+
+    def search(self) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        options = self.config.search
+        return expand(
+            self.space,
+            axes=self.axes,
+            targets=options.targets,
+            step=options.step,
+            num_classes=len(self.data.classes),
+        )
+
+    def jobs(self, candidate: Candidate, parents: Sequence[Job | None]) -> tuple[Job, ...]:
+        """A candidate's jobs, one a seed; each starts from its parent's weights if there is one."""
+        options, data = self.config.search, self.data
+        return tuple(
+            Job(
+                space=self.config.space.model_dump(mode="json"),
+                architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
+                sampling=asdict(self.space.sampling(candidate.point)),
+                recipe=self.config.training.model_dump(mode="json"),
+                data={
+                    "checksum": data.checksum,
+                    "num_classes": len(data.classes),
+                    "short_side": data.short_side,
+                    "fps": data.fps,
+                    "augmentation": augmentation(self.config, data.classes),
+                },
+                seed=options.seed + place,
+                parent=parent.key if parent else None,
+            )
+            for place, parent in enumerate(parents)
+        )
+
+
+def augmentation(config: Config, classes: Sequence[str]) -> Json:
+    """What training does to a clip, in class indices; the fields of data.clips.Augment."""
+    swaps = list(flip_swaps(config.data, classes)) if config.data.flip else None
+    return {"swaps": swaps, "jitter": list(config.data.jitter)}

@@ -1,0 +1,52 @@
+"""What every verb of the command prints with: texts from data are shown as they are, and do nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import rich.console
+from rich.console import ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from expand.system.escaping import visible
+
+
+class Console(rich.console.Console):
+    """A console for texts that others gave: no markup, no emoji codes, and control characters written out.
+
+    A broken pipe ends the command as every other program's does.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with the width that it will have."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is put on the screen: the last place that all text goes through."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+    def on_broken_pipe(self) -> None:
+        """Write nothing more; `main` gives the exit code."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+out, err = Console(), Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """A line, or a few, on stderr, as they are: long ones are not broken, so that they can be copied."""
+    err.print(text, highlight=False, soft_wrap=True)
+
+
+def print_json(values: object) -> None:
+    """One object on stdout."""
+    sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")

@@ -1,0 +1,138 @@
+"""What run folders of all kinds have in common: one driver, and a configuration that stays as it was."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from expand.system.errors import UserError, cannot_write
+from expand.system.files import write_json
+
+_DRIVER = "driver.json"
+_LONGEST = 470  # bytes: SQLite's 512, less what it and the making of a run append
+
+
+def check_free(folder: Path) -> None:
+    """Raises UserError where a new run cannot be put at `folder`."""
+    if (folder / "study.db").exists() or (folder / "training.json").exists():
+        raise UserError(
+            f"{folder} must be free for a new run, but it holds one: go on with it by "
+            f"`xpand resume {shlex.quote(str(folder))}`, or choose another --out."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} must be free for a new run, but it is not empty: choose another --out.")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises UserError where a new run cannot be made at `folder`; before hours of work, not after."""
+    if (length := len(os.fsencode(os.path.realpath(folder)))) > _LONGEST:
+        raise UserError(
+            f"{folder} must have a path of at most {_LONGEST} bytes, since SQLite opens none that is longer, "
+            f"got {length}: choose another --out."
+        )
+    above = next(parent for parent in folder.absolute().parents if parent.exists())
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{folder} must be in a folder that can be written, got {above}: choose another --out."
+        )
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """NAME, or NAME-2, NAME-3, … where it is taken."""
+    folder, number = parent / name, 1
+    while folder.exists():
+        number += 1
+        folder = parent / f"{name}-{number}"
+    return folder
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder as its only driver. The lock of a process that died is free.
+
+    Raises:
+        UserError: another process drives it, says which; or it cannot be written.
+    """
+    lock, holder = FileLock(folder / ".lock", timeout=0), folder / _DRIVER
+    try:
+        lock.acquire()
+    except Timeout:
+        driver = read_driver(folder)
+        raise UserError(
+            f"{folder} must have one driver, but {f'{driver},' if driver else 'another process'} has it: "
+            "wait for it, or end it."
+        ) from None
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now, "told": {}})
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Driver:
+    """Who drives a folder.
+
+    Attributes:
+        host, process, since: who, and since when (ISO 8601).
+        told: what it says of itself besides, by name.
+    """
+
+    host: str
+    process: int
+    since: str
+    told: dict[str, Any]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still there; of another host, as far as is known."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # it is another user's
+            return True
+        return True
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}, since {self.since}"
+
+
+def announce(folder: Path, told: dict[str, Any]) -> None:
+    """Add to what the driver of a folder says of itself; for the driver alone."""
+    driver = read_driver(folder)
+    if driver is not None:
+        write_json(folder / _DRIVER, asdict(replace(driver, told=driver.told | told)))
+
+
+def read_driver(folder: Path) -> Driver | None:
+    """Who drives a folder, or did when it was killed; None: nobody, as far as is known."""
+    try:
+        return Driver(**json.loads((folder / _DRIVER).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Each leaf that differs, as `search.targets: [1] → [2]`."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            yield from differences(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    elif was != now:
+        yield f"{path}: {was!r} → {now!r}"

@@ -1,0 +1,1 @@
+"""Model files and state dicts in every layout, read and written."""

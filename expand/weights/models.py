@@ -1,0 +1,255 @@
+"""Model files: a network that a search found, as YAML that needs nothing else to build it again.
+
+Nothing in them varies between two runs of the same configuration: no dates, seconds or hosts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
+
+from expand.config.base import read_yaml, validated
+from expand.config.search import SpaceConfig
+from expand.config.spaces import Space, load_space
+from expand.jobs.job import Measurement
+from expand.search.expansion import Candidate
+from expand.search.problem import Setup
+from expand.system.errors import UserError
+from expand.system.files import replacing, write_atomic
+from expand.system.version import VERSION
+from search_spaces.base import ClipSampling, Json
+from search_spaces.x3d import X3DSpace, published
+from search_spaces.x3d.factors import PUBLISHED
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FORMAT = 1  # of the model files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A network with the clips that it sees and the classes that it tells apart.
+
+    Attributes:
+        name: of its file, or of the published network.
+        space: with its settings.
+        architecture: the network's integers.
+        sampling: the clips.
+        classes: the label set, in the order of the network's outputs.
+        values: of the model file, whole; of a published network, the same keys as far as they are known.
+        weights: the safetensors file that goes with it; None: there is none.
+    """
+
+    name: str
+    space: Space
+    architecture: Any
+    sampling: ClipSampling
+    classes: tuple[str, ...]
+    values: Json
+    weights: Path | None = None
+
+    @property
+    def head(self) -> Literal["clip", "frame"]:
+        """Whether it gives logits for a clip or for each of its frames."""
+        return "frame" if self.values.get("head") == "frame" else "clip"
+
+    def build(self, **options: Any) -> nn.Module:
+        """The network with fresh weights; `options` are those of the space's `build`."""
+        head = {"head": self.head} if self.head != "clip" else {}  # a space need not know of heads
+        return self.space.build(self.architecture, len(self.classes), **head | options)
+
+
+def write_model(
+    folder: Path,
+    name: str,
+    setup: Setup,
+    candidate: Candidate,
+    measurements: Sequence[Measurement],
+    *,
+    step: int,
+    target: int | None = None,
+    weights: Path | None = None,
+) -> Path:
+    """Write NAME.yaml, and NAME.safetensors beside it where there are weights."""
+    config, data, space = setup.config, setup.data, setup.space
+    architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
+    network = network_values(name, config.space, architecture, sampling, data.classes)
+    head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
+    values = {
+        **head,
+        "factors": space.point_to_json(candidate.point),
+        **network,
+        "found": {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed},
+        "measured": {
+            "top1": sum(m.top1 for m in measurements) / len(measurements),
+            "seeds": [_lasting(m) for m in measurements],
+            "recipe": config.training.model_dump(mode="json"),
+        },
+        "data": {
+            "name": data.name,
+            "checksum": data.checksum,
+            "train": data.train,
+            "val": data.val,
+            "classes": list(data.classes),
+        },
+    }
+    path = folder / f"{name}.yaml"
+    if weights is not None and weights.exists():
+        with replacing(path.with_suffix(".safetensors")) as partial:
+            shutil.copyfile(weights, partial)
+    return write_values(path, values)
+
+
+def write_values(path: Path, values: Json) -> Path:
+    """Put a model file in place; its weights are there before, so that a file's model is whole."""
+    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    return path
+
+
+def network_values(
+    name: str, space: SpaceConfig, architecture: Any, sampling: ClipSampling, classes: Sequence[str]
+) -> Json:
+    """What every model file says of its network, whoever made it; `factors` are not among them."""
+    found = load_space(space.name, space.settings)
+    complexity = found.complexity(architecture, len(classes))
+    return {
+        "format": FORMAT,
+        "xpand": VERSION,
+        "name": name,
+        "space": space.model_dump(mode="json"),
+        "architecture": found.architecture_to_json(architecture),
+        "sampling": asdict(sampling),
+        "complexity": {
+            "macs": complexity.macs,
+            "params": complexity.params,
+            "activations": complexity.activations,
+        },
+        "data": {"classes": list(classes)},
+    }
+
+
+def find_model(reference: str | Path, name: str | None = None) -> Model:
+    """The network that a command names: a model file, a run's model, or a published network.
+
+    Args:
+        reference: a model's YAML, a run's folder, or a name such as x3d-s.
+        name: which model of a run; not needed where it has one.
+
+    Raises:
+        UserError: nothing is there, or it is not clear which of a run's models is meant.
+    """
+    path = Path(reference)
+    if path.is_dir():
+        return read_model(_of_run(path, name))
+    if name is not None:
+        raise UserError(f"--model goes with a run's folder only, got {reference}: leave --model {name} out.")
+    if path.suffix in (".yaml", ".yml"):
+        return read_model(path)
+    if str(reference).lower() in PUBLISHED:
+        return published_model(str(reference))
+    raise UserError(
+        f"the model must be one of {', '.join(PUBLISHED)}, a run's folder or a model's YAML, "
+        f"got {str(reference)!r}."
+    )
+
+
+def published_model(name: str) -> Model:
+    """A published network with the 400 classes of Kinetics, which have numbers for names here."""
+    space, found = X3DSpace(), published(name)
+    architecture, sampling = space.architecture(found.factors), space.sampling(found.factors)
+    classes = tuple(str(number) for number in range(400))
+    values = network_values(found.name, SpaceConfig(), architecture, sampling, classes)
+    return Model(
+        name=found.name,
+        space=space,
+        architecture=architecture,
+        sampling=sampling,
+        classes=classes,
+        values=values | {"factors": space.point_to_json(found.factors)},
+    )
+
+
+def _of_run(folder: Path, name: str | None) -> Path:
+    trained = folder / "model.yaml"  # of a full training
+    if name is None and trained.is_file():
+        return trained
+    models = {path.stem: path for path in sorted((folder / "models").glob("*.yaml"))}
+    if not models:
+        raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")
+    if name is None and len(models) == 1:
+        return next(iter(models.values()))
+    if name not in models:
+        given = f"got {name!r}" if name is not None else "got nothing"
+        raise UserError(f"--model must be one of {', '.join(models)} in {folder}, {given}.")
+    return models[name]
+
+
+def read_model(path: Path) -> Model:
+    """A model file.
+
+    Raises:
+        UserError: it is missing, or no model file, or of a later format.
+    """
+    values = read_yaml(path)
+    if not isinstance(values, dict) or "architecture" not in values or "space" not in values:
+        raise UserError(f"{path} must be a model file with a space and an architecture, but it is not.")
+    if values.get("format") != FORMAT:
+        raise UserError(
+            f"{path} must have format {FORMAT}, got {values.get('format')!r}: read it with the xpand that "
+            f"wrote it ({values.get('xpand', 'unknown')})."
+        )
+    chosen = validated(values["space"], f"{path}: space", SpaceConfig)
+    space = load_space(chosen.name, chosen.settings)
+    try:
+        return Model(
+            name=str(values["name"]),
+            space=space,
+            architecture=space.architecture_from_json(values["architecture"]),
+            sampling=ClipSampling(**values["sampling"]),
+            classes=tuple(values["data"]["classes"]),
+            values=values,
+            weights=beside if (beside := path.with_suffix(".safetensors")).exists() else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} must be a whole model file, but: {type(error).__name__}: {error}.") from None
+
+
+def load_model(path: str | Path, *, weights: bool | None = None, **options: Any) -> nn.Module:
+    """The network of a model file, in evaluation mode: (B, 3, T, S, S) clips to (B, classes) logits.
+
+    Args:
+        path: a file of a run's models/ folder.
+        weights: load the safetensors file beside it; None: where there is one.
+        options: for the space's `build`, such as `dropout` or `head`.
+
+    Raises:
+        UserError: no model file, or weights that are not there or not whole.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    model = read_model(path)
+    network = model.build(**options)
+    if weights and model.weights is None:
+        beside = path.with_suffix(".safetensors")
+        raise UserError(f"weights must be at {beside}, but there are none: was the run told to keep weights?")
+    if weights is not False and model.weights is not None:
+        try:
+            network.load_state_dict(load_file(model.weights))
+        except SafetensorError:
+            raise UserError(
+                f"{model.weights} must be a whole file of weights, but it is cut off or of no known kind."
+            ) from None
+    return network.eval()
+
+
+def _lasting(measurement: Measurement) -> Json:
+    """What a second run of the same job gives again."""
+    return {key: value for key, value in asdict(measurement).items() if key not in Measurement.VARYING}

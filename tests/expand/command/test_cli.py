@@ -1,0 +1,264 @@
+"""The command, as a user types it: what it prints, where, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from expand.config.base import to_yaml
+from tests.expand.commands import ROOT, Xpand, refused
+from tests.expand.runs import run_search, toy_config
+
+
+def imported_by(*arguments: str) -> set[str]:
+    script = (
+        "import sys\nfrom expand.command.cli import main\ntry:\n    main()\nexcept SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("search", "--help"),
+        ("bench", "step", "--help"),
+        ("count", "x3d-s"),
+        ("count", "x2d", "--json"),
+    ],
+)
+def test_help_and_counts_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    assert not {"torch", "optuna", "pandas", "numpy", "av", "pyarrow"} & imported_by(*arguments)
+
+
+def test_every_option_of_a_search_is_explained(xpand: Xpand) -> None:
+    done = xpand("search", "--help")
+    assert done.returncode == 0
+    for option in (
+        "--data",
+        "--target",
+        "--config",
+        "--out",
+        "--workers",
+        "--seeds",
+        "--no-flip",
+        "--dry-run",
+    ):
+        line = next(line for line in done.stdout.splitlines() if option in line)
+        assert len(line.split()) > 5, line
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "params"),
+    [("x2d", 20_662_304, 1_633_560), ("x3d-xs", 605_256_512, 3_794_322), ("X3D-S", 1_962_892_112, 3_794_322)],
+)
+def test_count_prints_one_object(xpand: Xpand, name: str, macs: int, params: int) -> None:
+    found = json.loads(xpand("count", name, "--json").stdout)
+    assert (found["macs"], found["params"]) == (macs, params)
+    assert found["activations"] == sum(stage["activations"] for stage in found["stages"])
+    assert found["views"]["10"]["macs"] == 10 * macs
+
+
+def test_count_shows_stages_and_views(xpand: Xpand) -> None:
+    done = xpand("count", "x3d-s")
+    assert done.returncode == 0
+    for text in ("res4", "1,962,892,112", "10 views at 160²: 19.63 G", "30 views at 182²: 81.66 G"):
+        assert text in done.stdout
+
+
+def test_count_without_a_name_shows_the_published_networks(xpand: Xpand) -> None:
+    lines = xpand("count").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "network",
+        "x2d",
+        *(f"x3d-{s}" for s in ("xs", "s", "m", "l", "xl")),
+    ]
+    assert lines[4].split()[3].startswith("4,732,")  # X3D-M: 4.7325 G in SlowFast's model zoo
+    assert refused(xpand("count", "--json")).startswith(
+        "error: name one network, a model's YAML or --factors"
+    )
+
+
+def test_count_verifies_with_fvcore(xpand: Xpand) -> None:
+    done = xpand("count", "--factors", "bottleneck=2.25,depth=2.2", "--verify")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("parameters: equal")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("resnet",),
+            "error: network must be one of x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML, got "
+            "'resnet'.",
+        ),
+        (("no.yaml",), "error: no.yaml cannot be read: No such file or directory."),
+        (
+            ("--factors", "widht=2"),
+            "error: factors must be among frames, rate, size, width, bottleneck, depth, got 'widht'.",
+        ),
+        (("--factors", "width=wide"), "error: factor width must be a number above 0, got 'wide'."),
+        (("--factors", "width=0"), "error: factor width must be a finite number above 0, got 0.0."),
+    ],
+)
+def test_what_cannot_be_counted(xpand: Xpand, arguments: tuple[str, ...], message: str) -> None:
+    assert refused(xpand("count", *arguments)) == message
+
+
+def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
+    """Search, status, table, count and load: what the README shows, on the toy space."""
+    config = tmp_path / "mine.yaml"
+    config.write_text(to_yaml(toy_config(cache)))
+    run = tmp_path / "run"
+    done = xpand("search", "--config", config, "--out", run)
+    assert done.returncode == 0, done.stderr
+    assert "about" in done.stderr
+    assert "step-0" in done.stdout
+    assert "target-4K" in done.stdout
+    assert f"xpand count {run}/models/target-4K.yaml" in done.stderr
+
+    status = xpand("status", run)
+    assert "finished" in status.stdout
+    assert json.loads(xpand("status", run, "--json").stdout)["finished"] is True
+
+    assert (run / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    trials = json.loads(xpand("table", run, "--what", "trials", "--format", "json").stdout)
+    assert {trial["state"] for trial in trials} == {"done"}
+    lines = xpand("table", run, "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("name,step,target,round,candidate,axis")
+    assert xpand("table", run, "--what", "rounds", "--format", "markdown").stdout.startswith("| round |")
+    assert xpand("table", run, "--format", "parquet", "--out", tmp_path / "t.parquet").returncode == 0
+    assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"
+    assert refused(xpand("table", run, "--format", "parquet")) == (
+        "error: parquet needs a file to go to, got none: add --out FILE."
+    )
+
+    counted = json.loads(xpand("count", run / "models" / "target-4K.yaml", "--json").stdout)
+    assert counted["macs"] <= 4_000
+    assert refused(xpand("search", "--config", config, "--out", run)) == (
+        f"error: {run} must be free for a new run, but it holds one: go on with it by `xpand resume {run}`, "
+        "or choose another --out."
+    )
+    again = xpand("resume", run, "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["trajectory"][0]["name"] == "step-0"
+
+
+def test_a_dry_run_tells_what_the_lists_tell(xpand: Xpand, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a.mp4 x\nb.mp4 y\n")
+    (tmp_path / "val.txt").write_text("b.mp4 y\n")
+    size = ("--set", "space.settings.size=32")
+    done = xpand("search", "--data", tmp_path, "--dry-run", "--target", "3M", *size, cwd=tmp_path)
+    assert (
+        "1 of 1 videos of val are in an earlier split too, so accuracy on it will look too high: "
+        "b.mp4 = b.mp4 (same file)"
+    ) in " ".join(done.stderr.split())
+
+
+def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_path: Path) -> None:
+    done = xpand("search", "--dry-run", "--target", "3M", cwd=tmp_path, cache=tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    for text in ("start     1.944 M MACs, clip 1×48, 32²", "1, 6", "time      about"):
+        assert text in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    forecast = json.loads(xpand("search", "--dry-run", "--target", "3M", "--json", cwd=tmp_path).stdout)
+    assert (forecast["trainings"], forecast["rounds"]) == (8, [1, 6, 1])
+    assert forecast["seconds"] > 0
+
+
+def test_all_candidates_failing_is_exit_code_1(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(to_yaml(toy_config(cache, space={"settings": {"fault": "raise", "fault_above": 0}})))
+    done = xpand("search", "--config", config, "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == (
+        "failed: every candidate of round 0 failed: start: RuntimeError: this network is broken."
+    )
+    assert "every candidate of round 0 failed" in xpand("status", tmp_path / "run").stdout
+
+
+def folder_of(path: Path, *classes: str) -> Path:
+    for name in classes:
+        (path / name).mkdir(parents=True)
+        (path / name / "a.mp4").touch()
+    return path
+
+
+def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump({"serch": {}}))
+    (tmp_path / "none.yaml").write_text(yaml.safe_dump({"search": {"axes": [], "targets": ["80M"]}}))
+    one = folder_of(tmp_path / "one", "walk")
+    lists = folder_of(tmp_path / "lists", "walk", "run")
+    (lists / "train.txt").write_text("walk/a.mp4 0\nrun/a.mp4 1\n")
+    (lists / "val.txt").write_text("walk/a.mp4 2\n")
+    before = sorted(tmp_path.rglob("*"))
+    messages = {
+        (
+            "--config",
+            "bad.yaml",
+        ): "bad.yaml: unknown key serch: known are space, search, data, training, run.",
+        ("--config", "none.yaml"): (
+            "none.yaml: search.axes: name at least one axis, or leave `axes` out to use all of the space's."
+        ),
+        ("--target", "1M"): (
+            "target must be at least the start network's 1,923,520 MACs, got 1,000,000: raise --target, or "
+            "start from a smaller basis."
+        ),
+        (
+            "--data",
+            "one",
+        ): "a search needs at least one compute target, got none: give one, such as --target 80M.",
+    }
+    for arguments, message in messages.items():
+        assert refused(xpand("search", *arguments, cwd=tmp_path, cache=tmp_path)) == f"error: {message}"
+    for folder in ("nowhere", one, lists):
+        assert refused(xpand("search", "--data", folder, "--target", "80M", cwd=tmp_path, cache=tmp_path))
+    assert refused(xpand("status", one)).endswith("name one that `xpand search` made.")
+    assert refused(xpand("resume", one)).endswith("name one that `xpand search` made.")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_doctor_on_synthetic_clips_prints_one_object(xpand: Xpand, tmp_path: Path) -> None:
+    done = xpand(
+        "doctor", "synthetic", "--json",
+        "--set", "data.synthetic={train: 24, val: 12, size: 32}", "--set", "space.settings.size=32",
+        cache=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["usable"] == {"train": 24, "val": 12, "test": 0}
+    assert len(report["classes"]) == 12
+    assert report["cache"]["raw_bytes"] > 0  # for two steps' clips, where no target says more
+
+
+def test_a_run_of_another_config_is_not_resumed(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
+    run, _ = run_search(tmp_path / "run", toy_config(cache, search={"targets": [600]}))
+    path = run.folder / "config.yaml"
+    path.write_text(path.read_text().replace("- 600", "- 700"))
+    assert "search.targets: [600] → [700]" in refused(xpand("resume", run.folder))
+
+
+def test_a_locale_without_the_letters_ends_no_command() -> None:
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    environment.pop("PYTHONIOENCODING", None)
+    done = subprocess.run(
+        [sys.executable, "-c", "from expand.command.cli import main; main()", "count", "x3d-xs"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"4?12, 160?" in done.stdout

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from expand.config.full import FullConfig
+from expand.data.clips import Augment
+from expand.data.labels import OneLabel
+from expand.full.multigrid import multigrid, plain
+from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
+from expand.training.checkpoints import State
+from expand.training.losses import Diverged
+from expand.training.processes import ALONE
+from search_spaces.base import ClipSampling
+from search_spaces.x3d import X3DSpace
+from search_spaces.x3d.split_norm import SplitBatchNorm
+from tests.expand.data.splits import ArraySplit
+
+SAMPLING = ClipSampling(frames=4, stride=6, size=32)
+RECIPE = FullConfig(
+    epochs=4, batch_size=8, learning_rate=0.8, validate_epochs=1, precise_norm=2, dropout=0.5, zero_init=False
+)
+
+
+def split(count: int = 24) -> ArraySplit:
+    generator = np.random.default_rng(0)
+    videos = tuple(
+        generator.integers(0, 128 if label % 2 else 256, (80, 44, 48, 3), dtype=np.uint8)
+        for label in range(count)
+    )
+    return ArraySplit(videos=videos, labels=np.arange(count, dtype=np.int64) % 2)
+
+
+SPLIT = split()
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    space = X3DSpace(size=32, frames=2)
+    return space.build(space.architecture(space.start), 2, dropout=0.5, zero_init=False)
+
+
+def task(recipe: FullConfig = RECIPE, **changes: Any) -> Task:
+    clips = round(recipe.epochs * len(SPLIT.labels))
+    schedule = multigrid if recipe.multigrid else plain
+    values: dict[str, Any] = {
+        "train": SPLIT,
+        "targets": OneLabel(labels=SPLIT.labels),
+        "labels": "one",
+        "sampling": SAMPLING,
+        "augment": Augment(swaps=None, jitter=(1.0, 1.3)),
+        "recipe": recipe,
+        "schedule": schedule(SAMPLING, batch_size=recipe.batch_size, clips=clips),
+        "device": "cpu",
+        "precision": "auto",
+        "processes": ALONE,
+        "validate": lambda _: {"top1": 0.5},
+    }
+    return Task(**values | changes)
+
+
+@dataclass
+class Kept:
+    """What a training called."""
+
+    stop_at: int | None = None
+    save_at: tuple[int, ...] = ()
+    states: list[State] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    step: int = 0
+
+    def hooks(self) -> Hooks:
+        def progress(step: int, loss: float) -> None:
+            self.step = step
+            self.losses.append(loss)
+
+        return Hooks(
+            progress=progress,
+            validated=self.rows.append,
+            save=lambda state: self.states.append(copy.deepcopy(state)),
+            due=lambda: self.step in self.save_at,
+            stopping=lambda: self.step == self.stop_at,
+        )
+
+
+def weights(one: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in one.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks as small as these are faster without company."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("stop_at", "multigrid"), [(1, False), (7, False), (4, True)])
+def test_a_training_that_was_cut_off_gives_the_weights_of_one_that_was_not(
+    stop_at: int, multigrid: bool
+) -> None:
+    work = task(RECIPE.model_copy(update={"multigrid": multigrid, "epochs": 10 if multigrid else 4}))
+    whole, kept = FullTraining(work, network()), Kept()
+    wanted = weights(whole.run(kept.hooks()))
+
+    first, cut = FullTraining(work, network()), Kept(stop_at=stop_at)
+    with pytest.raises(Stopped):
+        first.run(cut.hooks())
+    assert cut.states[-1]["step"] == stop_at
+    torch.manual_seed(99)  # another process has other random numbers
+    second, rest = FullTraining(work, network()), Kept()
+    second.restore(cut.states[-1])
+    assert same(weights(second.run(rest.hooks())), wanted)
+    assert [{**row, "seconds": 0} for row in second.history] == [
+        {**row, "seconds": 0} for row in whole.history
+    ]
+    assert second.seconds > cut.states[-1]["seconds"]
+
+
+def test_validation_and_checkpoints_do_not_change_the_training() -> None:
+    often, seldom = Kept(save_at=tuple(range(20))), Kept()
+    many = FullTraining(task(), network()).run(often.hooks())
+    rare = FullTraining(task(RECIPE.model_copy(update={"validate_epochs": 100})), network()).run(
+        seldom.hooks()
+    )
+    assert len(often.rows) == 4
+    assert len(seldom.rows) == 1
+    assert same(weights(many), weights(rare))
+
+
+def test_what_is_given_back_is_ready_for_evaluation() -> None:
+    seen: list[nn.Module] = []
+
+    def validate(one: nn.Module) -> dict[str, float]:
+        seen.append(one)
+        assert not any(isinstance(module, SplitBatchNorm) for module in one.modules())
+        return {"top1": 0.25}
+
+    recipe = RECIPE.model_copy(update={"multigrid": True, "epochs": 12})
+    training, kept = FullTraining(task(recipe, validate=validate), network()), Kept()
+    done = training.run(kept.hooks())
+    assert done is seen[-1]
+    assert not done.training
+    assert training.history[-1]["val_top1"] == 0.25
+    assert training.history[-1]["step"] == training.step
+
+
+def test_a_finished_training_is_evaluated_again_without_a_step() -> None:
+    first, kept = FullTraining(task(), network()), Kept()
+    wanted = weights(first.run(kept.hooks()))
+    again, rest = FullTraining(task(), network()), Kept()
+    again.restore(kept.states[-1])
+    assert same(weights(again.run(rest.hooks())), wanted)
+    assert rest.losses == []
+
+
+def test_the_loss_falls_and_is_told() -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 12, "dropout": 0.0})
+    training, kept = FullTraining(task(recipe), network()), Kept()
+    training.run(kept.hooks())
+    assert kept.rows[-1]["train_loss"] < 0.7 * kept.rows[0]["train_loss"]
+    assert [row["epochs"] for row in kept.rows] == list(range(1, 13))
+
+
+def test_a_loss_that_is_no_number_ends_it_without_a_checkpoint_of_it() -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.calls = nn.Linear(3, 2), 0
+
+        def forward(self, clips: Tensor) -> Tensor:
+            self.calls += 1
+            logits: Tensor = self.linear(clips.mean(dim=(2, 3, 4)))
+            return logits * (float("nan") if self.calls > 3 else 1.0)
+
+    kept = Kept()
+    with pytest.raises(Diverged, match="the training loss is"):
+        FullTraining(task(RECIPE.model_copy(update={"validate_epochs": 100})), Broken()).run(kept.hooks())
+    assert kept.states == []
+
+
+def test_accumulated_gradients_are_those_of_a_step() -> None:
+    """Without BatchNorm and dropout, parts of a batch give the weights of the whole."""
+
+    def linear() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 32 * 32, 2))
+
+    def trained(micro_batch: int | None) -> dict[str, Tensor]:
+        recipe = RECIPE.model_copy(
+            update={"micro_batch": micro_batch, "precise_norm": None, "learning_rate": 0.001}
+        )
+        return weights(FullTraining(task(recipe), linear()).run(Kept().hooks()))
+
+    whole, parts = trained(None), trained(2)
+    assert all(torch.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
+
+
+def test_splits_follow_the_long_cycle() -> None:
+    recipe = RECIPE.model_copy(update={"multigrid": True, "epochs": 12, "batch_size": 16})
+    work = task(recipe)
+    training = FullTraining(work, network())
+    seen: list[int] = []
+    hooks = Kept().hooks()
+
+    def progress(step: int, loss: float) -> None:
+        norm = next(m for m in training._network.modules() if isinstance(m, nn.BatchNorm3d))
+        seen.append(norm.splits if isinstance(norm, SplitBatchNorm) else 1)
+
+    training.run(replace(hooks, progress=progress))
+    assert seen == [work.schedule.at(step)[0].splits for step in range(work.schedule.steps)]
+    assert len(set(seen)) > 2
+
+
+def test_in_bfloat16_it_trains_alike() -> None:
+    recipe = RECIPE.model_copy(update={"dropout": 0.0})
+    exact, rounded = Kept(), Kept()
+    FullTraining(task(recipe), network()).run(exact.hooks())
+    FullTraining(task(recipe, precision="bfloat16"), network()).run(rounded.hooks())
+    assert rounded.losses[1] == pytest.approx(exact.losses[1], abs=0.02)
+    assert rounded.losses[1:4] != exact.losses[1:4]
+    assert rounded.rows[-1]["train_loss"] == pytest.approx(exact.rows[-1]["train_loss"], abs=0.3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA, and there is none here")
+def test_on_cuda_a_training_goes_on_where_it_was() -> None:
+    work = task(device="cuda")
+    wanted = weights(FullTraining(work, network()).run(Kept().hooks()))
+    cut = Kept(stop_at=5)
+    with pytest.raises(Stopped):
+        FullTraining(work, network()).run(cut.hooks())
+    second = FullTraining(work, network())
+    second.restore(cut.states[-1])
+    found = weights(second.run(Kept().hooks()))
+    assert all(torch.allclose(found[name].float(), wanted[name].float(), atol=1e-3) for name in wanted)
+
+
+class Crowded(nn.Module):
+    """A network that has memory for so many clips at a time of its training, and not before step `first`."""
+
+    def __init__(self, most: int, first: int = 0) -> None:
+        super().__init__()
+        self.inner, self.most, self.first, self.passes = network(), most, first, 0
+
+    def forward(self, clips: Tensor) -> Tensor:
+        logits: Tensor = self.inner(clips)
+        self.passes += torch.is_grad_enabled()
+        if torch.is_grad_enabled() and len(clips) > self.most and self.passes > self.first:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+        return logits
+
+
+def test_a_step_that_runs_out_of_memory_is_made_again_in_parts_as_if_it_had_not() -> None:
+    halved: list[int] = []
+    hooks = replace(Kept().hooks(), halved=halved.append)
+    crowded = FullTraining(task(), Crowded(most=2))
+    found = weights(crowded.run(hooks))
+    assert halved == [4, 2]
+    assert crowded.state()["micro_batch"] == 2
+
+    parts = FullTraining(task(micro_batch=2), Crowded(most=99))
+    assert same(weights(parts.run(Kept().hooks())), found)
+
+
+def test_parts_stay_as_small_when_a_training_goes_on() -> None:
+    halved: list[int] = []
+    first, cut = FullTraining(task(), Crowded(most=4, first=3)), Kept(stop_at=5)
+    with pytest.raises(Stopped):
+        first.run(replace(cut.hooks(), halved=halved.append))
+    assert halved == [4]
+    second = FullTraining(task(), Crowded(most=99))
+    second.restore(cut.states[-1])
+    whole = FullTraining(task(), Crowded(most=4, first=3))
+    assert same(weights(second.run(Kept().hooks())), weights(whole.run(Kept().hooks())))
+
+
+def test_a_step_of_which_two_clips_do_not_fit_ends_the_training() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        FullTraining(task(), Crowded(most=1)).run(Kept().hooks())
+    assert "can't allocate memory" in str(caught.value)

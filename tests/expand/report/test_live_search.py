@@ -1,0 +1,137 @@
+"""What a running search shows, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from expand.data.cache import Progress as CacheProgress
+from expand.jobs.job import Failure, Job, Result
+from expand.report.live_search import SearchView
+from expand.run.study import Run
+from expand.search.forecast import Clock, Speed
+from expand.search.problem import Setup
+from expand.search.replay import Replay
+from expand.system.files import write_json
+from tests.expand.runs import CARD, toy_config
+from tests.expand.search.test_replay import measurement
+
+
+def console(terminal: bool, width: int = 80) -> Console:
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, no_color=True)
+
+
+def text(of: Console) -> str:
+    assert isinstance(of.file, io.StringIO)
+    return of.file.getvalue()
+
+
+@pytest.fixture
+def setup() -> Setup:
+    config = toy_config(
+        space={"name": "x3d", "settings": {"size": 32}},
+        search={"targets": ["6M"], "seeds": 2, "step": 1.85},
+        training={"epochs": 10},
+    )
+    return Setup.of(config, CARD)
+
+
+@pytest.fixture
+def view(setup: Setup, tmp_path: Path) -> SearchView:
+    """A view in round 1: one candidate done, one failed, one half-way through its second seed."""
+    run = Run.create(tmp_path / "run", setup.config, CARD)
+    found = SearchView(console(terminal=False))
+    found.begin(run, setup, Clock(setup, Speed(fixed=1e-3, per_mac=1e-9), workers=2))
+    results: dict[str, Result] = {}
+    replay = Replay(setup)
+    assert replay.current is not None
+    for _, job in replay.current.missing({}):
+        results[job.key] = measurement(0.25)
+    replay.send(results)
+
+    def ones(name: str) -> tuple[Job, ...]:
+        return next(found for candidate, found in replay.jobs.items() if candidate.name == name)
+
+    results |= {job.key: measurement(0.5) for job in ones("width")}
+    results[ones("depth")[0].key] = Failure(reason="the training loss is nan at step 3")
+    results[ones("bottleneck")[0].key] = measurement(0.375)
+    folder = run.job_folder(ones("bottleneck")[1])
+    folder.mkdir()
+    write_json(folder / "progress.json", {"clips": 120, "total": 240, "loss": 1.0})
+    assert replay.current is not None
+    found.round(replay.current, results)
+    return found
+
+
+def test_the_table_of_a_round(view: SearchView) -> None:
+    shown = console(terminal=False)
+    shown.print(view.render())
+    lines = text(shown).splitlines()
+    assert lines[0] == "Round 1: expansion from step-0 (1.944 M MACs, 25.0%)"
+    assert lines[1].startswith("0 s so far, about ")
+    rows = {line.split()[0]: line for line in lines[2:] if line.strip()}
+    assert "50.0%" in rows["width"]
+    assert "done" in rows["width"]
+    assert "failed" in rows["depth"]
+    assert "epoch 5.0/10, seed 2/2" in rows["bottleneck"]
+    assert "37.5%" in rows["bottleneck"]
+    assert "waiting" in rows["fast"]
+    assert "saturated" in rows["spatial"]  # 40 pixels cost 1.92 times as much
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_contraction_names_the_networks_that_are_contracted(tmp_path: Path) -> None:
+    config = toy_config(search={"targets": [1_500, 4_000]})
+    setup = Setup.of(config, CARD)
+    replay, results, found = Replay(setup), dict[str, Result](), SearchView(console(terminal=False))
+    clock = Clock(setup, Speed(fixed=1e-3, per_mac=1e-9), workers=1)
+    found.begin(Run.create(tmp_path / "run", config, CARD), setup, clock)
+    while replay.current is not None and replay.current.round.kind != "contraction":
+        results |= {job.key: measurement(0.25) for _, job in replay.current.missing(results)}
+        replay.send(results)
+    assert replay.current is not None
+    found.round(replay.current, results)
+    shown = console(terminal=False)
+    shown.print(found.render())
+    assert text(shown).splitlines()[0] == "Round 5: contraction from step-2-width, step-4-width"
+
+
+def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Setup, tmp_path: Path) -> None:
+    shown = console(terminal=False, width=200)
+    replay, results = Replay(setup), dict[str, Result]()
+    assert replay.current is not None
+    with SearchView(shown) as found:
+        found.caching(CacheProgress(what="decoding", done=0, total=9, note="the cache takes 0.1 GB"))
+        found.begin(
+            Run.create(tmp_path / "run", setup.config, CARD),
+            setup,
+            Clock(setup, Speed(fixed=0.0, per_mac=1e-9), workers=1),
+        )
+        found.round(replay.current, results)
+        for _, job in replay.current.missing({}):
+            results[job.key] = measurement(0.25, seconds=61)
+            found.finished(job, results[job.key])
+    lines = text(shown).splitlines()
+    assert lines[0] == "the cache takes 0.1 GB"
+    assert lines[1].startswith("round 0: start, seed 0: top-1 25.0% in 1 min 1 s, about ")
+    assert lines[3] == "round 0: start 25.0%"
+
+
+def test_decoding_shows_how_far_it_is(setup: Setup) -> None:
+    found = SearchView(console(terminal=False))
+    found.caching(CacheProgress(what="decoding", done=3, total=9_000))
+    shown = console(terminal=False)
+    shown.print(found.render())
+    assert "3 of 9,000" in text(shown)
+
+
+def test_a_terminal_is_left_clean(setup: Setup) -> None:
+    shown = console(terminal=True)
+    with SearchView(shown):
+        pass
+    cursor_back, line_erased = "\x1b[?25h", "\x1b[2K"
+    assert cursor_back in text(shown)
+    assert text(shown).endswith(line_erased)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expand.config.search import Config
+from expand.data.needs import cache_needs
+from expand.run.driver import possible_clips
+from expand.search.forecast import Clock, Load, Speed, ends, forecast, makespan
+from expand.search.problem import Setup
+from search_spaces.base import ClipSampling
+from tests.expand.runs import CARD, toy_setup
+
+
+def test_the_forecast_counts_the_rounds_that_a_search_takes() -> None:
+    x3d = Setup.of(Config.model_validate({"search": {"targets": ["80M"], "seeds": 2}}), CARD)
+    assert [len(loads) for loads in forecast(x3d).rounds] == [2, 12, 12, 12]
+    assert forecast(x3d).trainings == 38
+
+
+def test_a_training_costs_three_passes_a_clip_and_validation_one() -> None:
+    setup = toy_setup(training={"epochs": 2, "val_clips": 3})
+    start = forecast(setup).rounds[0][0]
+    assert start.passes == 3 * 2 * CARD.train + 3 * CARD.val
+    assert start.macs_per_clip == ends(setup)[0].macs == 3 * 4 * 4 * 12
+    clips = toy_setup(training={"epochs": None, "clips": 100})
+    assert forecast(clips).rounds[0][0].passes == 300 + CARD.val
+
+
+def test_a_search_that_cannot_go_on_is_forecast_as_far_as_it_goes() -> None:
+    assert [
+        len(loads) for loads in forecast(toy_setup(search={"step": 1.01, "targets": [10**6]})).rounds
+    ] == [1]
+
+
+def test_speed_goes_through_two_networks() -> None:
+    speed = Speed.through((1_000, 2.0), (3_000, 4.0))
+    assert speed.fixed == pytest.approx(1.0)
+    assert speed.seconds(Load(passes=2, macs_per_clip=2_000)) == pytest.approx(6.0)
+
+
+@given(st.integers(1, 10**6), st.floats(1e-6, 10), st.integers(1, 10**9), st.floats(1e-6, 10))
+def test_speed_is_never_negative(macs: int, seconds: float, more: int, longer: float) -> None:
+    speed = Speed.through((macs, seconds), (macs + more, longer))
+    assert speed.fixed >= 0
+    assert speed.per_mac > 0
+
+
+def test_workers_share_the_trainings() -> None:
+    assert makespan([3, 1, 2, 2], workers=1) == 8
+    assert makespan([3, 1, 2, 2], workers=2) == 4
+    assert makespan([3, 1, 2, 2], workers=9) == 3
+    assert makespan([], workers=2) == 0
+
+
+def test_the_time_left_learns_from_what_was_measured() -> None:
+    clock = Clock(toy_setup(), Speed(fixed=0.0, per_mac=1e-6), workers=1)
+    total, expected = clock.total(), clock.seconds(576)
+    assert clock.left([], 0) == pytest.approx(total - expected)
+    clock.learn(576, 3 * expected)
+    assert clock.seconds(576) == pytest.approx(3 * expected)
+    assert clock.left([], 0) == pytest.approx(3 * (total - expected))
+
+
+def test_the_cache_holds_the_largest_and_the_fastest_clip() -> None:
+    config = Config.model_validate({"search": {"targets": ["80M"]}, "data": {"jitter": [1, 1.5]}})
+    clips = (ClipSampling(frames=1, stride=48, size=112), ClipSampling(frames=8, stride=6, size=80))
+    needs = cache_needs(config.data, clips)
+    assert (needs.short_side, needs.fps) == (168, 10.0)
+    assert cache_needs(config.data, (ClipSampling(frames=9, stride=1, size=32),)).fps == 30.0
+
+
+def test_what_a_search_may_ask_for_grows_with_its_target() -> None:
+    def clips(target: str) -> tuple[ClipSampling, ...]:
+        setup = Setup.of(Config.model_validate({"search": {"targets": [target]}}), CARD)
+        return possible_clips(setup.config, setup.space, setup.axes, setup.config.search.targets)
+
+    assert max(clip.frames for clip in clips("40M")) == 4
+    assert min(clip.stride for clip in clips("80M")) < min(clip.stride for clip in clips("40M"))
+    assert max(clip.size for clip in clips("80M")) > max(clip.size for clip in clips("40M")) > 112

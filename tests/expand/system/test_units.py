@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expand.system.units import parse_macs, short_macs, show_bytes, show_macs, show_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "macs"),
+    [("80M", 80_000_000), ("1.5G", 1_500_000_000), ("40_000", 40_000), ("12 m", 12_000_000), (7, 7)],
+)
+def test_multiply_adds_are_read_as_people_write_them(text: object, macs: int) -> None:
+    assert parse_macs(text) == macs
+
+
+@pytest.mark.parametrize("text", ["80X", "-1", "", "0", 0, 1.5, True, None, "1e6"])
+def test_what_is_no_number_of_multiply_adds_is_refused(text: object) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_macs(text)
+    assert str(caught.value) == f"multiply-adds must be a number above 0 such as 80M or 1.5G, got {text!r}"
+
+
+@given(st.integers(1, 10**14))
+def test_the_short_form_is_exact(macs: int) -> None:
+    assert parse_macs(short_macs(macs)) == macs
+
+
+@pytest.mark.parametrize(
+    ("macs", "short", "shown"),
+    [
+        (80_000_000, "80M", "80 M"),
+        (1_250_000_000, "1.25G", "1.25 G"),
+        (20_662_304, "20662304", "20.66 M"),
+        (999, "999", "999"),
+    ],
+)
+def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) -> None:
+    assert (short_macs(macs), show_macs(macs)) == (short, shown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-3, "0 s"), (42.4, "42 s"), (59.9, "1 min 0 s"), (190, "3 min 10 s"), (7_500, "2 h 5 min")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert show_seconds(seconds) == shown
+
+
+def test_memory_is_shown_in_three_digits() -> None:
+    assert [show_bytes(n) for n in (5_120, 512e6, 9.614e9, 3.43e11, 2e12, 3e15)] == [
+        "0.00512 MB",
+        "512 MB",
+        "9.61 GB",
+        "343 GB",
+        "2 TB",
+        "3 PB",
+    ]
