@@ -148,6 +148,8 @@ draw("rounds", [read_run(Path("axis"))])
 #   network sees;
 # - `complexity`: the cost in closed form, stage by stage, in the order of the network;
 # - `build`: the torch module. Its parameters must be those that `complexity` counts;
+# - `resized` and `example`: the same network for larger clips, as tests with 30 views take them, and clips of
+#   the right shape;
 # - `describe` and the JSON methods: for figures, jobs and model files.
 
 # %% tags=["active-ipynb"]
@@ -199,6 +201,9 @@ draw("rounds", [read_run(Path("axis"))])
 #     def sampling(self, point):
 #         return ClipSampling(frames=point.frames, stride=self.stride, size=point.size)
 #
+#     def resized(self, architecture, size):
+#         return replace(architecture, size=size)
+#
 #     def complexity(self, architecture, num_classes=400):
 #         width = architecture.width
 #         side = (architecture.size - 1) // 4 + 1
@@ -242,6 +247,12 @@ draw("rounds", [read_run(Path("axis"))])
 #             layers += conv(width, (3, 3, 3), 1)
 #         head = [nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, num_classes)]
 #         return nn.Sequential(*layers, *head)
+#
+#     def example(self, architecture, batch):
+#         """(B, 3, T, S, S) zeros."""
+#         import torch
+#
+#         return torch.zeros(batch, 3, architecture.frames, architecture.size, architecture.size)
 #
 #     def describe(self, point):
 #         return {name: str(value) for name, value in asdict(point).items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Json = dict[str, Any]
 P = TypeVar("P")  # a point of the space, such as the six factors of X3D
@@ -117,7 +117,9 @@ class SearchSpace(Protocol[P, A]):
         space.complexity(architecture, num_classes=10).macs     # closed form, under 50 µs, no torch
         space.sampling(space.start)                             # the clips that the network sees
         network = space.build(architecture, num_classes=10)     # torch is imported here
-        network(torch.rand(2, 3, frames, size, size))           # (2, 10)
+        network(space.example(architecture, 2))                 # (2, 10)
+        larger = space.resized(architecture, 182)               # the same network, for larger clips
+        network(space.example(larger, 2))                       # (2, 10) again
 
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
@@ -141,6 +143,13 @@ class SearchSpace(Protocol[P, A]):
         """The clips that the network at a point sees."""
         ...
 
+    def resized(self, architecture: A, size: int) -> A:
+        """The same network for clips of `size` × `size` pixels: equal weights, another cost.
+
+        Tests with 30 views take larger clips than trainings.
+        """
+        ...
+
     def complexity(self, architecture: A, num_classes: int = 400) -> Complexity:
         """The cost of a network for one clip, in closed form; 400 classes, as in Kinetics, if not said."""
         ...
@@ -150,6 +159,13 @@ class SearchSpace(Protocol[P, A]):
 
         Options that every space takes: `dropout` (before the classifier) and `zero_init` (the last
         BatchNorm of each residual branch starts at zero).
+        """
+        ...
+
+    def example(self, architecture: A, batch: int) -> Tensor:
+        """So many clips as the network takes them: (B, 3, T, S, S) float32, every number 0.
+
+        For whoever needs clips of the right shape: to time, trace or count, or to fill them with others.
         """
         ...
 

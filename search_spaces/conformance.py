@@ -146,28 +146,80 @@ class SpaceConformance:
                 f"no step down from a growth along {axis.name} makes it cheaper: {costs}"
             )
 
+    # Other sizes
+
+    def test_at_its_own_size_a_network_is_what_it_is(self) -> None:
+        space = self.space()
+        for point in self._points():
+            architecture, size = space.architecture(point), space.sampling(point).size
+            assert space.resized(architecture, size) == architecture
+            for other in self._sizes(size):
+                assert space.resized(space.resized(architecture, other), size) == architecture
+
+    def test_a_larger_size_costs_no_less_and_keeps_the_parameters(self) -> None:
+        space = self.space()
+        for point in self._points():
+            architecture = space.architecture(point)
+            sizes = (space.sampling(point).size, *self._sizes(space.sampling(point).size))
+            costs = [space.complexity(space.resized(architecture, size)) for size in sizes]
+            for cost in costs:
+                _check_sums(cost)
+            macs = [cost.macs for cost in costs]
+            assert macs == sorted(macs), f"a larger size must cost no less: {sizes} pixels cost {macs}"
+            params = {cost.params for cost in costs}
+            assert len(params) == 1, f"a network has the same parameters at any size, got {params}"
+
+    def test_the_example_is_clips_of_the_networks_kind(self) -> None:
+        import torch
+
+        space = self.space()
+        for point in self._points():
+            architecture, sampling = space.architecture(point), space.sampling(point)
+            for size in (sampling.size, *self._sizes(sampling.size)):
+                clips = space.example(space.resized(architecture, size), 2)
+                wanted = (2, 3, sampling.frames, size, size)
+                assert tuple(clips.shape) == wanted, (
+                    f"two clips of {size} pixels must be {wanted}, got {tuple(clips.shape)}"
+                )
+                assert clips.dtype == torch.float32
+                assert not clips.any(), "every number of an example is 0"
+
     # The network
 
     def test_start_network_turns_clips_into_logits(self) -> None:
         import torch
 
         space = self.space()
-        sampling = space.sampling(space.start)
-        network = space.build(space.architecture(space.start), 5, dropout=0.0, zero_init=False).eval()
-        clips = torch.rand(2, 3, sampling.frames, sampling.size, sampling.size)
+        architecture = space.architecture(space.start)
+        network = space.build(architecture, 5, dropout=0.0, zero_init=False).eval()
+        clips = torch.rand_like(space.example(architecture, 2))
         with torch.inference_mode():
             logits = network(clips)
         assert logits.shape == (2, 5)
         assert torch.isfinite(logits).all()
 
+    def test_start_network_takes_larger_clips(self) -> None:
+        """As in tests with 30 views, which are at other sizes than trainings."""
+        import torch
+
+        space = self.space()
+        architecture = space.architecture(space.start)
+        network = space.build(architecture, 5, dropout=0.0, zero_init=False).eval()
+        for size in self._sizes(space.sampling(space.start).size):
+            clips = torch.rand_like(space.example(space.resized(architecture, size), 2))
+            with torch.inference_mode():
+                logits = network(clips)
+            assert logits.shape == (2, 5), f"clips of {size} pixels must give logits (2, 5)"
+            assert torch.isfinite(logits).all()
+
     def test_every_parameter_gets_a_gradient(self) -> None:
         import torch
 
         space = self.space()
-        sampling = space.sampling(space.start)
+        architecture = space.architecture(space.start)
         for zero_init in (False, True):
-            network = space.build(space.architecture(space.start), 5, dropout=0.0, zero_init=zero_init)
-            clips = torch.rand(4, 3, sampling.frames, sampling.size, sampling.size)
+            network = space.build(architecture, 5, dropout=0.0, zero_init=zero_init)
+            clips = torch.rand_like(space.example(architecture, 4))
             network(clips).square().sum().backward()
             for name, parameter in network.named_parameters():
                 assert parameter.grad is not None, f"{name} gets no gradient"
@@ -184,6 +236,11 @@ class SpaceConformance:
             assert sum(p.numel() for p in network.parameters()) == space.complexity(architecture).params
 
     # What the checks share
+
+    def _sizes(self, size: int) -> tuple[int, int]:
+        """Larger sizes that networks must take: the next even one, and that of tests with 30 views."""
+        even = size + 2 - size % 2
+        return even, max(even, 2 * round(size * 182 / 320))
 
     def _points(self) -> Iterator[Any]:
         """The start, and the first growth along every axis."""

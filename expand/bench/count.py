@@ -46,7 +46,7 @@ def counted_by_torch(space: X3DSpace, architecture: Architecture) -> int:
     """Multiply-adds of one clip by torch.utils.flop_counter."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network: nn.Module = space.build(architecture, _CLASSES).eval()
-        network(torch.empty(1, 3, architecture.frames, architecture.size, architecture.size))
+        network(space.example(architecture, 1))
     return int(counter.get_total_flops()) // 2
 
 

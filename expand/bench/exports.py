@@ -161,7 +161,7 @@ def _checked(
     classes, searched = len(model.classes), model.architecture
     theirs = project.build(done.files[0]).eval()
     stages = project.stages(theirs)
-    clips = torch.randn(_CLIPS, 3, searched.frames, searched.size, searched.size)
+    clips = torch.randn_like(model.space.example(searched, _CLIPS))
     ours = model.build().eval()
     ours.load_state_dict(state)
     with torch.no_grad():

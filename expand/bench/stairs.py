@@ -16,7 +16,7 @@ from expand.jobs.job import Job, Measurement, Place
 from search_spaces.base import Axis, ClipSampling, Complexity, Json, StageComplexity
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 SPACE = f"{__name__}:Stairs"
 TRAINER = f"{__name__}:score"
@@ -64,6 +64,9 @@ class Stairs:
     def sampling(self, point: Stair) -> ClipSampling:  # noqa: ARG002 - of the contract
         return ClipSampling(frames=1, stride=1, size=32)
 
+    def resized(self, architecture: Stair, size: int) -> Stair:  # noqa: ARG002 - of the contract
+        return architecture
+
     def complexity(self, architecture: Stair, num_classes: int = 400) -> Complexity:
         macs = _macs(sum(architecture) - len(AXES))
         stage = StageComplexity(name="stairs", macs=macs, params=macs, activations=num_classes)
@@ -71,6 +74,9 @@ class Stairs:
 
     def build(self, architecture: Stair, num_classes: int, **options: Any) -> nn.Module:
         raise NotImplementedError("there is nothing to train.")
+
+    def example(self, architecture: Stair, batch: int) -> Tensor:
+        raise NotImplementedError("there is nothing to show it.")
 
     def describe(self, point: Stair) -> dict[str, str]:
         return {name: str(stair) for name, stair in self.point_to_json(point).items()}

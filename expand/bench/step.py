@@ -6,7 +6,7 @@ import copy
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,7 @@ def _row(
         checked = random_batch(architecture, _CHECKED)
         if part < batch:
             facts["part"] = part
-            checked = random_batch(replace(architecture, size=min(_SMALL, architecture.size)), _FEWEST)
+            checked = random_batch(space.resized(architecture, min(_SMALL, architecture.size)), _FEWEST)
         facts |= check_gradients(network, checked)
     calls = {
         "xpand": fast_step(copy.deepcopy(network), data, device, part),
@@ -174,9 +174,8 @@ def _fitting(point: Factors, batch: int) -> int | None:
 
 def random_batch(architecture: Architecture, batch: int) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    shape = (batch, 3, architecture.frames, architecture.size, architecture.size)
-    labels = torch.arange(batch) % CLASSES
-    return Batch(clips=torch.randn(shape, generator=generator), labels=labels)
+    clips = X3DSpace().example(architecture, batch).normal_(generator=generator)
+    return Batch(clips=clips, labels=torch.arange(batch) % CLASSES)
 
 
 def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from expand.export.base import Source, Written
@@ -110,9 +109,9 @@ def _costs(model: Model) -> str:
     rows: list[tuple[object, ...]] = []
     for count in (1, UNIFORM_CLIPS, UNIFORM_CLIPS * CROPS):
         size, macs = sampling.size, cost.macs
-        if count == UNIFORM_CLIPS * CROPS and isinstance(model.architecture, Architecture):
+        if count == UNIFORM_CLIPS * CROPS:
             size = Views.of(sampling).test_size
-            macs = model.space.complexity(replace(model.architecture, size=size), classes).macs
+            macs = model.space.complexity(model.space.resized(model.architecture, size), classes).macs
         rows.append((count, f"{size}²", show_macs(count * macs)))
     total = f"{cost.macs:,} multiply-adds, {cost.params:,} parameters, {cost.activations:,} activations."
     return f"{total}\n\n{_table(('views', 'pixels', 'multiply-adds'), rows)}"

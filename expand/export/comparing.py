@@ -28,9 +28,8 @@ def network_of(source: Source) -> nn.Module:
 
 def random_clips(source: Source, count: int) -> Tensor:
     """(count, 3, T, S, S), as if normalised."""
-    sampling = source.model.sampling
-    generator = torch.Generator().manual_seed(_SEED)
-    return torch.randn(count, 3, sampling.frames, sampling.size, sampling.size, generator=generator)
+    model, generator = source.model, torch.Generator().manual_seed(_SEED)
+    return model.space.example(model.architecture, count).normal_(generator=generator)
 
 
 @torch.no_grad()

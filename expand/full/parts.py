@@ -98,10 +98,7 @@ def views_at_a_time(model: Model, size: int, batch: int, threads: int) -> int:
 
 def complexity_at(model: Model, size: int) -> Complexity:
     """What a network costs on clips of this size."""
-    architecture = model.architecture
-    if size != model.sampling.size:
-        architecture = replace(architecture, size=size)
-    return model.space.complexity(architecture, len(model.classes))
+    return model.space.complexity(model.space.resized(model.architecture, size), len(model.classes))
 
 
 def _footprint(model: Model, classes: int, device: str) -> Footprint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Co
     architecture = space.architecture(factors)
     test = None
     if test_size is not None:
-        test = (test_size, space.complexity(replace(architecture, size=test_size)))
+        test = (test_size, space.complexity(space.resized(architecture, test_size)))
     return Counted(
         name=name,
         space=space,
@@ -140,11 +140,8 @@ def _of_model(path: Path) -> Counted:
 
 def verified(found: Counted) -> Json:
     """The same network built and counted by fvcore, which traces it; BatchNorm left out, as in the tables."""
-    import torch
-
     network = found.space.build(found.architecture, found.classes).eval()
-    clip = torch.zeros(1, 3, found.sampling.frames, found.sampling.size, found.sampling.size)
-    macs = macs_by_fvcore(network, clip)
+    macs = macs_by_fvcore(network, found.space.example(found.architecture, 1))
     params = sum(parameter.numel() for parameter in network.parameters())
     equal = macs == found.complexity.macs and params == found.complexity.params
     return {"macs": macs, "params": params, "equal": equal}

@@ -214,7 +214,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: st
             while replay.current is not None:
                 _accept(run, setup, replay.current.round.states[-1:], replay, results)
                 view.round(replay.current, results)
-                for job, result in _train(run, prepared, replay.current, results, workers, clock):
+                for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
                     if isinstance(result, Measurement):
                         clock.learn(result.macs, result.seconds)
@@ -230,7 +230,7 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: st
         return replay.trajectory
 
 
-def _train(
+def train_round(
     run: Run,
     prepared: Prepared,
     jobs: RoundJobs,
@@ -238,7 +238,20 @@ def _train(
     workers: Workers,
     clock: Clock,
 ) -> Iterator[tuple[Job, Result]]:
-    """Train what a round still lacks, the dearest first; record each result as it comes."""
+    """Train what a round still lacks, the dearest first; record each result and yield it as it comes.
+
+    Args:
+        run: is told the results.
+        prepared: the search, with its videos.
+        jobs: of the round.
+        results: what was measured before; what the caller adds meanwhile makes no difference.
+        workers: that train.
+        clock: how long a training may take.
+
+    Raises:
+        RunFailed: all workers were lost, and nothing of the round has a result.
+    """
+    answered = any(job.key in results for ones in jobs.jobs for job in ones)
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
     done, tasks = [], []
@@ -264,8 +277,9 @@ def _train(
         if ended.lost is not None:
             lost.append(ended)
         else:
+            answered = True
             yield record(ended.folder)
-    if lost and not any(job.key in results for ones in jobs.jobs for job in ones):
+    if lost and not answered:
         # Nothing says that it was the candidates' fault: nothing is recorded, so that they are tried again.
         raise RunFailed(f"all workers were lost: {lost[0].lost}; see to the machine and resume.")
     for ended in lost:

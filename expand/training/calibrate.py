@@ -66,11 +66,11 @@ def _chosen(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
 def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, threads: int) -> float:
     prepare(device, threads, seed=0)
     space, recipe = setup.space, setup.config.training
-    sampling = space.sampling(candidate.point)
+    architecture = space.architecture(candidate.point)
     classes = len(setup.data.classes)
-    network = place_network(space.build(space.architecture(candidate.point), classes), device)
+    network = place_network(space.build(architecture, classes), device)
     network.train()
-    clips = torch.rand(batch, 3, sampling.frames, sampling.size, sampling.size)
+    clips = torch.rand_like(space.example(architecture, batch))
     labels = torch.zeros(batch, dtype=torch.int64)
     step = _step(network, recipe, batch, device)
     first = 1 + WARM_UP if device == "cuda" else 1  # slower than those after them

@@ -265,7 +265,7 @@ def _measure(
             peak_memory=max(peak_bytes(place.device), epochs.peak),
             looped=looped(data.train, sampling),
             micro_batch=epochs.micro_batch,
-            latency=measure_latency(network, sampling, place.device),
+            latency=measure_latency(network, space.example(architecture, 1), place.device),
             device=place.device,
             threads=place.threads,
             host=socket.gethostname(),

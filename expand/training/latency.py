@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from expand.training.devices import autocast, place_clips
-from search_spaces.base import ClipSampling
 
 _WARM_UPS = 2
 _PASSES, _SECONDS = 10, 0.5  # passes that are timed, and when to stop before that
 
 
 @torch.no_grad()
-def measure_latency(network: nn.Module, sampling: ClipSampling, device: str) -> float:
+def measure_latency(network: nn.Module, clip: Tensor, device: str) -> float:
     """Seconds of a forward pass of one clip, in evaluation mode; the fastest, for others may slow the rest.
 
     Reading the clip is left out.
+
+    Args:
+        network: on the device.
+        clip: (1, 3, T, S, S), as the space's `example` has it.
+        device: where it is timed.
     """
-    shape = (1, 3, sampling.frames, sampling.size, sampling.size)
-    clip = place_clips(torch.zeros(shape), device)
+    clip = place_clips(clip, device)
     network.eval()
     fastest, spent = float("inf"), 0.0
     with autocast(device):

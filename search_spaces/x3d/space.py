@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from search_spaces.base import Axis, ClipSampling, Complexity, Json
@@ -13,6 +13,8 @@ from search_spaces.x3d.complexity import complexity
 from search_spaces.x3d.factors import AXES, Basis, Factors
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from search_spaces.x3d.network import X3D
 
 
@@ -60,6 +62,9 @@ class X3DSpace:
     def sampling(self, point: Factors) -> ClipSampling:
         return points.sampling(self.basis, point)
 
+    def resized(self, architecture: Architecture, size: int) -> Architecture:
+        return replace(architecture, size=size)
+
     def complexity(self, architecture: Architecture, num_classes: int = 400) -> Complexity:
         """The cost of a network for one clip; see `complexity.complexity`."""
         return complexity(architecture, num_classes)
@@ -83,6 +88,12 @@ class X3DSpace:
         from search_spaces.x3d.network import X3D  # counting and planning need no torch
 
         return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
+
+    def example(self, architecture: Architecture, batch: int) -> Tensor:
+        """(B, 3, T, S, S) zeros."""
+        import torch
+
+        return torch.zeros(batch, 3, architecture.frames, architecture.size, architecture.size)
 
     def describe(self, point: Factors) -> dict[str, str]:
         clip, network = self.sampling(point), self.architecture(point)

@@ -79,6 +79,9 @@ class ToySpace:
     def sampling(self, point: Point) -> ClipSampling:
         return ClipSampling(frames=point.frames, stride=max(1, 24 // point.frames), size=point.size)
 
+    def resized(self, architecture: Point, size: int) -> Point:
+        return replace(architecture, size=size)
+
     def complexity(self, architecture: Point, num_classes: int = 400) -> Complexity:
         cells = 3 * architecture.frames * architecture.width**2
         macs, params = cells * num_classes, (cells + 1) * num_classes
@@ -88,6 +91,9 @@ class ToySpace:
     def build(self, architecture: Point, num_classes: int, **options: Any) -> nn.Module:
         options.pop("zero_init", None)
         return Toy(architecture, num_classes, self.fault, self.fault_above, **options)
+
+    def example(self, architecture: Point, batch: int) -> torch.Tensor:
+        return torch.zeros(batch, 3, architecture.frames, architecture.size, architecture.size)
 
     def describe(self, point: Point) -> dict[str, str]:
         return {name: str(value) for name, value in asdict(point).items()}

@@ -16,7 +16,6 @@ import warnings
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -210,7 +209,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 @given(architecture=architectures(), num_classes=st.integers(1, 9))
 def test_fvcore_counts_the_same(architecture: Architecture, num_classes: int) -> None:
     network = SPACE.build(architecture, num_classes).eval()
-    clip = torch.zeros(1, 3, architecture.frames, architecture.size, architecture.size)
+    clip = SPACE.example(architecture, 1)
     cost = SPACE.complexity(architecture, num_classes)
     flops = FlopCountAnalysis(network, clip)
     flops.set_op_handle("aten::batch_norm", lambda inputs, outputs: 0)

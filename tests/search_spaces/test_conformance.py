@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from search_spaces.base import Axis, SearchSpace
 from search_spaces.conformance import SpaceConformance
@@ -72,6 +73,53 @@ def test_an_axis_that_gets_cheaper_is_caught() -> None:
         Broken().test_more_steps_are_never_cheaper()
     with pytest.raises(AssertionError, match="shrinking must grow the network within 60 steps"):
         Broken().test_every_axis_grows_the_network_soon()
+
+
+@dataclass(frozen=True)
+class StiffSpace(X3DSpace):
+    """Networks that stay at the size that they were made for, and clips that are not theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(size=32)
+
+    def resized(self, architecture: Architecture, size: int) -> Architecture:
+        return architecture
+
+    def example(self, architecture: Architecture, batch: int) -> Tensor:
+        return super().example(replace(architecture, frames=1 + architecture.frames), batch)
+
+
+class Stiff(SpaceConformance):
+    def space(self) -> SearchSpace[Any, Any]:
+        return StiffSpace()
+
+
+def test_an_example_of_the_wrong_shape_is_caught() -> None:
+    with pytest.raises(
+        AssertionError, match=r"clips of 32 pixels must be \(2, 3, 1, 32, 32\), got \(2, 3, 2, 32"
+    ):
+        Stiff().test_the_example_is_clips_of_the_networks_kind()
+
+
+@dataclass(frozen=True)
+class ForgetfulSpace(X3DSpace):
+    """Networks that get narrower where clips get larger."""
+
+    def __init__(self) -> None:
+        super().__init__(size=32)
+
+    def resized(self, architecture: Architecture, size: int) -> Architecture:
+        return replace(architecture, size=size, head_width=architecture.head_width + 32 - size)
+
+
+class Forgetful(SpaceConformance):
+    def space(self) -> SearchSpace[Any, Any]:
+        return ForgetfulSpace()
+
+
+def test_another_size_that_is_another_network_is_caught() -> None:
+    with pytest.raises(AssertionError, match="a network has the same parameters at any size, got"):
+        Forgetful().test_a_larger_size_costs_no_less_and_keeps_the_parameters()
 
 
 def test_the_suite_needs_no_pytest_and_no_torch_to_be_imported() -> None:

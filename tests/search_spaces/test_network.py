@@ -107,7 +107,7 @@ def test_a_published_network_is_what_its_closed_form_says(name: str) -> None:
     cost = SPACE.complexity(architecture)
     with torch.device("meta"):
         network = SPACE.build(architecture, 400)
-        clips = torch.empty(1, 3, architecture.frames, architecture.size, architecture.size)
+        clips = SPACE.example(architecture, 1)
     network.eval()
     with FlopCounterMode(display=False) as counter:
         logits = network(clips)
@@ -147,7 +147,7 @@ def test_any_length_and_any_size_from_32(frames: int, size: int, head: Literal["
     assert (architecture.frames, architecture.size) == (frames, size)
     with torch.device("meta"):
         network = SMALL.build(SMALL_NETWORK, 5, head=head).eval()
-        clips = torch.empty(1, 3, frames, size, size)
+        clips = SMALL.example(architecture, 1)
     with FlopCounterMode(display=False) as counter:
         logits = network(clips)
     assert logits.shape == ((1, 5) if head == "clip" else (1, frames, 5))

@@ -11,6 +11,7 @@ from expand.system.errors import UserError
 from search_spaces.conformance import SpaceConformance
 from search_spaces.x3d import X3DSpace
 from tests.expand.toy import Both, Point, ToySpace
+from tests.expand.tuples import TupleSpace
 
 
 class TestToySpace(SpaceConformance):
@@ -18,6 +19,13 @@ class TestToySpace(SpaceConformance):
 
     def space(self) -> ToySpace:
         return ToySpace(width=8)
+
+
+class TestTupleSpace(SpaceConformance):
+    """So is one whose architectures have no fields."""
+
+    def space(self) -> TupleSpace:
+        return TupleSpace(width=8)
 
 
 def test_the_known_space_and_its_settings() -> None:
@@ -107,9 +115,9 @@ def test_a_class_that_lacks_members_is_refused_before_anything_is_trained() -> N
         load_space("tests.expand.config.test_spaces:Half", {})
     assert str(caught.value) == (
         "space 'tests.expand.config.test_spaces:Half' must have all that "
-        "search_spaces.base.SearchSpace has, but it lacks architecture, sampling, complexity, build, "
-        "describe, point_to_json, point_from_json, "
-        "architecture_to_json, architecture_from_json: add it, and run search_spaces.conformance on it."
+        "search_spaces.base.SearchSpace has, but it lacks architecture, sampling, resized, complexity, "
+        "build, example, describe, point_to_json, point_from_json, architecture_to_json, "
+        "architecture_from_json: add it, and run search_spaces.conformance on it."
     )
     with pytest.raises(UserError) as caught:
         choose_axes(ToySpace(), ("tests.expand.config.test_spaces:Half",))

@@ -31,7 +31,7 @@ PLAIN = {"Conv", "Relu", "Sigmoid", "Mul", "Add", "ReduceMean", "Reshape", "Tran
 
 def source(head: str = "clip", frames: int = 2) -> Source:
     base = find_model("x2d")
-    architecture = SPACE.architecture(SPACE.start)
+    architecture = SPACE.architecture(replace(SPACE.start, frames=frames))
     model = replace(
         base,
         architecture=architecture,

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import torch
 
 import expand
-from expand.run.driver import decode, drive, plan
+from expand.jobs.folder import write_result
+from expand.jobs.job import Failure, Result
+from expand.run.driver import decode, drive, plan, train_round
 from expand.run.record import read_run
 from expand.run.resources import Machine
 from expand.run.study import Run
+from expand.search.forecast import Clock
+from expand.search.replay import Replay
 from expand.system.errors import RunFailed, UserError
+from expand.workers import Ended, Task
 from tests.expand.faults.processes import checksums
 from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
+from tests.expand.search.test_replay import measurement
 
 
 def test_a_search_ends_with_a_model_for_each_state_and_target(tmp_path: Path, cache: Path) -> None:
@@ -98,6 +106,44 @@ def test_a_candidate_that_fails_is_recorded_and_the_search_goes_on(
     assert rows["width"]["state"] == "failed"
     assert rows["width"]["reason"] == reason
     assert rows["width"]["top1"] is None
+
+
+class Losing:
+    """Workers that give all jobs but the first a failure, and lose the first."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Ended]:
+        for task in tasks[1:]:
+            write_result(task.folder, Failure(reason="nan"))
+            yield Ended(task.folder)
+        yield Ended(tasks[0].folder, lost="killed")
+
+
+def test_a_candidate_that_workers_are_lost_at_fails_where_another_has_a_result(
+    tmp_path: Path, cache: Path
+) -> None:
+    """Also where nobody adds up results meanwhile: a round knows what it has recorded."""
+    ready = prepared(toy_config(cache))
+    run = Run.create(tmp_path / "run", ready.setup.config, ready.setup.data)
+    replay, clock = Replay(ready.setup), Clock(ready.setup, SPEED, 1)
+    assert replay.current is not None
+    ((start,),) = replay.current.jobs
+    replay.send({start.key: measurement(0.5)})
+    assert replay.current is not None
+    before = MappingProxyType(dict[str, Result]())
+    ended = list(train_round(run, ready, replay.current, before, Losing(), clock))
+    assert [result for _, result in ended] == [Failure(reason="nan"), Failure(reason="killed")]
+    assert run.results() == {job.key: result for job, result in ended}
+
+
+def test_all_workers_lost_ends_a_round_without_a_result(tmp_path: Path, cache: Path) -> None:
+    ready = prepared(toy_config(cache))
+    run = Run.create(tmp_path / "run", ready.setup.config, ready.setup.data)
+    replay, clock = Replay(ready.setup), Clock(ready.setup, SPEED, 1)
+    assert replay.current is not None
+    with pytest.raises(RunFailed) as caught:
+        list(train_round(run, ready, replay.current, {}, Losing(), clock))
+    assert str(caught.value) == "all workers were lost: killed; see to the machine and resume."
+    assert run.results() == {}
 
 
 def test_all_candidates_failing_ends_the_run_with_the_reasons(tmp_path: Path, cache: Path) -> None:

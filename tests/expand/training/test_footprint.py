@@ -43,7 +43,7 @@ def test_a_batch_is_halved_down_to_what_is_least() -> None:
 
 MEASURE = """
 import gc, json, sys, torch
-from expand.config import TrainingConfig
+from expand.config.search import TrainingConfig
 from expand.training.devices import place_network, prepare
 from expand.training.footprint import Footprint, way_of
 from expand.training.memory import peak_bytes, reset_peak
@@ -64,7 +64,7 @@ step(torch.rand(2, 3, 1, 32, 32))
 gc.collect()
 reset_peak("cpu")
 held = peak_bytes("cpu")
-x = torch.rand(clips, 3, sampling.frames, sampling.size, sampling.size)
+x = torch.rand_like(space.example(architecture, clips))
 step(x), step(x)
 way = way_of("cpu")
 found = Footprint.of(space.complexity(architecture, 10), sampling, way)
