@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from expand.bench.harness import Figures, Row, Timing, alternate
-from expand.search.expansion import Candidate, Scored, expand
+from expand.search.base import Candidate, Problem, Scored
+from expand.search.expansion import Expansion
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import PUBLISHED
@@ -79,11 +80,11 @@ def measure_plan(*, rounds: int) -> Figures:
 def _planned() -> list[tuple[float, tuple[Candidate, ...]]]:
     """For each round with candidates to choose from: the seconds that it took to plan, and those."""
     space = X3DSpace()
-    search = expand(space, axes=space.axes, targets=[_LAST_TARGET])
+    search = Expansion().search(Problem(space=space, axes=space.axes, targets=[_LAST_TARGET]))
     candidates = next(search).candidates
     found: list[tuple[float, tuple[Candidate, ...]]] = []
     while True:
-        outcomes = [Scored(top1=1 / (1 + place)) for place in range(len(candidates))]
+        outcomes = [Scored(score=1 / (1 + place)) for place in range(len(candidates))]
         started = time.perf_counter()
         try:
             candidates = search.send(outcomes).candidates

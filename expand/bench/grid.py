@@ -39,7 +39,7 @@ def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
         setup = Setup.of(changed, prepared.setup.data)
         for axes in NETWORKS:
             network = grown(setup, axes)
-            jobs = setup.jobs(network, [None] * config.search.seeds)
+            jobs = [setup.job(training, None) for training in setup.problem.trainings([network])]
             with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:
                 folders = [Path(name) / job.key for job in jobs]
                 for folder, job in zip(folders, jobs, strict=True):

@@ -11,7 +11,8 @@ from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Failure, Job, Place, Result
 from expand.run.driver import Prepared, decode, plan
 from expand.run.study import Run
-from expand.search.expansion import Candidate, Scored, largest, macs_of
+from expand.search.axes import largest
+from expand.search.base import Candidate, Scored, Training
 from expand.search.forecast import Clock
 from expand.search.problem import Setup
 from expand.search.replay import RoundJobs
@@ -38,10 +39,12 @@ def prepared(config: Config) -> Prepared:
 
 def first_round(setup: Setup) -> list[Job]:
     """The trainings of the first round with candidates to choose from."""
-    search = setup.search()
-    next(search)
-    candidates = search.send([Scored(top1=0.5)]).candidates
-    return [job for candidate in candidates for job in setup.jobs(candidate, [None])]
+    search = setup.strategy.search(setup.problem)
+    first = next(search)
+    round_ = search.send([Scored(score=0.5)] * len(first.trainings))
+    return [
+        setup.job(Training(candidate=one, seed=setup.config.search.seed), None) for one in round_.candidates
+    ]
 
 
 def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
@@ -50,14 +53,14 @@ def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
     Raises:
         UserError: there is no such axis.
     """
-    point, classes = setup.space.start, len(setup.data.classes)
+    problem = setup.problem
+    point = setup.space.start
     for axis in axes:
         if axis not in setup.axes:
             raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")
-        limit = setup.config.search.step * macs_of(setup.space, point, classes)
-        point = largest(setup.space, setup.axes[axis], point, limit, classes) or point
-    macs = macs_of(setup.space, point, classes)
-    return Candidate(name="network", axis=None, point=point, macs=macs, parent=None)
+        limit = setup.config.search.step * problem.cost_of(point)
+        point = largest(problem, setup.axes[axis], point, limit) or point
+    return problem.candidate("network", point)
 
 
 def place_of(ready: Prepared) -> Place:

@@ -17,7 +17,7 @@ from expand.config.search import Config
 from expand.run.driver import Prepared, drive
 from expand.run.resources import Machine
 from expand.run.study import Run
-from expand.search.expansion import Trajectory
+from expand.search.base import Trajectory
 from expand.search.forecast import Speed
 from expand.system.errors import RunFailed, UserError
 from search_spaces.x3d.kernels.build import load_kernels

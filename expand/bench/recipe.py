@@ -41,8 +41,8 @@ def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> It
         for number, change in enumerate(CHANGES):
             recipe = config.training.model_copy(update=change)
             setup = Setup.of(config.model_copy(update={"training": recipe}), prepared.setup.data)
-            seeds: list[None] = [None] * config.search.seeds
-            for job in setup.jobs(grown(setup, axes), seeds):
+            for training in setup.problem.trainings([grown(setup, axes)]):
+                job = setup.job(training, None)
                 folder = Path(name) / f"{number}-{job.seed}"
                 write_job(folder, job, place_of(prepared))
                 jobs[folder] = number

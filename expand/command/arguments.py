@@ -31,7 +31,9 @@ RayAddress = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option("--target", help="Compute target in multiply-adds, such as 80M; may be repeated."),
+    typer.Option(
+        "--target", help="80M (multiply-adds), 1.5Mparams or 400Kact (activations); may be repeated."
+    ),
 ]
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides.")

@@ -13,8 +13,8 @@ from expand.config.base import read_yaml, validated
 from expand.config.full import Recipe, released_jitter
 from expand.config.places import within
 from expand.config.search import Config, from_values
+from expand.config.targets import parse_target
 from expand.system.errors import UserError
-from expand.system.units import parse_macs
 from search_spaces.base import ClipSampling
 
 # Of a full training: finer than in a search, which keeps frames for the fastest of many kinds of clips.
@@ -29,7 +29,7 @@ def build_config(
     Args:
         file: a YAML file.
         data: the folder of the videos, or `synthetic`.
-        targets: multiply-adds such as 80M.
+        targets: such as 80M (multiply-adds), 1.5Mparams or 400Kact.
         settings: any values of the configuration as `key.key=value`, the value in YAML.
 
     Raises:
@@ -38,7 +38,7 @@ def build_config(
     values, origin = _base(file, data)
     _name_data(values, data, origin)
     if targets:
-        _section(values, ["search"], origin)["targets"] = [_target(target) for target in targets]
+        _section(values, ["search"], origin)["targets"] = [_checked(target) for target in targets]
     _set(values, settings)
     return from_values(values, origin)
 
@@ -123,8 +123,9 @@ def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[s
     return values
 
 
-def _target(text: str) -> int:
+def _checked(target: str) -> str:
     try:
-        return parse_macs(text)
+        parse_target(target)
     except ValueError as error:
         raise UserError(f"--target: {error}.") from None
+    return target

@@ -17,9 +17,9 @@ from pydantic import (
 )
 
 from expand.config.base import Section, validated
-from expand.system.units import parse_macs
+from expand.config.targets import parse_target, split_unit
 
-Macs = Annotated[int, BeforeValidator(parse_macs)]
+Amount = Annotated[int, BeforeValidator(lambda value: parse_target(value)[0])]
 
 
 class SpaceConfig(Section):
@@ -35,13 +35,46 @@ class SpaceConfig(Section):
 class SearchConfig(Section):
     """How the space is searched."""
 
-    targets: tuple[Macs, ...] = Field((), description="compute targets, in multiply-adds per clip")
+    targets: tuple[Amount, ...] = Field(
+        (),
+        description="the most that the networks to be found may cost, one each: 80M multiply-adds per clip, "
+        "1.5Mparams or 400Kact (activations per clip); all in one unit",
+    )
+    cost: str = Field(
+        "macs",
+        description="what targets and steps count: macs, params, activations, or a cost of one's own as "
+        "module:Class; a target's unit says it too",
+    )
+    strategy: str = Field(
+        "expansion",
+        description="how networks are chosen: expansion, random, or a strategy of one's own as module:Class",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="arguments of the strategy; for random: networks (drawn for each target) and within (the "
+        "share of the target that they may cost less)",
+    )
     axes: tuple[str, ...] | None = Field(
         None, description="axes by name, or one's own as module:Class; null: all of the space"
     )
-    step: float = Field(2.0, gt=1, description="a forward step may multiply the multiply-adds by this much")
+    step: float = Field(2.0, gt=1, description="of expansion: a round may multiply the cost by this much")
     seeds: int = Field(1, ge=1, description="trainings per candidate; selection is by their mean")
     seed: int = Field(0, ge=0, description="the first seed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_unit(cls, values: Any) -> Any:
+        targets = values.get("targets") if isinstance(values, dict) else None
+        if not isinstance(targets, list | tuple):
+            return values
+        split = [split_unit(target) for target in targets]
+        named = {cost for _, cost in split if cost is not None}
+        named |= {values["cost"]} if named and values.get("cost") else set()
+        if len(named) > 1 or (named and "cost" not in values and any(cost is None for _, cost in split)):
+            given = ", ".join(map(str, targets))
+            raise ValueError(f"targets must have one unit, which cost names too if it is given, got {given}")
+        cost = {"cost": named.pop()} if named else {}
+        return {**values, "targets": [number for number, _ in split], **cost}
 
     @field_validator("axes")
     @classmethod
@@ -185,6 +218,14 @@ class TrainingConfig(Section):
     def epochs_of(self, videos: int) -> float:
         """The budget in epochs of so many videos."""
         return self.epochs if self.epochs is not None else (self.clips or 0) / videos
+
+    def share(self, budget: float) -> TrainingConfig:
+        """The same with a share of its budget."""
+        if budget == 1:
+            return self
+        if self.clips is not None:
+            return self.model_copy(update={"clips": max(1, round(budget * self.clips))})
+        return self.model_copy(update={"epochs": budget * (self.epochs or 0)})
 
     @property
     def budget(self) -> str:

@@ -22,12 +22,12 @@ def load_space(name: str, settings: Json) -> Space:
         UserError: the name leads nowhere, or the space refuses a setting.
     """
     kind = load_class(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
-    _check_methods(kind, SearchSpace, "space", name)
+    check_methods(kind, SearchSpace, "space", name)
     try:
         space: Space = kind(**settings)
     except (TypeError, ValueError) as error:
         raise UserError(f"space.settings do not fit {name}: {error}") from None
-    _check_members(space, SearchSpace, "space", name)
+    check_members(space, SearchSpace, "space", name)
     return space
 
 
@@ -43,24 +43,24 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
     for name in names:
         known = f"one of {', '.join(space.axes)}"
         axis = space.axes[name] if name in space.axes else _own_axis(name, known)
-        _check_members(axis, Axis, "axis", name)
+        check_members(axis, Axis, "axis", name)
         chosen[axis.name] = axis
     return chosen
 
 
 def _own_axis(name: str, known: str) -> Any:
     kind = load_class(name, "axis", known)
-    _check_methods(kind, Axis, "axis", name)
+    check_methods(kind, Axis, "axis", name)
     return kind()
 
 
-def _check_methods(kind: object, contract: type, what: str, name: str) -> None:
+def check_methods(kind: object, contract: type, what: str, name: str) -> None:
     """Raises UserError where a name leads to something else: before it is called, whatever it would do."""
     methods = [member for member, value in vars(contract).items() if callable(value)]
     _check(kind, methods, contract, what, name)
 
 
-def _check_members(value: object, contract: type, what: str, name: str) -> None:
+def check_members(value: object, contract: type, what: str, name: str) -> None:
     """Raises UserError where a class of the user's lacks a member: now, not at the end of a search."""
     _check(value, list(vars(contract)), contract, what, name)
 
@@ -68,9 +68,10 @@ def _check_members(value: object, contract: type, what: str, name: str) -> None:
 def _check(value: object, names: list[str], contract: type, what: str, name: str) -> None:
     members = [member for member in names if not member.startswith("_")]
     if missing := [member for member in members if not hasattr(value, member)]:
+        package = contract.__module__.rpartition(".")[0]
         raise UserError(
-            f"{what} {name!r} must have all that search_spaces.base.{contract.__name__} has, but it lacks "
-            f"{', '.join(missing)}: add it, and run search_spaces.conformance on it."
+            f"{what} {name!r} must have all that {contract.__module__}.{contract.__name__} has, but it lacks "
+            f"{', '.join(missing)}: add it, and run {package}.conformance on it."
         )
 
 

@@ -10,7 +10,7 @@ from expand.export.solve import arguments_for, closest_arguments
 from expand.export.targets import DEPTHS, Arguments, Target
 from expand.system.errors import OtherNetwork, UserError
 from expand.system.escaping import visible_line
-from expand.system.units import show_macs
+from expand.system.units import show_count
 from expand.weights.models import Model
 from search_spaces.x3d import Factors, X3DSpace
 from search_spaces.x3d.architecture import Architecture, Stage
@@ -58,8 +58,8 @@ class Agreement:
             theirs, ours = (complexity(each, classes) for each in (self.built, self.searched))
             return (
                 f"Approximate: {self.target.name} builds another network than the searched one: {parts}.",
-                f"That network takes {show_macs(theirs.macs)} multiply-adds and has {theirs.params:,} "
-                f"parameters, the searched one {show_macs(ours.macs)} and {ours.params:,}.",
+                f"That network takes {show_count(theirs.macs)} multiply-adds and has {theirs.params:,} "
+                f"parameters, the searched one {show_count(ours.macs)} and {ours.params:,}.",
                 "Weights are not taken along: they do not fit that network.",
             )
         return tuple(_norm_remarks(self, weights))

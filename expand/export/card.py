@@ -8,7 +8,7 @@ from typing import Any
 from expand.export.base import Source, Written
 from expand.export.text import escaped, one_line
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
-from expand.system.units import show_macs
+from expand.system.units import show_count
 from expand.system.version import VERSION
 from expand.weights.models import Model
 from search_spaces.base import ClipSampling
@@ -112,7 +112,7 @@ def _costs(model: Model) -> str:
         if count == UNIFORM_CLIPS * CROPS:
             size = Views.of(sampling).test_size
             macs = model.space.complexity(model.space.resized(model.architecture, size), classes).macs
-        rows.append((count, f"{size}²", show_macs(count * macs)))
+        rows.append((count, f"{size}²", show_count(count * macs)))
     total = f"{cost.macs:,} multiply-adds, {cost.params:,} parameters, {cost.activations:,} activations."
     return f"{total}\n\n{_table(('views', 'pixels', 'multiply-adds'), rows)}"
 
@@ -122,7 +122,7 @@ def _origin(model: Model) -> Iterator[str]:
     values, found = model.values, model.values.get("found")
     if isinstance(found, Mapping):
         target = found.get("target")
-        for_target = f", contracted to a target of {show_macs(target)} multiply-adds" if target else ""
+        for_target = f", contracted to a target of {show_count(target)} multiply-adds" if target else ""
         axis = f", grown last along {escaped(found['axis'])}" if found.get("axis") else ""
         yield (
             f"Found by progressive expansion with xpand {escaped(values.get('xpand', VERSION))}: "

@@ -20,7 +20,7 @@ from expand.system.console import say
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.listing import Listing
-from expand.system.units import show_macs
+from expand.system.units import show_count
 from expand.weights.models import Model, find_model
 from search_spaces.base import Json
 
@@ -238,7 +238,7 @@ def result_table(results: Sequence[Result]) -> Listing:
             f"{result.scores[name]:.3f}" if name == "loss" else f"{result.scores[name]:.1%}" for name in names
         )
         clips, crops = result.views.clips, result.views.crops
-        table.row(f"{clips} × {crops}", f"{result.size}²", show_macs(result.macs), *shown)
+        table.row(f"{clips} × {crops}", f"{result.size}²", show_count(result.macs), *shown)
     return table
 
 

@@ -17,7 +17,7 @@ from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
 from expand.run.record import Row, RunRecord
 from expand.system.errors import UserError
-from expand.system.units import short_macs, show_macs, show_milliseconds
+from expand.system.units import short_count, show_count, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.accuracies import KINETICS_400
 
@@ -39,9 +39,9 @@ class Cost:
 
 
 _COSTS = (
-    Cost("macs", "multiply-adds per clip", show_macs),
-    Cost("params", "parameters", show_macs),
-    Cost("activations", "activations per clip", show_macs),
+    Cost("macs", "multiply-adds per clip", show_count),
+    Cost("params", "parameters", show_count),
+    Cost("activations", "activations per clip", show_count),
     Cost("latency", "latency of one clip", show_milliseconds),
 )
 
@@ -151,7 +151,7 @@ def _name_targets(
     axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
 ) -> None:
     labels = [
-        Label(x=row[cost.column], y=row["top1"], text=short_macs(row["target"]), colour=_colour(number))
+        Label(x=row[cost.column], y=row["top1"], text=short_count(row["target"]), colour=_colour(number))
         for number, record in enumerate(records)
         for row in record.targets
     ]
@@ -217,7 +217,7 @@ def _published(axes: Axes, title: str, top1_of: Callable[[str], float | None]) -
     )
     axes.set_title(f"published: Kinetics-400, {title}")
     axes.set_ylim(0.67, 0.81)
-    log_scale(axes, show_macs, 4e8, 6e10, closest=_CLOSEST)
+    log_scale(axes, show_count, 4e8, 6e10, closest=_CLOSEST)
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds per view")
     axes.set_ylabel("top-1")

@@ -14,7 +14,7 @@ from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
 from expand.run.record import Row, RunRecord
-from expand.system.units import show_macs
+from expand.system.units import show_count
 
 _TITLE = "What each axis gave"
 _COLUMNS = 2
@@ -121,7 +121,7 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
         words = f"{row['top1']:.1%}"
         axes.text(beside, place, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row["accepted"] else "normal")  # fmt: skip
-    axes.text(1.62 * best, place, show_macs(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
+    axes.text(1.62 * best, place, show_count(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
 
 
 def _furthest(row: Row) -> float:
@@ -139,7 +139,7 @@ def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:
 def _named(record: RunRecord, bases: Sequence[Row]) -> str:
     if not bases:
         return "the state before"
-    return f"{label_of(bases[0]['axis'], record)}, {show_macs(bases[0]['macs'])}"
+    return f"{label_of(bases[0]['axis'], record)}, {show_count(bases[0]['macs'])}"
 
 
 def _name(record: RunRecord, row: Row, contraction: bool) -> str:

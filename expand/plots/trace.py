@@ -14,7 +14,7 @@ from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
 from expand.run.record import Row, RunRecord, key_of
-from expand.system.units import short_macs, show_macs
+from expand.system.units import short_count, show_count
 
 _TITLE = "Expansion trace"
 
@@ -53,7 +53,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
             bold=True,
         )
         for row in path
-    ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_macs(row['target'])}") for row in targets]
+    ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_count(row['target'])}") for row in targets]
     way = [row["macs"] for row in path], [row["top1"] for row in path]
     figure.draw_without_rendering()
     place(axes, labels, _kept_free(measured, targets), [way])
@@ -155,7 +155,7 @@ def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
 def _frame(axes: Axes, rows: Sequence[Row], guess: float) -> None:
     """Limits with room for labels, a logarithmic axis in MACs, and top-1 in percent."""
     low, high = min(row["macs"] for row in rows), max(row["macs"] for row in rows)
-    log_scale(axes, show_macs, low / 1.35, high * 1.35, closest=0.08)
+    log_scale(axes, show_count, low / 1.35, high * 1.35, closest=0.08)
     spreads = [(row["top1"], row["top1_std"] or 0.0) for row in rows]
     bottom = min(guess, *(top1 - spread for top1, spread in spreads))
     top = max(guess, *(top1 + spread for top1, spread in spreads))

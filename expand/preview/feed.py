@@ -15,7 +15,6 @@ from torch import Tensor
 
 from expand.config.full import Recipe
 from expand.config.search import Config
-from expand.config.spaces import choose_axes, load_space
 from expand.data.base import MEAN, SEARCHED, STD, Frames, SplitName
 from expand.data.cache import OnProgress, open_cache
 from expand.data.clips import (
@@ -35,7 +34,6 @@ from expand.data.sampling import clip_times, is_looped, train_starts
 from expand.data.sources import open_source, segments_of
 from expand.full.videos import Labels, Videos, open_videos
 from expand.run.driver import possible_clips
-from expand.search.expansion import macs_of
 from expand.system.cores import cores
 from search_spaces.base import ClipSampling
 
@@ -138,13 +136,7 @@ def feed_of_search(
     Raises:
         UserError: the data does not allow a search.
     """
-    space = load_space(config.space.name, config.space.settings)
-    axes = choose_axes(space, config.search.axes)
-    targets = config.search.targets
-    possible: tuple[ClipSampling, ...] = ()
-    if targets or sampling is None:
-        two_steps = round(config.search.step**2 * macs_of(space, space.start, 2))
-        possible = possible_clips(config, space, axes, targets or (two_steps,))
+    possible = possible_clips(config) if config.search.targets or sampling is None else ()
     shown = sampling or max(possible, key=lambda clip: (clip.frames, clip.span_seconds))
     source = open_source(config.data)
     needs = cache_needs(config.data, (*possible, shown))

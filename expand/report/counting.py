@@ -12,7 +12,7 @@ from rich.text import Text
 
 from expand.system.errors import UserError
 from expand.system.listing import Listing
-from expand.system.units import show_macs
+from expand.system.units import show_count
 from search_spaces.base import ClipSampling, Complexity, Json
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.factors import PUBLISHED
@@ -167,7 +167,7 @@ def render(found: Counted, check: Json | None) -> RenderableType:
     views = []
     for count in VIEWS:
         size, macs = found.views(count)
-        views.append(f"  {count:>2} {'view ' if count == 1 else 'views'} at {size}²: {show_macs(macs)} MACs")
+        views.append(f"  {count:>2} {'view ' if count == 1 else 'views'} at {size}²: {show_count(macs)} MACs")
     after = "\n".join(views)
     if check is not None:
         verdict = "equal" if check["equal"] else "DIFFERENT"

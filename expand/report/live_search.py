@@ -17,12 +17,12 @@ from expand.jobs.folder import read_progress
 from expand.jobs.job import Failure, Job, Measurement, Result
 from expand.report.live import LiveView
 from expand.run.study import Run
-from expand.search.expansion import Failed
+from expand.search.base import Failed
 from expand.search.forecast import Clock
 from expand.search.problem import Setup
 from expand.search.replay import RoundJobs, outcome, scored
 from expand.system.listing import Listing
-from expand.system.units import show_macs, show_seconds
+from expand.system.units import show_count, show_seconds
 
 
 class SearchView(LiveView):
@@ -48,7 +48,7 @@ class SearchView(LiveView):
         assert self._round is not None
         self._results[job.key] = result
         if not self._console.is_terminal:
-            candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+            candidates = self._round.by_candidate.items()
             name = next(candidate.name for candidate, jobs in candidates if job in jobs)
             self._console.print(
                 f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
@@ -63,7 +63,7 @@ class SearchView(LiveView):
         assert self._round is not None
         if self._round.missing(self._results):
             return
-        candidates = zip(self._round.round.candidates, self._round.jobs, strict=True)
+        candidates = self._round.by_candidate.items()
         scores = [
             f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
             for candidate, jobs in candidates
@@ -86,7 +86,7 @@ class SearchView(LiveView):
         origin = f" from {', '.join(state.name for state in round_.parents)}" if round_.parents else ""
         if len(round_.parents) == 1:
             (state,) = round_.parents
-            origin += f" ({show_macs(state.candidate.macs)} MACs, {state.top1:.1%})"
+            origin += f" ({show_count(state.candidate.macs)} MACs, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
@@ -100,12 +100,13 @@ class SearchView(LiveView):
             wrapped=["state"],
             spare=["clip", "MACs"],
         )
-        for candidate, jobs in zip(self._round.round.candidates, self._round.jobs, strict=True):
+        for candidate, jobs in self._round.by_candidate.items():
             sampling = self._setup.space.sampling(candidate.point)
             state, score = self._state(jobs)
-            table.row(candidate.name, show_macs(candidate.macs), str(sampling), score, state)
-        for name in self._round.round.saturated:
-            table.row(name, "", "", "", Text("saturated", style="dim"))
+            table.row(candidate.name, show_count(candidate.macs), str(sampling), score, state)
+        for word, names in (("saturated", self._round.round.saturated), ("free", self._round.round.free)):
+            for name in names:
+                table.row(name, "", "", "", Text(word, style="dim"))
         return table
 
     def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
@@ -163,4 +164,4 @@ def _score(results: Sequence[Result]) -> str:
     if isinstance(got, Failed):
         return "failed"
     looped = max(result.looped for result in scored(results))
-    return f"{got.top1:.1%}" + (f" ({looped:,} videos looped)" if looped else "")
+    return f"{got.score:.1%}" + (f" ({looped:,} videos looped)" if looped else "")

@@ -23,7 +23,7 @@ from expand.run.record import Row, RunRecord, factors_of, key_of, read_run
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
-from expand.system.units import show_macs, show_milliseconds, show_seconds
+from expand.system.units import show_count, show_milliseconds, show_seconds
 from expand.system.version import VERSION
 
 REPORT = "report.html"
@@ -94,7 +94,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "classes", visible_line(", ".join(data.classes))
     if data.unseen:
         yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
-    yield "targets", ", ".join(f"{show_macs(target)} MACs" for target in sorted(search.targets))
+    yield "targets", ", ".join(f"{show_count(target)} MACs" for target in sorted(search.targets))
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (
         "training",

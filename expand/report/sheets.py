@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from expand.run.record import Row, key_of
-from expand.system.units import show_macs, show_seconds
+from expand.system.units import show_count, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
 
@@ -44,7 +44,7 @@ def trajectory_sheet(rows: Sequence[Row]) -> Sheet:
     lines = []
     for row in rows:
         top1 = "failed" if row["state"] == "failed" else share(row["top1"])
-        cells = [row["name"], show_macs(row["macs"]), show_macs(row["params"]), clip(row), top1]
+        cells = [row["name"], show_count(row["macs"]), show_count(row["params"]), clip(row), top1]
         cells += [share(row["top1_std"])] if several else []
         cells += [share(row["mean_class_accuracy"])]
         lines.append(Line(key_of(row), tuple(cells), "bold" if row["target"] is not None else ""))
@@ -65,7 +65,7 @@ def rounds_sheet(rows: Sequence[Row]) -> Sheet:
         cells = (
             number,
             row["candidate"],
-            show_macs(row["macs"]),
+            show_count(row["macs"]),
             clip(row),
             share(row["top1"]),
             spread,
@@ -86,7 +86,7 @@ def trials_sheet(rows: Sequence[Row]) -> Sheet:
             str(row["round"]),
             row["candidate"],
             str(row["seed"]),
-            show_macs(row["macs"]),
+            show_count(row["macs"]),
             clip(row),
             "" if failed else share(row["top1"]),
             "" if failed else f"{row['loss']:.3f}",

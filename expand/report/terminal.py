@@ -8,11 +8,10 @@ from expand.report.sheets import Sheet
 from expand.run.record import Row
 from expand.run.resources import Machine
 from expand.run.status import AtWork
-from expand.search.expansion import macs_of
 from expand.search.forecast import Clock, Forecast, Speed, forecast
 from expand.search.problem import Setup
 from expand.system.listing import Listing
-from expand.system.units import show_macs, show_seconds
+from expand.system.units import show_count, show_seconds
 from expand.training.foresight import Foresight
 
 _NEAR = 2  # times the largest network that was timed: so far a forecast of seconds is not worth a word
@@ -33,18 +32,18 @@ def forecast_text(
     """What a search will cost, in a few lines."""
     expected, config, data = forecast(setup), setup.config, setup.data
     start = setup.space.sampling(setup.space.start)
-    macs = macs_of(setup.space, setup.space.start, len(data.classes))
+    unit, begin = setup.cost.unit, setup.problem.start.cost
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
-        f"start     {show_macs(macs)} MACs, clip {start} ({basis})\n"
-        f"targets   {', '.join(f'{show_macs(target)} MACs' for target in sorted(config.search.targets))}\n"
+        f"start     {show_count(begin)} {unit}, clip {start} ({basis})\n"
+        f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
-        f"{show_macs(expected.macs)} MACs in all\n"
+        f"{show_count(expected.macs)} MACs in all\n"
         f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
         f"left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
@@ -58,7 +57,7 @@ def _extrapolated(expected: Forecast, speed: Speed) -> str:
         return "; no network could be timed, so this is a guess"
     if expected.dearest <= _NEAR * speed.timed:
         return ""
-    return f"; extrapolated from networks of up to {show_macs(speed.timed)} MACs"
+    return f"; extrapolated from networks of up to {show_count(speed.timed)} MACs"
 
 
 def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> Row:

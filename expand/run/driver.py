@@ -9,10 +9,9 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from expand.config.search import Config
-from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.base import SEARCHED, Source
 from expand.data.built import Cached
 from expand.data.cache import OnProgress, open_cache
@@ -24,9 +23,9 @@ from expand.jobs.folder import close_attempts, read_result, write_job, write_res
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
 from expand.run.resources import Machine
 from expand.run.study import Run
-from expand.search.expansion import Candidate, Round, State, Trajectory, check_targets, macs_of
+from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed, furthest_clips
-from expand.search.problem import DataCard, Setup
+from expand.search.problem import DataCard, Setup, problem_of
 from expand.search.replay import Replay, RoundJobs, scored
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError
@@ -34,7 +33,7 @@ from expand.system.logs import log_to
 from expand.training.events import check_tensorboard
 from expand.weights.models import write_model
 from expand.workers import TRAINER, Ended, Task, Workers
-from search_spaces.base import Axis, ClipSampling
+from search_spaces.base import ClipSampling
 
 log = logging.getLogger(__name__)
 
@@ -92,32 +91,32 @@ def plan(config: Config) -> Plan:
     """
     if config.run.tensorboard:
         check_tensorboard()
-    space = load_space(config.space.name, config.space.settings)
-    axes = choose_axes(space, config.search.axes)
-    check_targets(space, config.search.targets, num_classes=2)  # before the data is looked at
+    problem_of(config).check_targets()  # before the data is looked at
     source = open_source(config.data)
     if segments_of(source) is not None:
         raise UserError(
             f"a search must have one label a video, but the videos of {source.name} have several: search on "
             "data with one, then train what was found on these with `xpand train`."
         )
-    check_targets(space, config.search.targets, len(source.classes))
-    needs = cache_needs(config.data, possible_clips(config, space, axes, config.search.targets))
+    problem_of(config, len(source.classes)).check_targets()
+    needs = cache_needs(config.data, possible_clips(config))
     labels = ([item.label for item in source.splits[split]] for split in SEARCHED)
     card = _card(source, needs, *labels, checksum="")
     return Plan(
-        setup=Setup(config=config, space=space, axes=axes, data=card),
+        setup=Setup.of(config, card),
         source=source,
         needs=needs,
         machine=Machine.of(config),
     )
 
 
-def possible_clips(
-    config: Config, space: Space, axes: Mapping[str, Axis[Any]], targets: Sequence[int]
-) -> tuple[ClipSampling, ...]:
-    """The most that a search may ask of a video: a step over the last target is the furthest it goes."""
-    return furthest_clips(space, axes, config.search.step * max(targets), num_classes=2)
+def possible_clips(config: Config) -> tuple[ClipSampling, ...]:
+    """The most that a search may ask of a video: a step over the last target is the furthest it goes.
+
+    Without a target, the most of two steps.
+    """
+    problem, step = problem_of(config), config.search.step
+    return furthest_clips(problem, step * max(problem.targets or (round(step**2 * problem.start.cost),)))
 
 
 def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False) -> Report:
@@ -128,10 +127,7 @@ def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False
     Raises:
         UserError: the data cannot be listed at all.
     """
-    space = load_space(config.space.name, config.space.settings)
-    axes = choose_axes(space, config.search.axes)
-    targets = config.search.targets or (round(config.search.step**2 * macs_of(space, space.start, 2)),)
-    clips = possible_clips(config, space, axes, targets)
+    clips = possible_clips(config)
     needs = cache_needs(config.data, clips)
     return examine(config.data, needs, cores(), clips=clips, quick=quick, on_progress=on_progress)
 
@@ -251,7 +247,7 @@ def train_round(
     Raises:
         RunFailed: all workers were lost, and nothing of the round has a result.
     """
-    answered = any(job.key in results for ones in jobs.jobs for job in ones)
+    answered = any(job.key in results for job in jobs.jobs)
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
     done, tasks = [], []
@@ -315,7 +311,7 @@ def _accept(
 ) -> None:
     """Write the model of the state that was accepted last, if there is one."""
     for state in last:
-        log.info("accepted %s: top-1 %.4f, %s MACs", state.name, state.top1, f"{state.candidate.macs:,}")
+        log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
         _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
@@ -332,7 +328,7 @@ def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, 
             found.candidate,
             replay,
             results,
-            step=found.state.step,
+            step=None if found.state is None else found.state.step,
             target=found.target,
         )
 
@@ -345,7 +341,7 @@ def _write(
     replay: Replay,
     results: Mapping[str, Result],
     *,
-    step: int,
+    step: int | None,
     target: int | None = None,
 ) -> None:
     jobs = replay.jobs[candidate]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,9 +13,9 @@ from expand.config.search import Config
 from expand.jobs.folder import read_attempts
 from expand.jobs.job import Attempt, Measurement, Result
 from expand.run.study import Run
-from expand.search.expansion import Candidate, State, Trajectory
+from expand.search.base import Candidate, Scored, State, Trajectory
 from expand.search.problem import DataCard, Setup
-from expand.search.replay import Replay, RoundJobs, scored
+from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.system.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -175,15 +175,18 @@ def read_run(folder: Path) -> RunRecord:
     run = Run.open(folder)
     found = replayed(run)
     setup, results, replay = found.setup, found.results, found.replay
-    rounds = replay.rounds
+    rounds = merged(replay.rounds)
     states = accepted(rounds, replay.trajectory)
+    chosen = {state.candidate for state in states}
+    if replay.trajectory is not None:
+        chosen |= {target.candidate for target in replay.trajectory.targets}
     trajectory = tuple(trajectory_rows(setup, states, replay, results))
     models = run.models()
     return RunRecord(
         folder=folder,
         setup=setup,
         trials=tuple(_trial_rows(setup, rounds, results)),
-        rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, states)),
+        rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, chosen)),
         trajectory=trajectory,
         attempts=tuple(_attempt_rows(run, rounds, results)),
         starts=run.starts,
@@ -221,10 +224,12 @@ def trajectory_rows(
     ]
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
         got = [results[job.key] for job in replay.jobs[found.candidate]]
+        row: Row = {}
         rows.append(
-            {
+            row
+            | {
                 "name": found.name,
-                "step": found.state.step,
+                "step": None if found.state is None else found.state.step,
                 "target": found.target,
                 "round": rounds[found.candidate],
             }
@@ -237,7 +242,7 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Re
     """A row a training, at the first candidate that asked for it."""
     rows: dict[str, Row] = {}
     for jobs in rounds:
-        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+        for candidate, ones in jobs.by_candidate.items():
             for job in ones:
                 result = results.get(job.key)
                 if result is None or job.key in rows:
@@ -262,7 +267,7 @@ def _attempt_rows(run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, R
     """A row an attempt, in the order of their starts."""
     recorded, rows = run.attempts(), dict[str, list[Row]]()
     for jobs in rounds:
-        for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+        for candidate, ones in jobs.by_candidate.items():
             for job in ones:
                 attempts = recorded.get(job.key) or read_attempts(run.job_folder(job))
                 rows[job.key] = [
@@ -288,25 +293,31 @@ def _end_of(attempt: Attempt, last: bool, result: Result | None) -> str:
 
 
 def _round_rows(
-    setup: Setup, jobs: RoundJobs, results: dict[str, Result], states: Sequence[State]
+    setup: Setup, jobs: RoundJobs, results: dict[str, Result], chosen: Set[Candidate]
 ) -> list[Row]:
-    winners = {state.candidate for state in states}
     rows = []
-    for candidate, ones in zip(jobs.round.candidates, jobs.jobs, strict=True):
+    for candidate, ones in jobs.by_candidate.items():
         got = [results[job.key] for job in ones if job.key in results]
         rows.append(
             {
                 "round": jobs.round.number,
                 "kind": jobs.round.kind,
-                "accepted": candidate in winners or jobs.round.kind == "contraction",
+                "accepted": candidate in chosen or jobs.round.kind == "contraction",
                 **_candidate_row(setup, candidate, got, seeds=len(ones)),
             }
         )
-    saturated = {"kind": jobs.round.kind, "accepted": False, "state": "saturated"}
-    rows.extend(
-        {"round": jobs.round.number, "candidate": name, "axis": name, **saturated}
-        for name in jobs.round.saturated
-    )
+    for state, names in (("saturated", jobs.round.saturated), ("free", jobs.round.free)):
+        rows.extend(
+            {
+                "round": jobs.round.number,
+                "candidate": name,
+                "axis": name,
+                "kind": jobs.round.kind,
+                "accepted": False,
+                "state": state,
+            }
+            for name in names
+        )
     return rows
 
 
@@ -324,7 +335,7 @@ def _candidate_row(
         "reason": failed[0].reason if failed else None,
         **_network_columns(setup, candidate),
         "seeds": len(measured),
-        "top1": sum(top1) / len(top1) if top1 and whole and not failed else None,
+        "top1": got.score if whole and isinstance(got := outcome(results), Scored) else None,
         "top1_min": min(top1) if top1 else None,
         "top1_max": max(top1) if top1 else None,
         "top1_std": statistics.stdev(top1) if len(top1) > 1 else None,
@@ -347,6 +358,7 @@ def _network_columns(setup: Setup, candidate: Candidate) -> Row:
         "macs": complexity.macs,
         "params": complexity.params,
         "activations": complexity.activations,
+        setup.cost.name: candidate.cost,
     }
 
 

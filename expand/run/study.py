@@ -29,12 +29,12 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from expand.config.base import load_config, to_yaml
+from expand.config.base import load_config, to_yaml, validated
 from expand.config.places import moved, placed
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
 from expand.run.storage import Storage
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.problem import DataCard
 from expand.system.errors import RunFailed, UserError, cannot_write, first_line
 from expand.system.files import write_atomic, writing
@@ -154,7 +154,9 @@ class Run:
 
     def check_config(self) -> None:
         """Raises UserError where config.yaml no longer says what the run was started with."""
-        changes = list(differences(self.study.user_attrs["config"], self.config.deciding()))
+        # Read anew: settings that there were not yet have their defaults.
+        then = validated(self.study.user_attrs["config"], f"{self.folder / 'study.db'}: config", Config)
+        changes = list(differences(then.deciding(), self.config.deciding()))
         if changes:
             raise UserError(
                 f"{self.folder / 'config.yaml'} must be as the run was started, but it differs: "

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expand.config.spaces import Space
-from expand.search.expansion import Candidate, Failed, Round, Scored, largest
+from expand.search.axes import is_free, largest
+from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
 from expand.search.problem import Setup
 from expand.system.errors import RunFailed
-from search_spaces.base import Axis, ClipSampling
+from search_spaces.base import ClipSampling
 
 TRAIN_FACTOR = 3  # a training clip costs a forward pass and about two more for the two gradients
 
@@ -87,8 +87,9 @@ class Speed:
         return cls(fixed=seconds - per_mac * macs, per_mac=per_mac, timed=more_macs)
 
 
-def load_of(setup: Setup, macs: int) -> Load:
-    recipe = setup.config.training
+def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
+    """The work of training a network of so many multiply-adds, with a share of the budget."""
+    recipe = setup.config.training.share(budget)
     clips = recipe.clips if recipe.clips is not None else (recipe.epochs or 0) * setup.data.train
     return Load(passes=TRAIN_FACTOR * clips + recipe.val_clips * setup.data.val, macs_per_clip=macs)
 
@@ -100,7 +101,7 @@ def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: Tr
         setup: the search.
         fits: whether a candidate can be trained; is asked once of each. One that cannot fails.
     """
-    search = setup.search()
+    search = setup.strategy.search(setup.problem)
     rounds: list[Round] = []
     try:
         round_ = next(search)
@@ -108,23 +109,22 @@ def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: Tr
             rounds.append(round_)
             fitting = [candidate for candidate in round_.candidates if fits(candidate)]
             dearest = max((candidate.macs for candidate in fitting), default=0)
-            round_ = search.send(
-                [
-                    Scored(top1=float(candidate.macs == dearest))
-                    if candidate in fitting
-                    else Failed(reason="out of memory")
-                    for candidate in round_.candidates
-                ]
-            )
+            likely: dict[Candidate, Outcome] = {
+                candidate: Scored(score=float(candidate.macs == dearest))
+                if candidate in fitting
+                else Failed(reason="out of memory")
+                for candidate in round_.candidates
+            }
+            round_ = search.send([likely[training.candidate] for training in round_.trainings])
     except (StopIteration, RunFailed):
         return tuple(rounds)
 
 
 def forecast(setup: Setup) -> Forecast:
-    seeds = setup.config.search.seeds
+    """The trainings that a search is likely to ask for."""
     return Forecast(
         rounds=tuple(
-            tuple(load_of(setup, candidate.macs) for candidate in round_.candidates for _ in range(seeds))
+            tuple(load_of(setup, training.candidate.macs, training.budget) for training in round_.trainings)
             for round_ in likely_rounds(setup)
         )
     )
@@ -171,15 +171,15 @@ class Clock:
         return seconds * (statistics.median(self._ratios[-12:]) if self._ratios else 1.0)
 
 
-def furthest_clips(
-    space: Space, axes: Mapping[str, Axis[Any]], limit: float, num_classes: int
-) -> tuple[ClipSampling, ...]:
-    """The clips of the start, and of each axis grown alone up to `limit` multiply-adds.
+def furthest_clips(problem: Problem, limit: float) -> tuple[ClipSampling, ...]:
+    """The clips of the start, and of each axis grown alone up to a cost; axes that are free do not grow.
 
     Together with others an axis gets less far, so these are the most that a search may ask of a video.
     """
-    points = [space.start, *(largest(space, axis, space.start, limit, num_classes) for axis in axes.values())]
-    return tuple(dict.fromkeys(space.sampling(point) for point in points if point is not None))
+    start = problem.space.start
+    growing = (axis for axis in problem.axes.values() if not is_free(problem, axis, start))
+    points = [start, *(largest(problem, axis, start, limit) for axis in growing)]
+    return tuple(dict.fromkeys(problem.space.sampling(point) for point in points if point is not None))
 
 
 def ends(setup: Setup) -> tuple[Candidate, Candidate]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job
-from expand.search.expansion import Candidate, Outcome, Round, Trajectory, expand
+from expand.search.base import Problem, Strategy, Training
+from expand.search.costs import Cost, load_cost
+from expand.search.strategies import load_strategy
 from search_spaces.base import Axis, Json
 
 
@@ -59,44 +61,71 @@ class Setup:
     config: Config
     space: Space
     axes: Mapping[str, Axis[Any]]
+    cost: Cost
+    strategy: Strategy
     data: DataCard
 
     @classmethod
     def of(cls, config: Config, data: DataCard) -> Setup:
+        """Raises UserError where a name leads nowhere, or a setting is refused."""
         space = load_space(config.space.name, config.space.settings)
-        return cls(config=config, space=space, axes=choose_axes(space, config.search.axes), data=data)
-
-    def search(self) -> Generator[Round, Sequence[Outcome], Trajectory]:
-        options = self.config.search
-        return expand(
-            self.space,
-            axes=self.axes,
-            targets=options.targets,
-            step=options.step,
-            num_classes=len(self.data.classes),
+        return cls(
+            config=config,
+            space=space,
+            axes=choose_axes(space, config.search.axes),
+            cost=load_cost(config.search.cost),
+            strategy=load_strategy(config.search),
+            data=data,
         )
 
-    def jobs(self, candidate: Candidate, parents: Sequence[Job | None]) -> tuple[Job, ...]:
-        """A candidate's jobs, one a seed; each starts from its parent's weights if there is one."""
-        options, data = self.config.search, self.data
-        return tuple(
-            Job(
-                space=self.config.space.model_dump(mode="json"),
-                architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
-                sampling=asdict(self.space.sampling(candidate.point)),
-                recipe=self.config.training.model_dump(mode="json"),
-                data={
-                    "checksum": data.checksum,
-                    "num_classes": len(data.classes),
-                    "short_side": data.short_side,
-                    "fps": data.fps,
-                    "augmentation": augmentation(self.config, data.classes),
-                },
-                seed=options.seed + place,
-                parent=parent.key if parent else None,
-            )
-            for place, parent in enumerate(parents)
+    @property
+    def problem(self) -> Problem:
+        """What the strategy is asked."""
+        return _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
+
+    def job(self, training: Training, parent: Job | None) -> Job:
+        """A training as a job, which starts from its parent's weights if there is one."""
+        data, candidate = self.data, training.candidate
+        return Job(
+            space=self.config.space.model_dump(mode="json"),
+            architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
+            sampling=asdict(self.space.sampling(candidate.point)),
+            recipe=self.config.training.share(training.budget).model_dump(mode="json"),
+            data={
+                "checksum": data.checksum,
+                "num_classes": len(data.classes),
+                "short_side": data.short_side,
+                "fps": data.fps,
+                "augmentation": augmentation(self.config, data.classes),
+            },
+            seed=training.seed,
+            parent=parent.key if parent else None,
         )
+
+
+def problem_of(config: Config, num_classes: int = 2) -> Problem:
+    """What a configuration asks, before its data is known; with more classes networks cost a little more.
+
+    Raises:
+        UserError: a name leads nowhere, or a setting is refused.
+    """
+    space = load_space(config.space.name, config.space.settings)
+    axes = choose_axes(space, config.search.axes)
+    return _problem(config, space, axes, load_cost(config.search.cost), num_classes)
+
+
+def _problem(
+    config: Config, space: Space, axes: Mapping[str, Axis[Any]], cost: Cost, num_classes: int
+) -> Problem:
+    options = config.search
+    return Problem(
+        space=space,
+        axes=axes,
+        targets=options.targets,
+        num_classes=num_classes,
+        cost=cost,
+        seeds=tuple(range(options.seed, options.seed + options.seeds)),
+    )
 
 
 def augmentation(config: Config, classes: Sequence[str]) -> Json:

@@ -1,46 +1,76 @@
-"""A search under way, as its rounds and the jobs of their candidates."""
+"""A search under way: its rounds, with the jobs that stand for their trainings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from expand.jobs.job import Failure, Job, Measurement, Result
-from expand.search.expansion import Candidate, Failed, Outcome, Round, Scored, Trajectory
+from expand.search.base import (
+    Candidate,
+    Failed,
+    Outcome,
+    Round,
+    Scored,
+    Training,
+    Trajectory,
+    mean_over_seeds,
+)
 from expand.search.problem import Setup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoundJobs:
-    """A round of the search with the jobs of each of its candidates."""
+    """A round with a job for each of its trainings, in their order."""
 
     round: Round
-    jobs: tuple[tuple[Job, ...], ...]
+    jobs: tuple[Job, ...]
+
+    @property
+    def by_candidate(self) -> dict[Candidate, tuple[Job, ...]]:
+        """The jobs of each candidate, one a seed."""
+        found: dict[Candidate, tuple[Job, ...]] = {}
+        for training, job in zip(self.round.trainings, self.jobs, strict=True):
+            found[training.candidate] = (*found.get(training.candidate, ()), job)
+        return found
 
     def missing(self, results: Mapping[str, Result]) -> tuple[tuple[Candidate, Job], ...]:
         """What is still to be trained, each network once, in the order of the candidates."""
         found: dict[str, tuple[Candidate, Job]] = {}
-        for candidate, jobs in zip(self.round.candidates, self.jobs, strict=True):
-            for job in jobs:
-                if job.key not in results:
-                    found.setdefault(job.key, (candidate, job))
+        for training, job in zip(self.round.trainings, self.jobs, strict=True):
+            if job.key not in results:
+                found.setdefault(job.key, (training.candidate, job))
         return tuple(found.values())
 
     def outcomes(self, results: Mapping[str, Result]) -> tuple[Outcome, ...]:
-        return tuple(outcome([results[job.key] for job in jobs]) for jobs in self.jobs)
+        """One a training."""
+        return tuple(outcome([results[job.key]]) for job in self.jobs)
+
+
+def merged(rounds: Sequence[RoundJobs]) -> list[RoundJobs]:
+    """Those that have one number as one, with the trainings of all."""
+    found: dict[int, RoundJobs] = {}
+    for one in rounds:
+        before = found.get(one.round.number)
+        if before is not None:
+            trainings = (*before.round.trainings, *one.round.trainings)
+            one = RoundJobs(round=replace(one.round, trainings=trainings), jobs=(*before.jobs, *one.jobs))
+        found[one.round.number] = one
+    return list(found.values())
 
 
 def outcome(results: Sequence[Result]) -> Outcome:
-    """A candidate's outcome over its seeds: the mean top-1, or the first failure if any seed failed."""
-    scores = []
-    for result in results:
-        if isinstance(result, Failure):
-            return Failed(reason=result.reason)
-        scores.append(result.top1)
-    return Scored(top1=sum(scores) / len(scores))
+    """A candidate's outcome over its seeds: the mean score, or the first failure if any seed failed."""
+    return mean_over_seeds(
+        [
+            Failed(reason=result.reason) if isinstance(result, Failure) else Scored(score=result.top1)
+            for result in results
+        ]
+    )
 
 
 def scored(results: Sequence[Result]) -> tuple[Measurement, ...]:
+    """Those that have a score."""
     return tuple(result for result in results if isinstance(result, Measurement))
 
 
@@ -56,7 +86,7 @@ class Replay:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._search = setup.search()
+        self._search = setup.strategy.search(setup.problem)
         self.jobs: dict[Candidate, tuple[Job, ...]] = {}
         self.rounds: list[RoundJobs] = []
         self.current: RoundJobs | None = None
@@ -78,16 +108,17 @@ class Replay:
             self.trajectory = end.value
 
     def _enter(self, round_: Round) -> None:
-        jobs = {
-            candidate: self._setup.jobs(candidate, self._parents(candidate))
-            for candidate in round_.candidates
-        }
-        self.jobs.update(jobs)
-        self.current = RoundJobs(round=round_, jobs=tuple(jobs.values()))
+        jobs = []
+        for training in round_.trainings:
+            job = self._setup.job(training, self._parent(training))
+            self.jobs[training.candidate] = (*self.jobs.get(training.candidate, ()), job)
+            jobs.append(job)
+        self.current = RoundJobs(round=round_, jobs=tuple(jobs))
         self.rounds.append(self.current)
 
-    def _parents(self, candidate: Candidate) -> Sequence[Job | None]:
-        """The jobs whose weights a candidate's start from, one a seed; None: from scratch."""
-        if self._setup.config.training.init == "parent" and candidate.parent is not None:
-            return self.jobs[candidate.parent]
-        return (None,) * self._setup.config.search.seeds
+    def _parent(self, training: Training) -> Job | None:
+        """The job whose weights a training starts from, which has the same seed; None: from scratch."""
+        parent = training.candidate.parent
+        if self._setup.config.training.init != "parent" or parent is None:
+            return None
+        return next((job for job in self.jobs[parent] if job.seed == training.seed), None)

@@ -1,43 +1,43 @@
-"""Multiply-adds, memory and durations as people write them."""
+"""Counts (such as multiply-adds), memory and durations as people write them."""
 
 from __future__ import annotations
 
 import re
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_MACS = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)", re.IGNORECASE)
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)", re.IGNORECASE)
 
 
-def parse_macs(value: object) -> int:
-    """Multiply-adds from `80M`, `1.5G` or a whole number.
+def parse_count(value: object) -> int:
+    """A count from `80M`, `1.5G` or a whole number.
 
     Raises:
         ValueError: it is none of these, or not above 0.
     """
     number = value
-    if isinstance(value, str) and (match := _MACS.fullmatch(value.strip().replace("_", ""))):
+    if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().replace("_", ""))):
         number = round(float(match[1]) * _UNITS[match[2].upper()])
     if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
-        raise ValueError(f"multiply-adds must be a number above 0 such as 80M or 1.5G, got {value!r}")
+        raise ValueError(f"must be a number above 0 such as 80M, 1.5Mparams or 400Kact, got {value!r}")
     return number
 
 
-def short_macs(macs: int) -> str:
+def short_count(count: int) -> str:
     """The shortest exact form, for names: 80M, 1.25G; all digits where two decimals don't do: 20662304."""
     for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
-        if macs >= size:
-            value = f"{macs / size:.2f}".rstrip("0").rstrip(".")
-            if parse_macs(value + unit) == macs:
+        if count >= size:
+            value = f"{count / size:.2f}".rstrip("0").rstrip(".")
+            if parse_count(value + unit) == count:
                 return value + unit
-    return str(macs)
+    return str(count)
 
 
-def show_macs(macs: float) -> str:
+def show_count(count: float) -> str:
     """Four digits for tables: 20.66 M, 1.963 G."""
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
-        if macs >= size:
-            return f"{macs / size:.4g} {unit}"
-    return f"{macs:.4g}"
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return f"{count:.4g}"
 
 
 def show_bytes(count: float) -> str:

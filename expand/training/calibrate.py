@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from expand.config.search import TrainingConfig
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.forecast import TRAIN_FACTOR, Speed, by_cost
 from expand.search.problem import Setup
 from expand.training.devices import place_clips, place_network, prepare

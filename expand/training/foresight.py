@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.forecast import likely_rounds
 from expand.search.problem import Setup
 from expand.system.errors import UserError

@@ -17,7 +17,7 @@ from expand.config.base import read_yaml, validated
 from expand.config.search import SpaceConfig
 from expand.config.spaces import Space, load_space
 from expand.jobs.job import Measurement
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.problem import Setup
 from expand.system.errors import UserError
 from expand.system.files import replacing, write_atomic
@@ -72,7 +72,7 @@ def write_model(
     candidate: Candidate,
     measurements: Sequence[Measurement],
     *,
-    step: int,
+    step: int | None,
     target: int | None = None,
     weights: Path | None = None,
 ) -> Path:

@@ -13,7 +13,7 @@ from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Result
 from expand.run.record import accepted
 from expand.run.study import Run
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.problem import DataCard, Setup
 from expand.search.replay import Replay, scored
 from expand.weights.models import write_model
@@ -104,13 +104,17 @@ def made_up_run(
 
 
 def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    named = [(s.name, s.candidate, s.step, None) for s in accepted(replay.rounds, replay.trajectory)]
-    if replay.trajectory is not None:
-        named += [(t.name, t.candidate, t.state.step, t.target) for t in replay.trajectory.targets]  # type: ignore[misc]
+    named: list[tuple[str, Candidate, int | None, int | None]] = [
+        (state.name, state.candidate, state.step, None)
+        for state in accepted(replay.rounds, replay.trajectory)
+    ]
+    for found in replay.trajectory.targets if replay.trajectory is not None else ():
+        step = None if found.state is None else found.state.step
+        named.append((found.name, found.candidate, step, found.target))
     for name, candidate, step, target in named:
-        found = scored([results[job.key] for job in replay.jobs[candidate]])
-        if found:
-            write_model(run.folder / "models", name, setup, candidate, found, step=step, target=target)
+        measured = scored([results[job.key] for job in replay.jobs[candidate]])
+        if measured:
+            write_model(run.folder / "models", name, setup, candidate, measured, step=step, target=target)
 
 
 def failing(axis: str, reason: str) -> Score:

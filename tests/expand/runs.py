@@ -10,7 +10,7 @@ from expand.data.cache import Progress as CacheProgress
 from expand.jobs.job import Job, Result
 from expand.run.driver import Prepared, decode, drive, plan
 from expand.run.study import Run
-from expand.search.expansion import Trajectory
+from expand.search.base import Trajectory
 from expand.search.forecast import Clock, Speed
 from expand.search.problem import DataCard, Setup
 from expand.search.replay import RoundJobs

@@ -8,18 +8,20 @@ import pytest
 
 from expand.bench import driver, stairs
 from expand.bench.driver import Sample, notes
-from expand.search.expansion import Scored, expand
+from expand.search.base import Problem, Scored
+from expand.search.expansion import Expansion
 
 
 @pytest.mark.parametrize("count", [38, 60, 100, 1_000])
 def test_a_search_comes_to_the_candidates_that_are_asked_for(count: int) -> None:
     space = stairs.Stairs()
-    search = expand(space, axes=space.axes, targets=stairs.targets(count), step=stairs.FLIGHT)
+    problem = Problem(space=space, axes=space.axes, targets=stairs.targets(count))
+    search = Expansion(step=stairs.FLIGHT).search(problem)
     round_, found = next(search), []
     while True:
         found += [candidate.point for candidate in round_.candidates]
         try:
-            round_ = search.send([Scored(top1=hash(each.point) % 97 / 97) for each in round_.candidates])
+            round_ = search.send([Scored(score=hash(each.point) % 97 / 97) for each in round_.candidates])
         except StopIteration as end:
             trajectory = end.value
             break

@@ -41,7 +41,7 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
         ({"search": {"axes": ["depth", "depth"]}}, "search.axes: name each axis once, got depth, depth"),
         (
             {"search": {"targets": ["80X"]}},
-            "search.targets.0: multiply-adds must be a number above 0 such as 80M or 1.5G, got '80X'",
+            "search.targets.0: must be a number above 0 such as 80M, 1.5Mparams or 400Kact, got '80X'",
         ),
         (
             {"training": {"epochs": 1, "clips": 5}},
@@ -147,7 +147,7 @@ def test_a_target_that_is_no_number_is_refused() -> None:
     with pytest.raises(UserError) as caught:
         build_config(None, targets=["fast"])
     assert str(caught.value) == (
-        "--target: multiply-adds must be a number above 0 such as 80M or 1.5G, got 'fast'."
+        "--target: must be a number above 0 such as 80M, 1.5Mparams or 400Kact, got 'fast'."
     )
 
 

@@ -93,7 +93,7 @@ def test_as_each_file_of_a_job(tmp_path: Path, cache: Path, poison: Poison, xpan
     config = toy_config(cache, search={"targets": [600]})
     ready = prepared(config)
     run = Run.create(tmp_path / "run", config, ready.setup.data)
-    job = run.job_folder(Replay(ready.setup).rounds[0].jobs[0][0])
+    job = run.job_folder(Replay(ready.setup).rounds[0].jobs[0])
     (job / "epochs").mkdir(parents=True)
     names = ("job.json", "attempts.json", "progress.json", "result.json", "epochs/step-000000001.pt")
     for name in (*names, "weights.safetensors", "log.txt", "../../driver.json"):
@@ -110,7 +110,7 @@ def test_as_each_file_of_a_job(tmp_path: Path, cache: Path, poison: Poison, xpan
 def test_as_what_a_job_goes_on_from(tmp_path: Path, cache: Path, poison: Poison, kind: str) -> None:
     ready = prepared(toy_config(cache))
     place = Place(cache=str(ready.cached.folder), device="cpu", threads=1, keep_weights=False)
-    write_job(tmp_path, Replay(ready.setup).rounds[0].jobs[0][0], place)
+    write_job(tmp_path, Replay(ready.setup).rounds[0].jobs[0], place)
     (tmp_path / "epochs").mkdir()
     (tmp_path / "epochs" / "step-000000001.pt").write_bytes(poison(kind))
     run_job(tmp_path)

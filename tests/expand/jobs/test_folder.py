@@ -27,7 +27,7 @@ from expand.system.files import replacing, write_atomic
 from tests.expand.runs import toy_setup
 from tests.expand.search.test_replay import measurement
 
-JOB = Replay(toy_setup()).rounds[0].jobs[0][0]
+JOB = Replay(toy_setup()).rounds[0].jobs[0]
 PLACE = Place(cache="somewhere", device="cpu", threads=1, keep_weights=True)
 
 

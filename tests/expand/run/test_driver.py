@@ -126,7 +126,7 @@ def test_a_candidate_that_workers_are_lost_at_fails_where_another_has_a_result(
     run = Run.create(tmp_path / "run", ready.setup.config, ready.setup.data)
     replay, clock = Replay(ready.setup), Clock(ready.setup, SPEED, 1)
     assert replay.current is not None
-    ((start,),) = replay.current.jobs
+    (start,) = replay.current.jobs
     replay.send({start.key: measurement(0.5)})
     assert replay.current is not None
     before = MappingProxyType(dict[str, Result]())
@@ -163,7 +163,7 @@ def test_several_seeds_decide_by_their_mean(tmp_path: Path, cache: Path) -> None
     frames = expand.load_run(run.folder)
     starts = frames.trials[frames.trials.candidate == "start"]
     assert list(starts.seed) == [0, 1]
-    assert trajectory.states[0].top1 == pytest.approx(starts.top1.mean())
+    assert trajectory.states[0].score == pytest.approx(starts.top1.mean())
     start = frames.rounds[frames.rounds.candidate == "start"].iloc[0]
     assert start.top1_std == pytest.approx(starts.top1.std())
 

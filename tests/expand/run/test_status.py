@@ -53,7 +53,7 @@ def test_a_run_that_nobody_drives_says_how_to_go_on(run: Run, xpand: Xpand) -> N
 
 def test_what_workers_do_is_told_while_the_run_is_driven(run: Run, xpand: Xpand) -> None:
     setup = Setup.of(run.config, run.data)
-    (job,) = Replay(setup).rounds[0].jobs[0]
+    (job,) = Replay(setup).rounds[0].jobs
     folder = run.job_folder(job)
     folder.mkdir()
     now = time.time()
@@ -86,7 +86,7 @@ def test_what_workers_do_is_told_while_the_run_is_driven(run: Run, xpand: Xpand)
 
 
 def test_a_clock_that_was_set_back_makes_no_time_negative(run: Run) -> None:
-    (job,) = Replay(Setup.of(run.config, run.data)).rounds[0].jobs[0]
+    (job,) = Replay(Setup.of(run.config, run.data)).rounds[0].jobs
     folder = run.job_folder(job)
     folder.mkdir()
     later = {"host": "here", "process": 1, "started": time.time() + 7_200, "seconds": None}

@@ -13,7 +13,7 @@ import pytest
 
 from expand.jobs.job import Attempt, Failure
 from expand.run.study import Run
-from expand.search.expansion import Candidate
+from expand.search.base import Candidate
 from expand.search.replay import Replay
 from expand.system.errors import UserError
 from expand.system.folders import check_free, free_folder
@@ -21,7 +21,7 @@ from tests.expand.runs import CARD, toy_config, toy_setup
 from tests.expand.search.test_replay import measurement
 
 REPLAY = Replay(toy_setup())
-JOB = REPLAY.rounds[0].jobs[0][0]
+JOB = REPLAY.rounds[0].jobs[0]
 CANDIDATE = REPLAY.rounds[0].round.candidates[0]
 PARAMS = {"frames": 1, "width": 4, "size": 32}
 
@@ -146,7 +146,7 @@ def test_names_that_are_taken_get_a_number(tmp_path: Path) -> None:
 
 
 def test_a_candidate_without_an_axis_is_recorded_too(run: Run) -> None:
-    candidate = Candidate(name="start", axis=None, point=None, macs=1, parent=None)
+    candidate = Candidate(name="start", axis=None, point=None, macs=1, cost=1)
     run.record(JOB, candidate, 0, {"kind": "text is no factor", "depth": 2}, measurement(0.5))
     (trial,) = run.study.trials
     assert trial.params == {"depth": 2.0}

@@ -11,16 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expand.search.expansion import (
-    Candidate,
-    Failed,
-    Outcome,
-    Round,
-    Scored,
-    Trajectory,
-    check_targets,
-    expand,
-)
+from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored, Trajectory
+from expand.search.expansion import Expansion
 from expand.system.errors import RunFailed, UserError
 from search_spaces.x3d import X3DSpace, published
 from tests.expand.toy import Both, ToySpace
@@ -51,7 +43,8 @@ def follow(
 ) -> tuple[list[Round], Trajectory]:
     """Run a search whose outcomes come from a table."""
     chosen = axes if axes is not None else space.axes  # type: ignore[attr-defined]
-    search = expand(space, axes=chosen, targets=targets, step=step)  # type: ignore[arg-type]
+    problem = Problem(space=space, axes=chosen, targets=targets)  # type: ignore[arg-type]
+    search = Expansion(step=step).search(problem)
     rounds = [next(search)]
     while True:
         try:
@@ -61,16 +54,16 @@ def follow(
 
 
 def replay(path: list[str], targets: list[int]) -> tuple[list[Round], Trajectory]:
-    search = expand(SPACE, axes=SPACE.axes, targets=targets)
+    search = Expansion().search(Problem(space=SPACE, axes=SPACE.axes, targets=targets))
     rounds = [next(search)]
-    outcomes: list[Outcome] = [Scored(top1=0.2)]
+    outcomes: list[Outcome] = [Scored(score=0.2)]
     while True:
         try:
             rounds.append(search.send(outcomes))
         except StopIteration as end:
             return rounds, end.value
         winner = path[len(rounds) - 2] if rounds[-1].kind == "expansion" else None
-        outcomes = [Scored(top1=0.9 if c.axis == winner else 0.1) for c in rounds[-1].candidates]
+        outcomes = [Scored(score=0.9 if c.axis == winner else 0.1) for c in rounds[-1].candidates]
 
 
 def test_favouring_the_papers_axes_visits_its_states_and_contracts_to_s() -> None:
@@ -104,7 +97,7 @@ def test_targets_share_the_forward_path_and_are_contracted_in_one_last_round() -
     )
     assert sum(round_.kind == "expansion" for round_ in rounds) == 7
     assert [found.target for found in trajectory.targets] == [60_000_000, 100_000_000, 2_000_000_000]
-    assert [found.state.step for found in trajectory.targets] == [2, 3, 7]
+    assert [found.state and found.state.step for found in trajectory.targets] == [2, 3, 7]
     assert [found.name for found in trajectory.targets] == ["target-60M", "target-100M", "target-2G"]
     # Two frames cannot shrink to fit 60 M but by becoming one: that is the state before.
     assert trajectory.targets[0].candidate is trajectory.states[1].candidate
@@ -128,21 +121,21 @@ def test_a_candidate_knows_the_network_that_it_was_grown_or_contracted_from() ->
 
 
 def test_the_start_meets_a_target_of_its_own_cost() -> None:
-    rounds, trajectory = follow(SPACE, [X2D], lambda _: Scored(top1=0.3))
+    rounds, trajectory = follow(SPACE, [X2D], lambda _: Scored(score=0.3))
     assert len(rounds) == 1
     assert trajectory.targets[0].candidate is trajectory.states[0].candidate
-    assert trajectory.targets[0].outcome == Scored(top1=0.3)
+    assert trajectory.targets[0].outcome == Scored(score=0.3)
 
 
 def test_a_tie_goes_to_the_cheaper_candidate() -> None:
-    rounds, trajectory = follow(SPACE, [30_000_000], lambda _: Scored(top1=0.5))
+    rounds, trajectory = follow(SPACE, [30_000_000], lambda _: Scored(score=0.5))
     cheapest = min(candidate.macs for candidate in rounds[1].candidates)
     assert trajectory.states[1].candidate.macs == cheapest
 
 
 def test_a_tie_of_score_and_cost_goes_to_the_earlier_axis() -> None:
     rounds, trajectory = follow(
-        SPACE, [30_000_000], lambda c: Scored(top1=0.5 if c.axis in ("fast", "temporal", None) else 0.1)
+        SPACE, [30_000_000], lambda c: Scored(score=0.5 if c.axis in ("fast", "temporal", None) else 0.1)
     )
     fast, temporal = rounds[1].candidates[:2]
     assert (fast.axis, temporal.axis, fast.macs) == ("fast", "temporal", temporal.macs)
@@ -153,7 +146,7 @@ def test_a_failed_candidate_never_wins() -> None:
     _, trajectory = follow(
         SPACE,
         [30_000_000],
-        lambda c: Scored(top1=0.01) if c.axis in (None, "width") else Failed(reason="out of memory"),
+        lambda c: Scored(score=0.01) if c.axis in (None, "width") else Failed(reason="out of memory"),
     )
     assert trajectory.states[1].candidate.axis == "width"
 
@@ -161,13 +154,13 @@ def test_a_failed_candidate_never_wins() -> None:
 def test_a_round_in_which_all_fail_ends_the_run_with_the_reasons() -> None:
     axes = {name: SPACE.axes[name] for name in ("fast", "width")}
     with pytest.raises(RunFailed) as caught:
-        follow(SPACE, [30_000_000], lambda c: Failed(reason="nan") if c.axis else Scored(top1=0.1), axes)
+        follow(SPACE, [30_000_000], lambda c: Failed(reason="nan") if c.axis else Scored(score=0.1), axes)
     assert str(caught.value) == "every candidate of round 1 failed: fast: nan; width: nan."
 
 
 def test_a_target_whose_contraction_failed_is_kept_with_the_reason() -> None:
     def table(candidate: Candidate) -> Outcome:
-        return Failed(reason="nan") if candidate.name == "target-30M" else Scored(top1=0.1)
+        return Failed(reason="nan") if candidate.name == "target-30M" else Scored(score=0.1)
 
     _, trajectory = follow(SPACE, [30_000_000, 100_000_000], table)
     assert trajectory.targets[0].outcome == Failed(reason="nan")
@@ -176,20 +169,20 @@ def test_a_target_whose_contraction_failed_is_kept_with_the_reason() -> None:
 
 def test_axes_can_be_switched_off() -> None:
     axes = {name: SPACE.axes[name] for name in ("depth", "spatial")}
-    rounds, trajectory = follow(SPACE, [100_000_000], lambda _: Scored(top1=0.1), axes)
+    rounds, trajectory = follow(SPACE, [100_000_000], lambda _: Scored(score=0.1), axes)
     assert [candidate.axis for candidate in rounds[1].candidates] == ["depth", "spatial"]
     assert {state.candidate.axis for state in trajectory.states} <= {None, "depth", "spatial"}
 
 
 def test_an_axis_that_cannot_grow_within_the_step_is_saturated() -> None:
-    rounds, _ = follow(SPACE, [22_000_000], lambda _: Scored(top1=0.1), step=1.5)
+    rounds, _ = follow(SPACE, [22_000_000], lambda _: Scored(score=0.1), step=1.5)
     assert rounds[1].saturated == ("fast", "temporal")  # a second frame costs 1.94 times as much
 
 
 def test_no_axis_that_can_grow_ends_the_run() -> None:
     axes = {"fast": SPACE.axes["fast"]}
     with pytest.raises(RunFailed) as caught:
-        follow(SPACE, [22_000_000], lambda _: Scored(top1=0.1), axes, step=1.5)
+        follow(SPACE, [22_000_000], lambda _: Scored(score=0.1), axes, step=1.5)
     assert str(caught.value) == (
         "no axis can grow from step-0 (20,662,304 MACs) within 1.5 × its cost, but the target is "
         "22,000,000 MACs: allow more axes or a larger search.step."
@@ -201,7 +194,7 @@ def test_a_space_and_a_seventh_axis_of_ones_own() -> None:
     rounds, trajectory = follow(
         space,
         [200_000],
-        lambda c: Scored(top1=0.9 if c.axis in ("both", None) else 0.1),
+        lambda c: Scored(score=0.9 if c.axis in ("both", None) else 0.1),
         {**space.axes, "both": Both()},
         step=3,
     )
@@ -211,7 +204,7 @@ def test_a_space_and_a_seventh_axis_of_ones_own() -> None:
 
 def test_target_below_the_start_says_both_numbers_and_what_to_change() -> None:
     with pytest.raises(UserError) as caught:
-        check_targets(SPACE, [9_000], num_classes=400)
+        Problem(space=SPACE, axes=SPACE.axes, targets=[9_000]).check_targets()
     assert str(caught.value) == (
         "target must be at least the start network's 20,662,304 MACs, got 9,000: "
         "raise --target, or start from a smaller basis."
@@ -220,7 +213,7 @@ def test_target_below_the_start_says_both_numbers_and_what_to_change() -> None:
 
 def test_no_target_says_how_to_give_one() -> None:
     with pytest.raises(UserError) as caught:
-        check_targets(SPACE, [], num_classes=400)
+        Problem(space=SPACE, axes=SPACE.axes, targets=[]).check_targets()
     assert str(caught.value) == (
         "a search needs at least one compute target, got none: give one, such as --target 80M."
     )
@@ -237,7 +230,7 @@ def test_whatever_is_measured_every_target_is_met_within_its_budget(
     def table(candidate: Candidate) -> Outcome:
         score = scores[candidate.macs % len(scores)]
         return (
-            Failed(reason="drawn") if score < 10 and candidate.axis == "depth" else Scored(top1=score / 100)
+            Failed(reason="drawn") if score < 10 and candidate.axis == "depth" else Scored(score=score / 100)
         )
 
     rounds, trajectory = follow(SPACE, targets, table)

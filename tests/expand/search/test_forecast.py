@@ -73,8 +73,7 @@ def test_the_cache_holds_the_largest_and_the_fastest_clip() -> None:
 
 def test_what_a_search_may_ask_for_grows_with_its_target() -> None:
     def clips(target: str) -> tuple[ClipSampling, ...]:
-        setup = Setup.of(Config.model_validate({"search": {"targets": [target]}}), CARD)
-        return possible_clips(setup.config, setup.space, setup.axes, setup.config.search.targets)
+        return possible_clips(Config.model_validate({"search": {"targets": [target]}}))
 
     assert max(clip.frames for clip in clips("40M")) == 4
     assert min(clip.stride for clip in clips("80M")) < min(clip.stride for clip in clips("40M"))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from expand.jobs.job import Failure, Measurement, Result
-from expand.search.expansion import Failed, Scored
+from expand.search.base import Failed, Scored
 from expand.search.replay import Replay, outcome
 from tests.expand.runs import toy_setup
 
@@ -35,7 +35,7 @@ def test_a_replay_ends_in_a_trajectory_and_remembers_every_job() -> None:
 
 def test_a_job_is_named_by_what_decides_its_measurement() -> None:
     jobs = {
-        Replay(toy_setup(**changes)).rounds[0].jobs[0][0].key
+        Replay(toy_setup(**changes)).rounds[0].jobs[0].key
         for changes in (
             {},
             {"training": {"learning_rate": 0.3}},
@@ -45,13 +45,13 @@ def test_a_job_is_named_by_what_decides_its_measurement() -> None:
         )
     }
     assert len(jobs) == 5
-    assert Replay(toy_setup(run={"workers": 3})).rounds[0].jobs[0][0].key in jobs
-    assert Replay(toy_setup(search={"targets": [9_000]})).rounds[0].jobs[0][0].key in jobs
+    assert Replay(toy_setup(run={"workers": 3})).rounds[0].jobs[0].key in jobs
+    assert Replay(toy_setup(search={"targets": [9_000]})).rounds[0].jobs[0].key in jobs
 
 
 def test_a_job_says_how_its_clips_are_flipped() -> None:
     def swaps(**data: object) -> object:
-        job = Replay(toy_setup(data=data)).rounds[0].jobs[0][0]
+        job = Replay(toy_setup(data=data)).rounds[0].jobs[0]
         return job.data["augmentation"]["swaps"]
 
     assert swaps(flip=False) is None
@@ -59,7 +59,7 @@ def test_a_job_says_how_its_clips_are_flipped() -> None:
 
 
 def test_a_job_per_seed() -> None:
-    (jobs,) = Replay(toy_setup(search={"seeds": 3, "seed": 5})).rounds[0].jobs
+    jobs = Replay(toy_setup(search={"seeds": 3, "seed": 5})).rounds[0].jobs
     assert [job.seed for job in jobs] == [5, 6, 7]
     assert len({job.key for job in jobs}) == 3
 
@@ -79,24 +79,25 @@ def test_a_contracted_candidate_starts_from_the_network_that_it_was_contracted_f
     while replay.current is not None:
         answer(replay, results, 0.5)
     assert replay.trajectory is not None
-    assert [found.state.step for found in replay.trajectory.targets] == [2, 4]
-    for found in replay.trajectory.targets:
-        grown = replay.jobs[found.state.candidate]
+    states = [found.state for found in replay.trajectory.targets if found.state is not None]
+    assert [state.step for state in states] == [2, 4]
+    for found, state in zip(replay.trajectory.targets, states, strict=True):
+        grown = replay.jobs[state.candidate]
         assert [job.parent for job in replay.jobs[found.candidate]] == [job.key for job in grown]
 
 
 def test_candidates_start_from_the_base_with_the_same_seed_where_asked() -> None:
     replay, results = Replay(toy_setup(search={"seeds": 2}, training={"init": "parent"})), dict[str, Result]()
-    (start,) = replay.rounds[0].jobs
+    start = replay.rounds[0].jobs
     assert [job.parent for job in start] == [None, None]
     answer(replay, results, 0.1)
     assert replay.current is not None
-    for jobs in replay.current.jobs:
+    for jobs in replay.current.by_candidate.values():
         assert [job.parent for job in jobs] == [job.key for job in start]
 
 
 def test_the_outcome_is_the_mean_over_seeds_or_the_first_failure() -> None:
-    assert outcome([measurement(0.25), measurement(0.75)]) == Scored(top1=0.5)
+    assert outcome([measurement(0.25), measurement(0.75)]) == Scored(score=0.5)
     assert outcome([measurement(0.25), Failure(reason="nan"), Failure(reason="memory")]) == Failed(
         reason="nan"
     )

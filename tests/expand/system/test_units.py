@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.system.units import parse_macs, short_macs, show_bytes, show_macs, show_seconds
+from expand.system.units import parse_count, short_count, show_bytes, show_count, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -12,19 +12,19 @@ from expand.system.units import parse_macs, short_macs, show_bytes, show_macs, s
     [("80M", 80_000_000), ("1.5G", 1_500_000_000), ("40_000", 40_000), ("12 m", 12_000_000), (7, 7)],
 )
 def test_multiply_adds_are_read_as_people_write_them(text: object, macs: int) -> None:
-    assert parse_macs(text) == macs
+    assert parse_count(text) == macs
 
 
 @pytest.mark.parametrize("text", ["80X", "-1", "", "0", 0, 1.5, True, None, "1e6"])
 def test_what_is_no_number_of_multiply_adds_is_refused(text: object) -> None:
     with pytest.raises(ValueError) as caught:
-        parse_macs(text)
-    assert str(caught.value) == f"multiply-adds must be a number above 0 such as 80M or 1.5G, got {text!r}"
+        parse_count(text)
+    assert str(caught.value) == f"must be a number above 0 such as 80M, 1.5Mparams or 400Kact, got {text!r}"
 
 
 @given(st.integers(1, 10**14))
 def test_the_short_form_is_exact(macs: int) -> None:
-    assert parse_macs(short_macs(macs)) == macs
+    assert parse_count(short_count(macs)) == macs
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_short_form_is_exact(macs: int) -> None:
     ],
 )
 def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) -> None:
-    assert (short_macs(macs), show_macs(macs)) == (short, shown)
+    assert (short_count(macs), show_count(macs)) == (short, shown)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from tests.expand.runs import prepared, toy_config
 def ready(cache: Path) -> tuple[Job, Place]:
     found = prepared(toy_config(cache))
     place = Place(cache=str(found.cached.folder), device="cpu", threads=1, keep_weights=True)
-    return Replay(found.setup).rounds[0].jobs[0][0], place
+    return Replay(found.setup).rounds[0].jobs[0], place
 
 
 def do(folder: Path, job: Job, place: Place) -> Measurement:

@@ -15,8 +15,7 @@ from tests.expand.search.test_replay import measurement
 
 
 def write(folder: Path, setup: Setup, weights: Path | None = None) -> Path:
-    search = setup.search()
-    start = next(search).candidates[0]
+    start = setup.problem.start
     scores = [measurement(0.25, seconds=1.5, host="a"), measurement(0.75, seconds=9.0)]
     return write_model(folder, "step-0", setup, start, scores, step=0, weights=weights)
 

@@ -24,7 +24,7 @@ def folders(cache: Path, tmp_path: Path) -> Folders:
     """Makes folders of jobs; the second's network takes a second to count its clips."""
     ready = prepared(toy_config(cache))
     place = Place(cache=str(ready.cached.folder), device="cpu", threads=1, keep_weights=False)
-    job = Replay(ready.setup).rounds[0].jobs[0][0]
+    job = Replay(ready.setup).rounds[0].jobs[0]
 
     def make(count: int, **changes: object) -> list[Path]:
         made = [tmp_path / str(number) for number in range(count)]

@@ -1,0 +1,102 @@
+"""Random search: networks drawn evenly over those whose cost lies just below a target; the best is kept.
+
+At equal compute it is the baseline that every search must beat (Li and Talwalkar, UAI 2019).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from expand.search.axes import is_free, steps_within
+from expand.search.base import Candidate, Outcome, Problem, Round, Scored, TargetModel, Trajectory
+from expand.system.errors import UserError
+
+_MOST_DRAWS = 100_000  # of a target: then it is said that there are too few networks
+
+
+class RandomNetworks:
+    """Draws networks for each target, trains them all, and keeps the best.
+
+    Evenly: each axis is moved up from the start by as many steps as is drawn, from 0 to the most that it may
+    alone, all equally likely; what costs too much or too little is drawn again. Axes that are free are left
+    alone, since no target limits them.
+
+    Args:
+        networks: to draw for each target, all different.
+        within: the share of a target that a network may cost less.
+    """
+
+    def __init__(self, *, networks: int = 20, within: float = 0.1) -> None:
+        if networks < 1 or not 0 < within <= 1:
+            raise ValueError(
+                f"networks must be at least 1, and within in (0, 1], got {networks!r} and {within!r}"
+            )
+        self._networks, self._within = networks, within
+
+    def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        """See `Strategy.search`: a round a target, from the cheapest on."""
+        problem.check_targets()
+        wanted = sorted(set(problem.targets))
+        drawn = [self._drawn(problem, target) for target in wanted]
+        found = []
+        for number, (target, candidates) in enumerate(zip(wanted, drawn, strict=True)):
+            round_ = Round(number=number, kind="random", trainings=problem.trainings(candidates))
+            outcomes = round_.by_candidate((yield round_))
+            round_.check_not_all_failed(outcomes)
+            best = max(outcomes, key=lambda one: _rank(one, outcomes[one]))
+            found.append(
+                TargetModel(
+                    name=problem.target_name(target),
+                    target=target,
+                    state=None,
+                    candidate=best,
+                    outcome=outcomes[best],
+                )
+            )
+        return Trajectory(states=(), targets=tuple(found))
+
+    def _drawn(self, problem: Problem, target: int) -> tuple[Candidate, ...]:
+        """Different networks for a target, named by their number.
+
+        Raises:
+            UserError: there are too few.
+        """
+        start = problem.space.start
+        axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, start)]
+        most = [steps_within(problem, axis, start, target) for axis in axes]
+        draws = _uniform(f"{problem.seed}:{target}")
+        points: dict[str, Any] = {}
+        for _ in range(_MOST_DRAWS):
+            point = start
+            for axis, steps in zip(axes, most, strict=True):
+                moved = axis.move(problem.space, point, int(next(draws) * (steps + 1)))
+                point = point if moved is None else moved
+            if (1 - self._within) * target <= problem.cost_of(point) <= target:
+                points.setdefault(repr(problem.space.architecture(point)), point)
+            if len(points) == self._networks:
+                short = problem.cost.short(target)
+                return tuple(
+                    problem.candidate(f"{short}-{number}", point)
+                    for number, point in enumerate(points.values(), start=1)
+                )
+        raise UserError(
+            f"there must be {self._networks} networks that cost between {1 - self._within:.0%} and 100% of a "
+            f"target, but for {problem.cost.short(target)} only {len(points)} were found: lower "
+            "search.settings.networks, raise search.settings.within, or choose another target."
+        )
+
+
+def _rank(candidate: Candidate, outcome: Outcome) -> tuple[float, int]:
+    """The larger, the better: by score, then by less cost."""
+    return (outcome.score if isinstance(outcome, Scored) else float("-inf"), -candidate.cost)
+
+
+def _uniform(seed: str) -> Iterator[float]:
+    """Numbers in [0, 1) that follow from a seed, the same on every machine."""
+    number = 0
+    while True:
+        digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
+        yield int.from_bytes(digest[:6], "big") / 2**48
+        number += 1
