@@ -47,7 +47,7 @@ def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
                 results = [
                     read_result(ended.folder) for ended in workers.run([Task(each) for each in folders])
                 ]
-            scores = [result.top1 for result in results if isinstance(result, Measurement)]
+            scores = [result.score for result in results if isinstance(result, Measurement)]
             yield _row(oversampling, prepared.setup.data.fps, prepared.cached.bytes, jobs[0].sampling, scores)
 
 

@@ -58,8 +58,8 @@ def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> It
 def _row(change: dict[str, Any], results: Sequence[Measurement]) -> dict[str, Any]:
     return {
         "change": ", ".join(f"{key} {value}" for key, value in change.items()) or "none",
-        "top1": [round(result.top1, 4) for result in results],
-        "mean": statistics.mean(result.top1 for result in results),
+        "top1": [round(result.score, 4) for result in results],
+        "mean": statistics.mean(result.score for result in results),
         "loss": statistics.mean(result.loss for result in results),
         "seconds": statistics.mean(result.seconds for result in results),
     }

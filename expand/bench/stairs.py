@@ -118,6 +118,7 @@ def _measurement(job: Job, place: Place) -> Measurement:
     space, top1 = Stairs(), int(job.key, 16) / 16 ** len(job.key)
     cost = space.complexity(space.architecture_from_json(job.architecture), job.data["num_classes"])
     return Measurement(
+        score=top1,
         top1=top1,
         top5=top1,
         mean_class_accuracy=top1,

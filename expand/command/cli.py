@@ -153,7 +153,7 @@ def _show_end(run: Run, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run.folder), "report": str(page), "trajectory": record.trajectory})
         return
-    out.print(to_table(trajectory_sheet(record.trajectory)))
+    out.print(to_table(trajectory_sheet(record.trajectory, record.objective.words)))
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
     folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
     code = f"import expand; print(expand.load_model({json.dumps(model)}))"
@@ -184,7 +184,7 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     out.print(found.lines(), highlight=False, markup=False, soft_wrap=True)
     if found.at_work:
         out.print(at_work_table(found.at_work))
-    out.print(to_table(rounds_sheet(found.record.rounds)))
+    out.print(to_table(rounds_sheet(found.record.rounds, found.record.objective.words)))
 
 
 @app.command()

@@ -54,6 +54,11 @@ class SearchConfig(Section):
         description="arguments of the strategy; for random: networks (drawn for each target) and within (the "
         "share of the target that they may cost less)",
     )
+    objective: str = Field(
+        "top1",
+        description="what candidates are scored by on the validation videos: top1, mean-class-accuracy, mAP "
+        "(also for several labels a video), or an objective of one's own as module:Class",
+    )
     axes: tuple[str, ...] | None = Field(
         None, description="axes by name, or one's own as module:Class; null: all of the space"
     )

@@ -89,6 +89,7 @@ def train_batches(
     seed: int,
     balanced: bool = False,
     first: int = 0,
+    targets: Targets | None = None,
     device: str = "cpu",
 ) -> Iterator[Batch]:
     """Training clips number `first` to `clips` - 1 of a run, in batches of one kind.
@@ -98,7 +99,14 @@ def train_batches(
     """
     steps = ((size, sampling) for size in batch_sizes(clips - first, batch_size))
     return planned_batches(
-        split, steps, augment=augment, seed=seed, balanced=balanced, first=first, device=device
+        split,
+        steps,
+        augment=augment,
+        seed=seed,
+        balanced=balanced,
+        first=first,
+        targets=targets,
+        device=device,
     )
 
 

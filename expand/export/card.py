@@ -192,6 +192,7 @@ def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
     )
     rows = []
     for key, title in (
+        ("score", f"{measured.get('objective')}, which the search decided by"),
         ("top1", "top-1"),
         ("top5", "top-5"),
         ("mean_class_accuracy", "mean class accuracy"),

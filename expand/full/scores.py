@@ -14,9 +14,9 @@ from torch import nn
 from expand.data.base import Split
 from expand.data.clips import view_times
 from expand.data.labels import OneLabel, SeveralLabels
-from expand.training.metrics import average_precisions, per_class_accuracy, score
+from expand.training.metrics import average_precisions, mean_over_classes, per_class_accuracy, score
 from expand.training.processes import ALONE, Processes
-from expand.training.views import Activation, Viewing, view_means, view_scores
+from expand.training.views import Viewing, activation_of, view_means, view_scores
 
 # What a test gives, in the words of tables.
 SCORES = {
@@ -70,8 +70,7 @@ def evaluate(
         moments = _moments(split.seconds)
         flat = truth.shown(np.arange(len(scores)), moments).reshape(-1, truth.classes)
         return _average_precision(scores.reshape(-1, truth.classes), flat, videos=len(scores))
-    activation: Activation = "sigmoid" if isinstance(truth, SeveralLabels) else "softmax"
-    own = view_means(network, split, viewing, activation, processes.share)
+    own = view_means(network, split, viewing, activation_of(truth), processes.share)
     means = processes.summed(own, viewing.device)
     if isinstance(truth, SeveralLabels):
         shown = truth.of_videos()
@@ -124,5 +123,5 @@ def _at(
 
 def _average_precision(scores: NDArray[np.float64], truth: NDArray[np.bool_], *, videos: int) -> Tested:
     per_class = average_precisions(scores, truth)
-    mean = float(np.nanmean(per_class)) if np.isfinite(per_class).any() else 0.0
+    mean = mean_over_classes(per_class)
     return Tested(videos=videos, scores={"mean_average_precision": mean}, per_class=tuple(per_class.tolist()))

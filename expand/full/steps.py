@@ -35,6 +35,7 @@ from expand.training.processes import Processes
 from expand.training.schedule import released_factor
 from expand.training.trainer import (
     Step,
+    choose_loss,
     make_optimizer,
     make_step,
     restore,
@@ -254,13 +255,10 @@ class FullTraining:
 
     def _make_step(self, network: nn.Module, shape: Shape) -> Step:
         task, recipe = self._task, self._task.recipe
-        loss: nn.Module = nn.BCEWithLogitsLoss()
-        if task.labels == "one":
-            loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         return make_step(
             network,
             self._optimizer,
-            loss,
+            choose_loss(task.labels, recipe.label_smoothing),
             device=task.device,
             micro_batch=self._part or shape.clips // task.processes.count,
             gradient_clip=recipe.gradient_clip,

@@ -22,6 +22,7 @@ from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
 from expand.data.clips import Augment, ViewGrid
 from expand.data.flips import flip_swaps
+from expand.data.labelled import Videos, check_recipe
 from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import MODEL, TrainingFolder
@@ -29,7 +30,7 @@ from expand.full.multigrid import Schedule, multigrid, plain
 from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
 from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
-from expand.full.videos import Videos, check_frames, open_videos
+from expand.full.videos import check_frames, open_videos
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.escaping import file_name
@@ -265,12 +266,8 @@ def _source(chosen: Chosen, processes: Processes) -> Source:
     schedule_of(chosen, len(source.splits["train"]), processes.count)
     if training.head == "frame":
         check_frames(source)
-    several = segments_of(source) is not None
-    if several and (training.label_smoothing or training.sampling == "balanced"):
-        raise UserError(
-            "training.label_smoothing must be 0 and training.sampling natural for clips with several labels: "
-            "change them."
-        )
+    if segments_of(source) is not None:
+        check_recipe(training)
     return source
 
 

@@ -1,84 +1,20 @@
-"""Labelled videos, decoded, with what they show as a network is to say it."""
+"""The decoded videos of a full training or a test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from expand.config.search import DataConfig
-from expand.data.base import Source, SplitName
-from expand.data.built import Cached
+from expand.data.base import Source
 from expand.data.cache import OnProgress, open_cache
-from expand.data.labels import OneLabel, Segment, SeveralLabels
+from expand.data.labelled import Videos
+from expand.data.labels import Segment
 from expand.data.needs import EvenClips, cache_needs
 from expand.data.sources import segments_of
 from expand.system.errors import UserError
-from search_spaces.base import ClipSampling, Json
-
-Labels = OneLabel | SeveralLabels
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Videos:
-    """A data set whose videos are decoded.
-
-    Attributes:
-        cached: its frames.
-        segments: what each video shows, by its key; None: every video has one label.
-    """
-
-    cached: Cached
-    segments: Mapping[str, tuple[Segment, ...]] | None
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.cached.classes
-
-    def card(self) -> Json:
-        """What model files say of the data."""
-        return {
-            "name": self.cached.name,
-            "checksum": self.cached.checksum,
-            "train": len(self.cached.train),
-            "val": len(self.cached.val),
-            "classes": list(self.classes),
-        }
-
-    def labels(
-        self,
-        name: SplitName,
-        *,
-        per_frame: bool = False,
-        swaps: tuple[int, ...] | None = None,
-        outputs: Sequence[int] | None = None,
-        count: int | None = None,
-    ) -> Labels:
-        """What the videos of a split show.
-
-        Args:
-            name: of the split.
-            per_frame: labels for each frame of a clip.
-            swaps: for each class, the class of its mirror image.
-            outputs: for each class, the network's output that stands for it; None: its own number.
-            count: of the network's outputs; None: as many as there are classes.
-        """
-        split = self.cached.splits[name]
-        places = np.array(outputs if outputs is not None else range(len(self.classes)), np.int64)
-        if self.segments is None:
-            return OneLabel(labels=places[split.labels], swaps=swaps)
-        shown = tuple(
-            tuple(replace(one, label=int(places[one.label])) for one in self.segments[key])
-            for key in split.keys
-        )
-        return SeveralLabels(
-            segments=shown,
-            seconds=split.seconds,
-            classes=count or len(self.classes),
-            per_frame=per_frame,
-            swaps=swaps,
-        )
+from search_spaces.base import ClipSampling
 
 
 def check_frames(source: Source) -> None:

@@ -7,6 +7,7 @@ A worker owns one folder a job:
     progress.json    how far it is (replaced as it goes)
     epochs/          what it takes to go on from its last epoch; there while it is trained
     weights.safetensors, log.txt
+    videos.npz       what it gave each validation video (per_video.py)
     result.json      a Measurement or a Failure, put in place in one step when all else is there
     .lock            held by the worker, and by no two
 """
@@ -107,7 +108,7 @@ def read_result(folder: Path) -> Result | None:
     values = read_json(folder / "result.json")
     if values is None:
         return None
-    return Measurement(**values["measurement"]) if "measurement" in values else Failure(**values["failure"])
+    return Measurement.of(values["measurement"]) if "measurement" in values else Failure(**values["failure"])
 
 
 def read_progress(folder: Path) -> Progress | None:

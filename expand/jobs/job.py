@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any, Literal
 
 from search_spaces.base import Json
+
+Labels = Literal["one", "several"]  # of a video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,8 @@ class Job:
         data: the checksum of the data, the number of classes, what the cache holds, flips and jitter.
         seed: of the weights, the order of the clips and their augmentation.
         parent: key of the job whose weights it starts from; None: from scratch.
+        objective: how it is scored, by its name or as `module:Class`.
+        labels: of a video: one, or several.
     """
 
     space: Json
@@ -31,11 +37,20 @@ class Job:
     data: Json
     seed: int
     parent: str | None = None
+    objective: str = "top1"
+    labels: Labels = "one"
 
     @cached_property
     def key(self) -> str:
-        """16 hexadecimal digits of the SHA-256 over the job's canonical JSON."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """16 hexadecimal digits of the SHA-256 over the job's canonical JSON.
+
+        The objective and the kind of labels are in it where they are not the usual ones, so that the keys of
+        jobs from before there were others hold.
+        """
+        values = asdict(self)
+        usual = {"objective": "top1", "labels": "one"}
+        deciding = {name: value for name, value in values.items() if (name, value) not in usual.items()}
+        text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -53,6 +68,7 @@ class Place:
         events: folder for TensorBoard's event files; None: none are written.
         memory: bytes that it may take on a CPU, where too large a batch is made in parts, too; None: what its
             machine has available.
+        segments: file that says what each video shows (data.labelled); None: every video has one label.
     """
 
     cache: str
@@ -62,6 +78,7 @@ class Place:
     memory_share: float = 1.0
     events: str | None = None
     memory: int | None = None
+    segments: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +86,10 @@ class Measurement:
     """What one training gave.
 
     Attributes:
-        top1, top5, mean_class_accuracy: shares of the validation videos, after the last step.
-        loss: mean over validation videos of −log of the probability given to the right class.
+        score: what the objective gives the validation videos, after the last step; it decides the search.
+        top1, top5, mean_class_accuracy: shares of the validation videos; None: they have several labels.
+        loss: mean over validation videos of −log of the probability given to the right class; of several
+            labels, of the binary cross-entropy, over those that have any.
         train_loss: mean over the last tenth of the training clips.
         macs, params, activations: of the network as trained, for one clip (Complexity).
         clips_seen, epochs: training clips, and that number in epochs of the training split.
@@ -83,9 +102,10 @@ class Measurement:
         host: the machine that did it.
     """
 
-    top1: float
-    top5: float
-    mean_class_accuracy: float
+    score: float
+    top1: float | None
+    top5: float | None
+    mean_class_accuracy: float | None
     loss: float
     train_loss: float
     macs: int
@@ -104,6 +124,11 @@ class Measurement:
 
     # What may differ between two runs of the same job; it stays out of the model files.
     VARYING = ("seconds", "peak_memory", "latency", "device", "threads", "host")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Measurement:
+        """From what `asdict` gave; one from before there were other objectives was scored by its top-1."""
+        return cls(**{"score": values.get("top1"), **values})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,11 +38,12 @@ def about(record: RunRecord) -> str:
 
 def metric(record: RunRecord, *, bars: bool = True) -> str:
     """What a score is over the seeds, and its error bars."""
-    seeds = record.config.search.seeds
+    seeds, words = record.config.search.seeds, record.objective.words
+    words = words if words != words.lower() else words.capitalize()  # mAP stays as it is
     if seeds == 1:
-        return "Top-1 on validation, one seed."
+        return f"{words} on validation, one seed."
     spread = "; error bars: ± one standard deviation over them" if bars else ""
-    return f"Top-1 on validation, mean of {seeds} seeds{spread}."
+    return f"{words} on validation, mean of {seeds} seeds{spread}."
 
 
 COUNTED = "MACs: multiply-adds of convolutions and linear layers for one clip (one view)."

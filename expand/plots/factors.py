@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
-from expand.run.record import Row, RunRecord, factors_of
+from expand.run.record import Row, RunRecord, factors_of, score_of
 from expand.system.units import short_count
 
 _X3D = (
@@ -28,7 +28,7 @@ _LONGEST = 17  # characters of a label that fit over a state
 def factors(records: Sequence[RunRecord]) -> Figure:
     """A panel a factor; along it the accepted states, then the targets."""
     (record,) = records
-    states = [row for row in record.trajectory if row["top1"] is not None]
+    states = [row for row in record.trajectory if score_of(row) is not None]
     title = captions.title(record, _TITLE)
     if not states:
         return captions.nothing(records, title, "No network is accepted yet.")

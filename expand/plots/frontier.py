@@ -1,4 +1,4 @@
-"""The frontier: top-1 against each cost, for one run or several, and what others published beside it."""
+"""The frontier: the score against each cost, for one run or several, and what others published beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
-from expand.run.record import Row, RunRecord
+from expand.run.record import Row, RunRecord, score_of
 from expand.system.errors import UserError
 from expand.system.units import short_count, show_count, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
@@ -50,7 +50,7 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     """A panel a cost; every measured candidate, and the line of those that none beats at their cost.
 
     Raises:
-        UserError: the runs were validated on different data.
+        UserError: the runs were validated on different data, or scored in different ways.
     """
     _check_same_data(records)
     measured = [record.measured for record in records]
@@ -93,10 +93,17 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
 def pareto(rows: Sequence[Row], column: str) -> list[Row]:
     """The rows that no other beats: cheaper or as cheap, and better or as good; by rising cost."""
     front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row[column], -row["top1"])):
-        if not front or row["top1"] > front[-1]["top1"]:
+    for row in sorted(rows, key=lambda row: (row[column], -_score(row))):
+        if not front or _score(row) > _score(front[-1]):
             front.append(row)
     return front
+
+
+def _score(row: Row) -> float:
+    """Of a row that has one."""
+    score = score_of(row)
+    assert score is not None, "only candidates with a score are drawn"
+    return score
 
 
 def _check_same_data(records: Sequence[RunRecord]) -> None:
@@ -108,6 +115,11 @@ def _check_same_data(records: Sequence[RunRecord]) -> None:
                 f"(checksum {first.data.checksum[:12]}) and {record.folder} {record.data.name} (checksum "
                 f"{record.data.checksum[:12]}): plot each on its own."
             )
+        if record.objective.name != first.objective.name:
+            raise UserError(
+                f"runs in one figure must have one search.objective, but {first.folder} has "
+                f"{first.objective.name} and {record.folder} {record.objective.name}: plot each on its own."
+            )
 
 
 def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost) -> None:
@@ -118,7 +130,7 @@ def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence
             look = look_of(row["axis"], record)
             axes.plot(
                 row[cost.column],
-                row["top1"],
+                _score(row),
                 look.marker,
                 color=colour if several else look.colour,
                 alpha=0.6,
@@ -130,20 +142,20 @@ def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence
         front = pareto(rows, cost.column)
         axes.step(
             [row[cost.column] for row in front],
-            [row["top1"] for row in front],
+            [_score(row) for row in front],
             where="post",
             color=colour,
             linewidth=1.1,
             zorder=2,
         )
         for row in record.targets:
-            axes.plot(row[cost.column], row["top1"], "D", markersize=6, markerfacecolor="none",
+            axes.plot(row[cost.column], _score(row), "D", markersize=6, markerfacecolor="none",
                       markeredgecolor=colour, markeredgewidth=1.2, zorder=4)  # fmt: skip
     values = [row[cost.column] for rows in measured for row in rows]
     log_scale(axes, cost.show, min(values) / 1.25, max(values) * 1.25, closest=_CLOSEST)
     in_percent(axes.yaxis)
     axes.set_xlabel(cost.label)
-    axes.set_ylabel("top-1 on validation")
+    axes.set_ylabel(f"{records[0].objective.words} on validation")
     axes.margins(y=0.12)
 
 
@@ -151,18 +163,18 @@ def _name_targets(
     axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
 ) -> None:
     labels = [
-        Label(x=row[cost.column], y=row["top1"], text=short_count(row["target"]), colour=_colour(number))
+        Label(x=row[cost.column], y=_score(row), text=short_count(row["target"]), colour=_colour(number))
         for number, record in enumerate(records)
         for row in record.targets
     ]
-    points = [(row[cost.column], row["top1"]) for rows in measured for row in rows]
+    points = [(row[cost.column], _score(row)) for rows in measured for row in rows]
     place(axes, labels, points, [_corners(pareto(rows, cost.column), cost.column) for rows in measured])
 
 
 def _corners(front: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
     """The x and y of the corners of a front's line, which goes right, then up."""
     xs = [row[column] for row in front for _ in (0, 1)]
-    ys = [row["top1"] for row in front for _ in (0, 1)]
+    ys = [_score(row) for row in front for _ in (0, 1)]
     return xs[1:], ys[:-1]
 
 

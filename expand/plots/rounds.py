@@ -1,4 +1,4 @@
-"""What each round's candidates gave: bars of top-1 with every seed, and the cost beside them."""
+"""What each round's candidates gave: bars of their score with every seed, and the cost beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.run.record import Row, RunRecord
+from expand.run.record import Row, RunRecord, score_of
 from expand.system.units import show_count
 
 _TITLE = "What each axis gave"
@@ -44,7 +44,7 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         axes.set_visible(False)
     for axes in grid[-1] if len(panels) % columns == 0 else [*grid[-1][:1], *grid[-2:-1, -1]]:
         axes.tick_params(labelbottom=True)
-        axes.set_xlabel("top-1 on validation")
+        axes.set_xlabel(f"{record.objective.words} on validation")
     captions.caption(
         figure,
         captions.state(records),
@@ -77,8 +77,9 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> 
         if row["accepted"] and row["state"] == "done" and not contraction:
             label.set_fontweight("bold")
         _bar(axes, record, row, place, best)
-    if not contraction and bases:
-        axes.axvline(bases[0]["top1"], color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    base = score_of(bases[0]) if bases else None
+    if not contraction and base is not None:
+        axes.axvline(base, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
     axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
     in_percent(axes.xaxis)
@@ -102,10 +103,11 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
         )
         if row["state"] == "saturated":
             return
-    if row["top1"] is not None:
+    score = score_of(row)
+    if score is not None:
         axes.barh(
             place,
-            row["top1"],
+            score,
             height=_BAR,
             color=look.colour,
             alpha=1.0 if row["accepted"] else 0.55,
@@ -115,10 +117,10 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
         )
         seeds = record.seeds_of(row)
         if len(seeds) > 1:
-            axes.errorbar(row["top1"], place, xerr=row["top1_std"], color=INK, linewidth=0.9, capsize=2)
+            axes.errorbar(score, place, xerr=score_of(row, "_std"), color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
-        words = f"{row['top1']:.1%}"
+        words = f"{score:.1%}"
         axes.text(beside, place, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row["accepted"] else "normal")  # fmt: skip
     axes.text(1.62 * best, place, show_count(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
@@ -126,9 +128,10 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
 
 def _furthest(row: Row) -> float:
     """How far right a row's bar, seeds and error bar reach."""
-    if row.get("top1") is None:
+    score = score_of(row)
+    if score is None:
         return 0.0
-    return float(max(row["top1_max"], row["top1"] + (row["top1_std"] or 0.0)))
+    return max(score_of(row, "_max") or 0.0, score + (score_of(row, "_std") or 0.0))
 
 
 def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The expansion trace: top-1 against multiply-adds, the path that was taken and what was turned down."""
+"""The expansion trace: the score against multiply-adds, the path that was taken and what was turned down."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
-from expand.run.record import Row, RunRecord, key_of
+from expand.run.record import Row, RunRecord, key_of, score_of
 from expand.system.units import short_count, show_count
+from expand.training.objectives import Chance
 
 _TITLE = "Expansion trace"
 
@@ -31,9 +32,10 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     _rejected(axes, record, measured)
     _path(axes, record, path)
     _targets(axes, record, path, targets)
-    guess = record.data.guess
-    axes.axhline(guess, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    _frame(axes, measured, guess)
+    chance = record.chance
+    if chance is not None:
+        axes.axhline(chance.score, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+    _frame(axes, record, chance)
     _legend(axes, record, measured, targets)
     captions.caption(
         figure,
@@ -41,31 +43,38 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         captions.metric(record),
         captions.COUNTED,
         captions.about(record),
-        f"Dotted line: always naming the most frequent class, {guess:.1%}.",
+        f"Dotted line: {chance.words}, {chance.score:.1%}." if chance is not None else "",
     )
     labels = [
         Label(
             x=row["macs"],
-            y=row["top1"],
+            y=_score(row),
             text=f"{start_name(record)}, {row['frames']}×{row['stride']}, {row['size']}²"
             if row["axis"] is None
             else label_of(row["axis"], record),
             bold=True,
         )
         for row in path
-    ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_count(row['target'])}") for row in targets]
-    way = [row["macs"] for row in path], [row["top1"] for row in path]
+    ] + [Label(x=row["macs"], y=_score(row), text=f"target {short_count(row['target'])}") for row in targets]
+    way = [row["macs"] for row in path], [_score(row) for row in path]
     figure.draw_without_rendering()
     place(axes, labels, _kept_free(measured, targets), [way])
     return figure
+
+
+def _score(row: Row) -> float:
+    """Of a row that has one."""
+    score = score_of(row)
+    assert score is not None, "only candidates with a score are drawn"
+    return score
 
 
 def _kept_free(measured: Sequence[Row], targets: Sequence[Row]) -> list[tuple[float, float]]:
     """Points, and their error bars as points along them."""
     points = []
     for row in (*measured, *targets):
-        spread = row["top1_std"] or 0.0
-        points += [(row["macs"], row["top1"] + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
+        spread = score_of(row, "_std") or 0.0
+        points += [(row["macs"], _score(row) + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
     return list(dict.fromkeys(points))
 
 
@@ -76,7 +85,7 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
             _error(axes, row, look.colour, 0.35)
             axes.plot(
                 row["macs"],
-                row["top1"],
+                _score(row),
                 look.marker,
                 color=look.colour,
                 alpha=0.5,
@@ -89,14 +98,14 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
 
 def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
     axes.plot(
-        [row["macs"] for row in path], [row["top1"] for row in path], color=INK, linewidth=1.3, zorder=3
+        [row["macs"] for row in path], [_score(row) for row in path], color=INK, linewidth=1.3, zorder=3
     )
     for row in path:
         look = look_of(row["axis"], record)
         _error(axes, row, INK, 1.0)
         axes.plot(
             row["macs"],
-            row["top1"],
+            _score(row),
             look.marker,
             color=look.colour,
             markersize=7.5,
@@ -116,7 +125,7 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
         if own:
             axes.plot(
                 [grown["macs"], row["macs"]],
-                [grown["top1"], row["top1"]],
+                [_score(grown), _score(row)],
                 color=INK,
                 linewidth=0.9,
                 linestyle=(0, (4, 2)),
@@ -126,7 +135,7 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
         look = look_of(row["axis"], record)
         axes.plot(
             row["macs"],
-            row["top1"],
+            _score(row),
             "D",
             markersize=6 if own else 11,
             markerfacecolor="white" if own else "none",
@@ -138,11 +147,12 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
 
 
 def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
-    if row["top1_std"] is not None:
+    spread = score_of(row, "_std")
+    if spread is not None:
         axes.errorbar(
             row["macs"],
-            row["top1"],
-            yerr=row["top1_std"],
+            _score(row),
+            yerr=spread,
             color=colour,
             alpha=alpha,
             linewidth=0.9,
@@ -152,18 +162,20 @@ def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
         )
 
 
-def _frame(axes: Axes, rows: Sequence[Row], guess: float) -> None:
-    """Limits with room for labels, a logarithmic axis in MACs, and top-1 in percent."""
+def _frame(axes: Axes, record: RunRecord, chance: Chance | None) -> None:
+    """Limits with room for labels, a logarithmic axis in MACs, and the score in percent."""
+    rows = record.measured
     low, high = min(row["macs"] for row in rows), max(row["macs"] for row in rows)
     log_scale(axes, show_count, low / 1.35, high * 1.35, closest=0.08)
-    spreads = [(row["top1"], row["top1_std"] or 0.0) for row in rows]
-    bottom = min(guess, *(top1 - spread for top1, spread in spreads))
-    top = max(guess, *(top1 + spread for top1, spread in spreads))
+    spreads = [(_score(row), score_of(row, "_std") or 0.0) for row in rows]
+    guess = [] if chance is None else [chance.score]
+    bottom = min(*guess, *(score - spread for score, spread in spreads), 1.0)
+    top = max(*guess, *(score + spread for score, spread in spreads), 0.0)
     room = max(0.02, 0.1 * (top - bottom))
     axes.set_ylim(max(0.0, bottom - room), min(1.0, top + room) if top < 1 else 1 + room)
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds per clip")
-    axes.set_ylabel("top-1 on validation")
+    axes.set_ylabel(f"{record.objective.words} on validation")
 
 
 def _legend(axes: Axes, record: RunRecord, rows: Sequence[Row], targets: Sequence[Row]) -> None:

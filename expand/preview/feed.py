@@ -28,11 +28,12 @@ from expand.data.clips import (
     view_times,
 )
 from expand.data.flips import flip_swaps
+from expand.data.labelled import Labels, Videos
 from expand.data.labels import SeveralLabels
 from expand.data.needs import EvenClips, cache_needs
 from expand.data.sampling import clip_times, is_looped, train_starts
 from expand.data.sources import open_source, segments_of
-from expand.full.videos import Labels, Videos, open_videos
+from expand.full.videos import open_videos
 from expand.run.driver import possible_clips
 from expand.system.cores import cores
 from search_spaces.base import ClipSampling

@@ -23,6 +23,7 @@ from expand.search.problem import Setup
 from expand.search.replay import RoundJobs, outcome, scored
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
+from expand.training.objectives import load_objective
 
 
 class SearchView(LiveView):
@@ -51,7 +52,7 @@ class SearchView(LiveView):
             candidates = self._round.by_candidate.items()
             name = next(candidate.name for candidate, jobs in candidates if job in jobs)
             self._console.print(
-                f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result)}, "
+                f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result, self._words)}, "
                 f"about {show_seconds(self._left())} left",
                 highlight=False,
                 soft_wrap=True,
@@ -95,8 +96,8 @@ class SearchView(LiveView):
         assert self._round is not None
         assert self._setup is not None
         table = Listing(
-            ["axis", "MACs", "clip", "top-1", "state"],
-            right=["MACs", "top-1"],
+            ["axis", "MACs", "clip", self._words, "state"],
+            right=["MACs", self._words],
             wrapped=["state"],
             spare=["clip", "MACs"],
         )
@@ -110,11 +111,11 @@ class SearchView(LiveView):
         return table
 
     def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
-        """A candidate's state over its seeds, and its top-1 so far."""
+        """A candidate's state over its seeds, and its score so far."""
         results = [self._results[job.key] for job in jobs if job.key in self._results]
         if any(isinstance(result, Failure) for result in results):
             return Text("failed", style="red"), ""
-        got = [result.top1 for result in results if isinstance(result, Measurement)]
+        got = [result.score for result in results if isinstance(result, Measurement)]
         score = f"{sum(got) / len(got):.1%}" if got else ""
         if len(got) == len(jobs):
             return Text("done", style="green"), score
@@ -130,6 +131,12 @@ class SearchView(LiveView):
             f"epoch {min(current, epochs):.1f}/{epochs:.3g}{seed}",
         )
         return row, score
+
+    @property
+    def _words(self) -> str:
+        """What the objective's score is called."""
+        assert self._setup is not None
+        return load_objective(self._setup.config.search.objective).words
 
     def _epochs(self) -> float:
         assert self._setup is not None
@@ -152,9 +159,9 @@ class SearchView(LiveView):
         return self._clock.left(running, self._round.round.number)
 
 
-def _brief(result: Result) -> str:
+def _brief(result: Result, words: str) -> str:
     if isinstance(result, Measurement):
-        return f"top-1 {result.top1:.1%} in {show_seconds(result.seconds)}"
+        return f"{words} {result.score:.1%} in {show_seconds(result.seconds)}"
     return f"failed, {result.reason}"
 
 

@@ -19,7 +19,7 @@ from expand.plots.captions import state
 from expand.plots.figures import to_bytes
 from expand.plots.style import SYMBOLS, label_of
 from expand.report.sheets import clip, rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
-from expand.run.record import Row, RunRecord, factors_of, key_of, read_run
+from expand.run.record import Row, RunRecord, factors_of, key_of, read_run, score_of
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
@@ -60,6 +60,7 @@ def render(record: RunRecord) -> str:
     """The page of a run."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    words = record.objective.words
     environment = Environment(
         loader=PackageLoader("expand.report", "templates"),
         autoescape=True,
@@ -76,10 +77,10 @@ def render(record: RunRecord) -> str:
             (
                 "Networks",
                 "The accepted networks, and the model of each target.",
-                trajectory_sheet(record.trajectory),
+                trajectory_sheet(record.trajectory, words),
             ),
-            ("Rounds", "Every candidate of every round.", rounds_sheet(record.rounds)),
-            ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record.trials)),
+            ("Rounds", "Every candidate of every round.", rounds_sheet(record.rounds, words)),
+            ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record.trials, words)),
         ],
         config=to_yaml(record.config),
         details=_script({key: _details(record, row) for key, row in _candidates(record).items()}),
@@ -123,9 +124,12 @@ def _details(record: RunRecord, row: Row) -> dict[str, Any]:
     """What the page shows of a candidate."""
     seeds = record.seeds_of(row)
     name = row["candidate"] if row["kind"] == "contraction" else label_of(row["axis"], record)
+    score = share(score_of(row)) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else "")
+    beside = {"top1": "top-1", "mean-class-accuracy": "mean class"}
+    beside.pop(record.objective.name, None)
     scores = {
-        "top-1": share(row["top1"]) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else ""),
-        "mean class": share(row["mean_class_accuracy"]),
+        record.objective.words: score,
+        **{words: share(row.get(name.replace("-", "_"))) for name, words in beside.items()},
         "state": state_of(row),
         "MACs": f"{row['macs']:,} a clip",
         "parameters": f"{row['params']:,}",
@@ -138,6 +142,7 @@ def _details(record: RunRecord, row: Row) -> dict[str, Any]:
     return {
         "title": f"round {row['round']}: {name}",
         "axis": row["axis"],
+        "score": f"{record.objective.words} {score or 'none'}",
         "scores": {name: text for name, text in scores.items() if text},
         "factors": {
             _factor(name): f"{value:g} → {became[name]}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from expand.run.record import Row, key_of
+from expand.run.record import Row, key_of, score_of
 from expand.system.units import show_count, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
@@ -36,23 +36,27 @@ class Sheet:
     spare: tuple[str, ...] = ()
 
 
-def trajectory_sheet(rows: Sequence[Row]) -> Sheet:
-    """The accepted states, and the model of each target."""
+def trajectory_sheet(rows: Sequence[Row], words: str) -> Sheet:
+    """The accepted states, and the model of each target; `words` are those of the objective."""
     several = any(row["seeds"] > 1 for row in rows)
     spread = ("± seeds",) if several else ()
-    headings = ("model", "MACs", "params", "clip", "top-1", *spread, "mean class")
+    columns = {column for row in rows for column in row}
+    beside = [("top-1", "top1")] if "score" in columns else [("mean class", "mean_class_accuracy")]
+    beside = [(heading, column) for heading, column in beside if column in columns]
+    more = tuple(heading for heading, _ in beside)
+    headings = ("model", "MACs", "params", "clip", words, *spread, *more)
     lines = []
     for row in rows:
-        top1 = "failed" if row["state"] == "failed" else share(row["top1"])
-        cells = [row["name"], show_count(row["macs"]), show_count(row["params"]), clip(row), top1]
-        cells += [share(row["top1_std"])] if several else []
-        cells += [share(row["mean_class_accuracy"])]
+        score = "failed" if row["state"] == "failed" else share(score_of(row))
+        cells = [row["name"], show_count(row["macs"]), show_count(row["params"]), clip(row), score]
+        cells += [share(score_of(row, "_std"))] if several else []
+        cells += [share(row[column]) for _, column in beside]
         lines.append(Line(key_of(row), tuple(cells), "bold" if row["target"] is not None else ""))
     right = tuple(heading not in ("model", "clip") for heading in headings)
-    return Sheet(headings, right, tuple(lines), spare=("params", "mean class", "clip", *spread))
+    return Sheet(headings, right, tuple(lines), spare=("params", *more, "clip", *spread))
 
 
-def rounds_sheet(rows: Sequence[Row]) -> Sheet:
+def rounds_sheet(rows: Sequence[Row], words: str) -> Sheet:
     """Every candidate of every round."""
     lines, previous = [], None
     for row in rows:
@@ -61,23 +65,25 @@ def rounds_sheet(rows: Sequence[Row]) -> Sheet:
         if row["state"] == "saturated":
             lines.append(Line(key_of(row), (number, row["candidate"], "", "", "", "", "saturated"), "dim"))
             continue
-        spread = f"{share(row['top1_min'])} … {share(row['top1_max'])}" if row["seeds"] > 1 else ""
+        spread = (
+            f"{share(score_of(row, '_min'))} … {share(score_of(row, '_max'))}" if row["seeds"] > 1 else ""
+        )
         cells = (
             number,
             row["candidate"],
             show_count(row["macs"]),
             clip(row),
-            share(row["top1"]),
+            share(score_of(row)),
             spread,
             state_of(row),
         )
         lines.append(Line(key_of(row), cells, "bold" if state_of(row) == "accepted" else ""))
-    headings = ("round", "candidate", "MACs", "clip", "top-1", "min … max", "state")
+    headings = ("round", "candidate", "MACs", "clip", words, "min … max", "state")
     right = (True, False, True, False, True, False, False)
     return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
 
 
-def trials_sheet(rows: Sequence[Row]) -> Sheet:
+def trials_sheet(rows: Sequence[Row], words: str) -> Sheet:
     """Every training."""
     lines = []
     for row in rows:
@@ -88,13 +94,13 @@ def trials_sheet(rows: Sequence[Row]) -> Sheet:
             str(row["seed"]),
             show_count(row["macs"]),
             clip(row),
-            "" if failed else share(row["top1"]),
+            "" if failed else share(score_of(row)),
             "" if failed else f"{row['loss']:.3f}",
             "" if failed else show_seconds(row["seconds"]),
             f"failed: {row['reason']}" if failed else "done",
         )
         lines.append(Line(key_of(row), cells))
-    headings = ("round", "candidate", "seed", "MACs", "clip", "top-1", "loss", "time", "state")
+    headings = ("round", "candidate", "seed", "MACs", "clip", words, "loss", "time", "state")
     right = (True, False, True, True, False, True, True, True, False)
     return Sheet(headings, right, tuple(lines), spare=("loss", "clip", "time", "MACs"))
 

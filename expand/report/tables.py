@@ -46,7 +46,7 @@ def write_table(
 def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
     if form == "text":
         sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
-        console.print(to_table(sheets[what](getattr(record, what))))
+        console.print(to_table(sheets[what](getattr(record, what), record.objective.words)))
     elif form == "csv":
         console.file.write(visible(_frame(record, what).to_csv(index=False)))
     elif form == "json":

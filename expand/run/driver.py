@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +18,9 @@ from expand.data.built import Cached
 from expand.data.cache import OnProgress, open_cache
 from expand.data.cache import Progress as CacheProgress
 from expand.data.doctor import Report, examine
+from expand.data.labelled import Segments, check_recipe, write_segments
 from expand.data.needs import CacheNeeds, cache_needs
-from expand.data.sources import open_source, segments_of
+from expand.data.sources import open_source, segments_of, shown_labels
 from expand.jobs.folder import close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
 from expand.run.resources import Machine
@@ -31,6 +33,7 @@ from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError
 from expand.system.logs import log_to
 from expand.training.events import check_tensorboard
+from expand.training.objectives import check_labels, load_objective
 from expand.weights.models import write_model
 from expand.workers import TRAINER, Ended, Task, Workers
 from search_spaces.base import ClipSampling
@@ -76,11 +79,16 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """A search whose videos are decoded."""
+    """A search whose videos are decoded.
+
+    Attributes:
+        segments: what each video shows, by its key; None: every video has one label.
+    """
 
     setup: Setup
     machine: Machine
     cached: Cached
+    segments: Segments | None = None
 
 
 def plan(config: Config) -> Plan:
@@ -92,22 +100,34 @@ def plan(config: Config) -> Plan:
     if config.run.tensorboard:
         check_tensorboard()
     problem_of(config).check_targets()  # before the data is looked at
+    load_objective(config.search.objective)
     source = open_source(config.data)
-    if segments_of(source) is not None:
-        raise UserError(
-            f"a search must have one label a video, but the videos of {source.name} have several: search on "
-            "data with one, then train what was found on these with `xpand train`."
-        )
+    _check_labels(config, source)
     problem_of(config, len(source.classes)).check_targets()
     needs = cache_needs(config.data, possible_clips(config))
-    labels = ([item.label for item in source.splits[split]] for split in SEARCHED)
-    card = _card(source, needs, *labels, checksum="")
+    train, val = (source.splits[split] for split in SEARCHED)
+    shown = [shown_labels(source, item) for item in val]
+    card = _card(source, needs, len(train), shown, checksum="")
     return Plan(
         setup=Setup.of(config, card),
         source=source,
         needs=needs,
         machine=Machine.of(config),
     )
+
+
+def _check_labels(config: Config, source: Source) -> None:
+    """Raises UserError where the search is not for videos with so many labels."""
+    segments = segments_of(source)
+    check_labels(config.search.objective, source.name, "one" if segments is None else "several")
+    if segments is None:
+        return
+    check_recipe(config.training)
+    if not any(segments[item.key] for item in source.splits["val"]):
+        raise UserError(
+            f"the videos to decide by must have labels, but of {source.name} none has any: name others "
+            "(data.val), or leave them out and a share of training is set aside."
+        )
 
 
 def possible_clips(config: Config) -> tuple[ClipSampling, ...]:
@@ -153,8 +173,12 @@ def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepare
         on_progress=view.caching,
         wanted=None if wanted is None else wanted.checksum,
     )
-    labels = (split.labels.tolist() for split in (cached.train, cached.val))
-    card = _card(source, planned.needs, *labels, checksum=cached.checksum)
+    segments, val = segments_of(source), cached.val
+    if segments is None:
+        shown: list[frozenset[int]] = [frozenset([label]) for label in val.labels.tolist()]
+    else:
+        shown = [frozenset(one.label for one in segments[key]) for key in val.keys]
+    card = _card(source, planned.needs, len(cached.train), shown, checksum=cached.checksum)
     if wanted is not None:  # what the folder is called now decides nothing
         card = replace(card, name=wanted.name)
     if wanted is not None and card != wanted:  # such as another number of bad videos, by another FFmpeg
@@ -162,22 +186,26 @@ def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepare
             f"the data must be as the run was started, {_describe(wanted)}, but it is {_describe(card)}: put "
             "the videos back, or start another run."
         )
-    return Prepared(setup=replace(planned.setup, data=card), machine=machine, cached=cached)
+    setup = replace(planned.setup, data=card)
+    return Prepared(setup=setup, machine=machine, cached=cached, segments=segments)
 
 
 def _card(
-    source: Source, needs: CacheNeeds, train: Sequence[int], val: Sequence[int], *, checksum: str
+    source: Source, needs: CacheNeeds, train: int, val: Sequence[frozenset[int]], *, checksum: str
 ) -> DataCard:
-    """What is known of data whose splits have these labels."""
+    """What is known of data with so many videos to train on, and with others that show these classes."""
+    counts = Counter(chain.from_iterable(val))
     return DataCard(
         name=source.name,
         checksum=checksum,
         classes=source.classes,
-        train=len(train),
+        train=train,
         val=len(val),
-        val_counts=tuple(val.count(label) for label in range(len(source.classes))),
+        val_counts=tuple(counts[label] for label in range(len(source.classes))),
         short_side=needs.short_side,
         fps=needs.fps,
+        labels="one" if segments_of(source) is None else "several",
+        unlabelled=sum(not shown for shown in val),
     )
 
 
@@ -199,6 +227,8 @@ def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: st
         stack.enter_context(log_to(run.folder / "log.txt"))
         workers = stack.enter_context(machine.open([run.folder, prepared.cached.folder], trainer))
         _sweep(run)
+        if prepared.segments is not None:
+            write_segments(_segments_file(run), prepared.segments)
         run.note_start(workers=machine.workers, described=machine.described, **asdict(speed))
 
         clock = Clock(setup, speed, machine.workers)
@@ -265,7 +295,8 @@ def train_round(
         assert result is not None, "a job that is not lost has a result when it has ended"
         params = prepared.setup.space.point_to_json(candidate.point)
         run.record(job, candidate, jobs.round.number, params, result, close_attempts(folder))
-        log.info("round %d, %s, seed %d: %s", jobs.round.number, candidate.name, job.seed, _brief(result))
+        words = _brief(result, load_objective(job.objective).words)
+        log.info("round %d, %s, seed %d: %s", jobs.round.number, candidate.name, job.seed, words)
         return job, result
 
     lost: list[Ended] = []
@@ -297,7 +328,13 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
         memory_share=machine.memory_share,
         memory=machine.memory,
         events=None if curves is None else str(curves.absolute()),
+        segments=None if prepared.segments is None else str(_segments_file(run).absolute()),
     )
+
+
+def _segments_file(run: Run) -> Path:
+    """What the videos show, for the workers, where they have several labels."""
+    return run.folder / "segments.json"
 
 
 def _limit(prepared: Prepared, expected: float) -> float | None:
@@ -375,9 +412,9 @@ def _sweep(run: Run) -> None:
             path.unlink()
 
 
-def _brief(result: Result) -> str:
+def _brief(result: Result, words: str) -> str:
     if isinstance(result, Measurement):
-        return f"top-1 {result.top1:.4f} in {result.seconds:.1f} s"
+        return f"{words} {result.score:.4f} in {result.seconds:.1f} s"
     return f"failed: {result.reason}"
 
 

@@ -9,14 +9,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from expand.config.search import Config
 from expand.jobs.folder import read_attempts
 from expand.jobs.job import Attempt, Measurement, Result
 from expand.run.study import Run
-from expand.search.base import Candidate, Scored, State, Trajectory
+from expand.search.base import Candidate, Outcome, Scored, State, Trajectory
 from expand.search.problem import DataCard, Setup
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.system.errors import RunFailed
+from expand.training.objectives import Chance, Objective, load_objective
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,7 +36,7 @@ class RunRecord:
     Attributes:
         setup: its configuration and data, with the space and its axes.
         trials: a row a training: candidate, seed, cost, scores.
-        rounds: a row a candidate of each round: cost, mean top-1 over the seeds and its spread, state.
+        rounds: a row a candidate of each round: cost, mean score over the seeds and its spread, state.
         trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
         attempts: a row a worker's try at a training: who, when, how it ended; those that go on, too.
         starts: when a driver started or went on, in seconds since 1970.
@@ -56,7 +59,7 @@ class RunRecord:
     @property
     def measured(self) -> list[Row]:
         """The rows of `rounds` that have a score."""
-        return [row for row in self.rounds if row.get("top1") is not None]
+        return [row for row in self.rounds if score_of(row) is not None]
 
     @property
     def path(self) -> list[Row]:
@@ -66,12 +69,12 @@ class RunRecord:
     @property
     def targets(self) -> list[Row]:
         """The rows of `trajectory` that are targets with a score."""
-        return [row for row in self.trajectory if row["target"] is not None and row["top1"] is not None]
+        return [row for row in self.trajectory if row["target"] is not None and score_of(row) is not None]
 
     def seeds_of(self, row: Row) -> list[float]:
-        """The top-1 of each seed of a candidate."""
+        """The score of each seed of a candidate."""
         own = (trial for trial in self.trials if key_of(trial) == key_of(row))
-        return [trial["top1"] for trial in own if "top1" in trial]
+        return [score for trial in own if (score := score_of(trial)) is not None]
 
     def became(self, row: Row) -> dict[str, str]:
         """What each factor of a candidate became, in words."""
@@ -93,6 +96,17 @@ class RunRecord:
     @property
     def config(self) -> Config:
         return self.setup.config
+
+    @property
+    def objective(self) -> Objective:
+        """What candidates are scored by."""
+        return load_objective(self.config.search.objective)
+
+    @property
+    def chance(self) -> Chance | None:
+        """What one scores without looking at the validation videos."""
+        counts, videos = np.array(self.data.val_counts), self.data.val - self.data.unlabelled
+        return self.objective.chance(counts, videos)
 
     @property
     def data(self) -> DataCard:
@@ -202,6 +216,17 @@ def factors_of(row: Row) -> Row:
     return {key.removeprefix(_FACTOR): value for key, value in row.items() if key.startswith(_FACTOR)}
 
 
+def score_of(row: Row, part: str = "") -> float | None:
+    """What the objective gives a row of any table, which is its `score`, or its `top1` where that decides.
+
+    Args:
+        row: of a run.
+        part: of what the seeds of a candidate gave: `_min`, `_max` or `_std`; nothing: the mean.
+    """
+    value: float | None = row.get(("score" if "score" in row else "top1") + part)
+    return value
+
+
 def key_of(row: Row) -> str:
     """A candidate's name within its run, whichever table the row is from."""
     return f"{row['round']}-{row['candidate']}"
@@ -247,7 +272,7 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Re
                 result = results.get(job.key)
                 if result is None or job.key in rows:
                     continue
-                scores = asdict(result)
+                scores = _result_columns(setup, result)
                 failed = not isinstance(result, Measurement)
                 rows[job.key] = {
                     "round": jobs.round.number,
@@ -261,6 +286,16 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Re
                     **{key: value for key, value in scores.items() if key != "traceback"},
                 }
     return list(rows.values())
+
+
+def _result_columns(setup: Setup, result: Result) -> Row:
+    """A result's numbers by their names; the score where it is not the top-1, which is there anyway."""
+    values = asdict(result)
+    if setup.config.search.objective == "top1":
+        values.pop("score", None)
+    if setup.data.labels == "several":
+        values = {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def _attempt_rows(run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> Iterator[Row]:
@@ -325,7 +360,6 @@ def _candidate_row(
     setup: Setup, candidate: Candidate, results: Sequence[Result], seeds: int | None = None
 ) -> Row:
     measured = scored(results)
-    top1 = [m.top1 for m in measured]
     whole = len(results) == (seeds or len(results)) and bool(results)
     failed = [result for result in results if not isinstance(result, Measurement)]
     return {
@@ -335,14 +369,33 @@ def _candidate_row(
         "reason": failed[0].reason if failed else None,
         **_network_columns(setup, candidate),
         "seeds": len(measured),
-        "top1": got.score if whole and isinstance(got := outcome(results), Scored) else None,
-        "top1_min": min(top1) if top1 else None,
-        "top1_max": max(top1) if top1 else None,
-        "top1_std": statistics.stdev(top1) if len(top1) > 1 else None,
-        "mean_class_accuracy": _mean([m.mean_class_accuracy for m in measured]),
+        **_score_columns(setup, measured, outcome(results) if whole else None),
         "loss": _mean([m.loss for m in measured]),
         "seconds": sum(m.seconds for m in measured) if measured else None,
         "latency": min((m.latency for m in measured), default=None),
+    }
+
+
+def _score_columns(setup: Setup, measured: Sequence[Measurement], whole: Outcome | None) -> Row:
+    """The score over the seeds, and what else says how good a candidate is; `top1` is its name by default."""
+    scores, column = [m.score for m in measured], "score"
+    beside: Row = {
+        "top1": _mean([m.top1 for m in measured if m.top1 is not None]),
+        "mean_class_accuracy": _mean(
+            [m.mean_class_accuracy for m in measured if m.mean_class_accuracy is not None]
+        ),
+    }
+    if setup.config.search.objective == "top1":
+        column = "top1"
+        del beside["top1"]
+    if setup.data.labels == "several":
+        beside = {}
+    return {
+        column: whole.score if isinstance(whole, Scored) else None,
+        f"{column}_min": min(scores, default=None),
+        f"{column}_max": max(scores, default=None),
+        f"{column}_std": statistics.stdev(scores) if len(scores) > 1 else None,
+        **beside,
     }
 
 

@@ -40,6 +40,7 @@ from expand.system.errors import RunFailed, UserError, cannot_write, first_line
 from expand.system.files import write_atomic, writing
 from expand.system.folders import Driver, announce, check_free, differences, locked, read_driver
 from expand.system.version import VERSION
+from expand.training.objectives import load_objective
 
 FORMAT = 2  # of what a study holds; 1 had neither attempts nor latencies
 
@@ -86,7 +87,7 @@ class Run:
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
         with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(["top1"])
+            study.set_metric_names([load_objective(config.search.objective).name])
         study.set_user_attr("format", FORMAT)
         study.set_user_attr("xpand", VERSION)
         study.set_user_attr("config", config.deciding())
@@ -204,7 +205,7 @@ class Run:
         failed = isinstance(result, Failure)
         trial = optuna.trial.create_trial(
             state=TrialState.FAIL if failed else TrialState.COMPLETE,
-            value=None if isinstance(result, Failure) else result.top1,
+            value=None if isinstance(result, Failure) else result.score,
             params=numbers,
             distributions=distributions,
             user_attrs={
@@ -278,4 +279,5 @@ def _writing(path: Path, then: str = "resume") -> Iterator[None]:
 
 def _result(attrs: Mapping[str, Any]) -> Result:
     kind = Failure if "reason" in attrs else Measurement
-    return kind(**{field.name: attrs[field.name] for field in fields(kind)})
+    values = {field.name: attrs[field.name] for field in fields(kind) if field.name in attrs}
+    return Failure(**values) if kind is Failure else Measurement.of(values)

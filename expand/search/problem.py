@@ -9,7 +9,7 @@ from typing import Any
 from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
-from expand.jobs.job import Job
+from expand.jobs.job import Job, Labels
 from expand.search.base import Problem, Strategy, Training
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
@@ -25,8 +25,10 @@ class DataCard:
         checksum: SHA-256 over all that decides frames and labels.
         classes: the label set, in the order of the network's outputs.
         train, val: videos in each split, bad ones left out.
-        val_counts: validation videos of each class; a class may have none.
+        val_counts: validation videos that show each class; a class may have none.
         short_side, fps: what the cache holds (CacheNeeds): it decides the pixels that training sees.
+        labels: of a video: one, or several.
+        unlabelled: validation videos without any label, which no score counts.
     """
 
     name: str
@@ -37,6 +39,8 @@ class DataCard:
     val_counts: tuple[int, ...]
     short_side: int
     fps: float
+    labels: Labels = "one"
+    unlabelled: int = 0
 
     @classmethod
     def of(cls, values: Json) -> DataCard:
@@ -47,11 +51,6 @@ class DataCard:
     def unseen(self) -> tuple[str, ...]:
         """The classes that no validation video shows."""
         return tuple(name for name, count in zip(self.classes, self.val_counts, strict=True) if not count)
-
-    @property
-    def guess(self) -> float:
-        """The top-1 of always naming the most frequent class."""
-        return max(self.val_counts) / self.val
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +99,8 @@ class Setup:
             },
             seed=training.seed,
             parent=parent.key if parent else None,
+            objective=self.config.search.objective,
+            labels=data.labels,
         )
 
 

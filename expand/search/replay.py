@@ -63,7 +63,7 @@ def outcome(results: Sequence[Result]) -> Outcome:
     """A candidate's outcome over its seeds: the mean score, or the first failure if any seed failed."""
     return mean_over_seeds(
         [
-            Failed(reason=result.reason) if isinstance(result, Failure) else Scored(score=result.top1)
+            Failed(reason=result.reason) if isinstance(result, Failure) else Scored(score=result.score)
             for result in results
         ]
     )

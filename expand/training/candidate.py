@@ -22,9 +22,12 @@ from expand.config.search import TrainingConfig
 from expand.config.spaces import load_space
 from expand.data.built import Cached, open_built
 from expand.data.clips import Augment
+from expand.data.labelled import Videos, read_segments
+from expand.data.labels import SeveralLabels
 from expand.data.sampling import looped
 from expand.jobs.folder import alone, attempting, read_job, read_result, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Progress, Result
+from expand.jobs.per_video import write_per_video
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.files import disk_failed
 from expand.system.logs import log_to
@@ -37,8 +40,10 @@ from expand.training.footprint import Footprint, halves, way_of
 from expand.training.latency import measure_latency
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
+from expand.training.objectives import judge, load_objective
 from expand.training.room import room
 from expand.training.trainer import budget_clips, train, validate
+from expand.training.views import activation_of
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
 
@@ -64,7 +69,8 @@ def _run_job(folder: Path) -> None:
         if isinstance(result, Failure):
             log.error("failed: %s\n%s", result.reason, result.traceback)
         else:
-            log.info("top-1 %.4f, loss %.4f, %.1f s", result.top1, result.loss, result.seconds)
+            words = load_objective(job.objective).words
+            log.info("%s %.4f, loss %.4f, %.1f s", words, result.score, result.loss, result.seconds)
     write_result(folder, result)
     shutil.rmtree(folder / EPOCHS, ignore_errors=True)
 
@@ -208,7 +214,11 @@ def _measure(
     prepare(place.device, place.threads, job.seed)
     space = load_space(job.space["name"], job.space["settings"])
     architecture = space.architecture_from_json(job.architecture)
-    sampling = ClipSampling(**job.sampling)
+    sampling, augment = ClipSampling(**job.sampling), _augment(job)
+    videos = Videos(
+        cached=data, segments=None if place.segments is None else read_segments(Path(place.segments))
+    )
+    truth = videos.labels("val")
     network = space.build(
         architecture, job.data["num_classes"], dropout=recipe.dropout, zero_init=recipe.zero_init
     )
@@ -232,29 +242,34 @@ def _measure(
             data.train,
             sampling,
             recipe,
-            _augment(job),
+            augment,
             seed=job.seed,
             device=place.device,
             micro_batch=epochs.micro_batch,
             report=report,
+            targets=videos.labels("train", swaps=augment.swaps),
             state=epochs.state,
             save=lambda state: epochs.save(state, peak=peak_bytes(place.device)),
         )
-        scores = validate(
+        probabilities = validate(
             network,
             data.val,
             sampling,
             recipe,
             device=place.device,
             batch_size=_validation_batch(job, place, recipe),
+            activation=activation_of(truth),
         )
+        shown = truth.of_videos() if isinstance(truth, SeveralLabels) else truth.labels
+        validated, per_video = judge(load_objective(job.objective), probabilities, shown)
         seconds = epochs.seconds
+        write_per_video(folder, per_video)
         if place.keep_weights:
             save_weights(folder / WEIGHTS, network.state_dict())
         complexity = space.complexity(architecture, job.data["num_classes"])
         clips = budget_clips(recipe, len(data.train.labels))
         measurement = Measurement(
-            **dataclasses.asdict(scores),
+            **dataclasses.asdict(validated),
             train_loss=train_loss,
             macs=complexity.macs,
             params=complexity.params,

@@ -72,5 +72,6 @@ class _Files:
 
     def end(self, measurement: Measurement) -> None:
         values = asdict(measurement)
-        for name in ("top1", "top5", "mean_class_accuracy", "loss"):
-            self._add(f"val/{name}", values[name], measurement.clips_seen)
+        for name in ("score", "top1", "top5", "mean_class_accuracy", "loss"):
+            if values[name] is not None:
+                self._add(f"val/{name}", values[name], measurement.clips_seen)

@@ -8,23 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from expand.config.search import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, ViewGrid, train_batches
+from expand.data.labels import OneLabel, SeveralLabels
 from expand.training.checkpoints import State
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Graphed, read_later
 from expand.training.losses import Losses, Read, Report
-from expand.training.metrics import Scores, score
 from expand.training.processes import without_exchange
 from expand.training.schedule import learning_rate_factor
-from expand.training.views import Viewing, view_means
+from expand.training.views import Activation, Viewing, view_means
 from search_spaces.base import ClipSampling
 
 
@@ -198,6 +199,7 @@ def train(
     device: str,
     micro_batch: int,
     report: Report,
+    targets: OneLabel | SeveralLabels | None = None,
     state: State | None = None,
     save: Callable[[State], object] | None = None,
 ) -> float:
@@ -216,6 +218,7 @@ def train(
         device: where the network is.
         micro_batch: clips in a forward pass.
         report: is given a Progress for every step.
+        targets: what the network is to say of the clips; None: the one label of their video.
         state: what `save` was given when an earlier attempt ended an epoch; None: train from the start.
         save: is given all that it takes to go on, after every epoch but the last.
 
@@ -228,7 +231,7 @@ def train(
     step = make_step(
         network,
         optimizer,
-        nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing),
+        choose_loss("several" if isinstance(targets, SeveralLabels) else "one", recipe.label_smoothing),
         device=device,
         micro_batch=micro_batch,
         gradient_clip=recipe.gradient_clip,
@@ -249,6 +252,7 @@ def train(
         seed=seed,
         balanced=recipe.sampling == "balanced",
         first=clips_seen,
+        targets=targets,
         device=device,
     )
     for clips, labels in batches:
@@ -262,6 +266,13 @@ def train(
             seen = {"step": clips_seen, "steps": step_number, "losses": losses.state()}
             save(seen | snapshot(network, optimizer))
     return losses.finish()
+
+
+def choose_loss(labels: Literal["one", "several"], label_smoothing: float) -> nn.Module:
+    """Of logits: cross-entropy of clips with one label; of several, a binary one for each class."""
+    if labels == "several":
+        return nn.BCEWithLogitsLoss()
+    return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
 
 def step_seed(*place: int) -> int:
@@ -306,8 +317,9 @@ def validate(
     *,
     device: str,
     batch_size: int | None = None,
-) -> Scores:
-    """Scores on a split: the probabilities of each video's uniform clips are averaged.
+    activation: Activation = "softmax",
+) -> NDArray[np.float64]:
+    """(V, C) probabilities of a split's videos: those of each video's uniform clips are averaged.
 
     Args:
         network: on its device.
@@ -316,6 +328,7 @@ def validate(
         recipe: how many clips of each video.
         device: where the network is.
         batch_size: clips at a time; None: two of the recipe's batches.
+        activation: what makes its logits probabilities.
 
     Raises:
         Diverged: a probability is not finite.
@@ -326,4 +339,4 @@ def validate(
         batch_size=batch_size or 2 * recipe.batch_size,
         device=device,
     )
-    return score(view_means(network, split, viewing), split.labels)
+    return view_means(network, split, viewing, activation)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from expand.data.base import Split
 from expand.data.clips import WHOLE, Share, ViewGrid, view_batches
+from expand.data.labels import OneLabel, SeveralLabels
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Function, Graphed
 from expand.training.losses import Diverged
@@ -27,6 +28,11 @@ from search_spaces.base import ClipSampling
 log = logging.getLogger(__name__)
 
 Activation = Literal["softmax", "sigmoid"]  # of one label a clip, of several
+
+
+def activation_of(truth: OneLabel | SeveralLabels) -> Activation:
+    """What makes logits for such labels probabilities."""
+    return "sigmoid" if isinstance(truth, SeveralLabels) else "softmax"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

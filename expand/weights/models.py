@@ -85,10 +85,11 @@ def write_model(
         **head,
         "factors": space.point_to_json(candidate.point),
         **network,
+        **({"labels": data.labels} if data.labels != "one" else {}),
         "found": {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed},
         "measured": {
-            "top1": sum(m.top1 for m in measurements) / len(measurements),
-            "seeds": [_lasting(m) for m in measurements],
+            **_score(config.search.objective, measurements),
+            "seeds": [_lasting(m, config.search.objective) for m in measurements],
             "recipe": config.training.model_dump(mode="json"),
         },
         "data": {
@@ -250,6 +251,14 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
     return network.eval()
 
 
-def _lasting(measurement: Measurement) -> Json:
-    """What a second run of the same job gives again."""
-    return {key: value for key, value in asdict(measurement).items() if key not in Measurement.VARYING}
+def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
+    """What decided, over the seeds; under its own name where it is the top-1."""
+    mean = sum(m.score for m in measurements) / len(measurements)
+    return {"top1": mean} if objective == "top1" else {"objective": objective, "score": mean}
+
+
+def _lasting(measurement: Measurement, objective: str) -> Json:
+    """What a second run of the same job gives again, each number once."""
+    left_out = (*Measurement.VARYING, "score") if objective == "top1" else Measurement.VARYING
+    values = asdict(measurement)
+    return {name: value for name, value in values.items() if name not in left_out and value is not None}

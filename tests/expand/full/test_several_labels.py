@@ -92,7 +92,7 @@ def test_what_needs_several_labels_or_one(
         )
         assert "training.label_smoothing must be 0 and training.sampling natural" in message
     message = refused(xpand("search", "--data", videos, *SEVERAL, "--target", "40M", "--no-flip"))
-    assert "a search must have one label a video" in message
+    assert "search.objective top1 is for videos with one label each" in message
     several = write_tiny(tmp_path / "several.yaml", ["a", "b"], weights=True, labels="several")
     message = refused(xpand("test", several, "--data", "synthetic"))
     assert "several gives several labels a clip, but the videos of synthetic have one each" in message

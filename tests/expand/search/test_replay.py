@@ -8,6 +8,7 @@ from tests.expand.runs import toy_setup
 
 def measurement(top1: float, **changes: object) -> Measurement:
     values = {
+        "score": top1,
         "top1": top1, "top5": 1.0, "mean_class_accuracy": top1, "loss": 1.0, "train_loss": 1.0, "macs": 1,
         "params": 1, "activations": 1, "clips_seen": 24, "epochs": 1.0, "seconds": 1.0, "peak_memory": 1,
         "looped": 0, "micro_batch": 8, "latency": 0.01, "device": "cpu", "threads": 1, "host": "here",
