@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from expand.data.built import open_built
 from expand.jobs.folder import read_progress, read_result, write_job
 from expand.jobs.job import Failure, Job, Measurement, Place
+from expand.jobs.per_video import read_per_video
 from expand.search.replay import Replay
 from expand.system.errors import RunFailed
 from expand.training.candidate import attempt, inherit, run_job
@@ -41,7 +42,14 @@ def test_a_job_leaves_a_measurement_weights_progress_and_a_log(
 ) -> None:
     job, place = ready
     found = do(tmp_path, job, place)
+    assert found.top1 is not None
+    assert found.top5 is not None
     assert 0 <= found.top1 <= found.top5 <= 1
+    assert found.score == found.top1
+    each = read_per_video(tmp_path)
+    assert each is not None
+    assert each.score.mean() == pytest.approx(found.top1, abs=1e-3)
+    assert each.loss.astype(float).mean() == pytest.approx(found.loss, abs=1e-2)
     assert found.macs == 576
     assert (found.clips_seen, found.epochs, found.micro_batch) == (24, 1.0, 8)
     assert found.seconds > 0

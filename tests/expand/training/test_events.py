@@ -44,7 +44,8 @@ def test_a_search_leaves_the_curves_of_every_training_by_name(tmp_path: Path, ca
     assert step == 24
     assert top1 == pytest.approx(start.top1)
     assert found.keys() == {
-        "train/loss", "train/learning_rate", "val/top1", "val/top5", "val/mean_class_accuracy", "val/loss",
+        "train/loss", "train/learning_rate", "val/score", "val/top1", "val/top5", "val/mean_class_accuracy",
+        "val/loss",
     }  # fmt: skip
 
 
