@@ -17,7 +17,7 @@ from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
 from expand.run.record import Row, RunRecord
 from expand.system.errors import UserError
-from expand.system.units import short_count, show_count, show_milliseconds
+from expand.system.units import show_count, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.accuracies import KINETICS_400
 
@@ -151,7 +151,12 @@ def _name_targets(
     axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
 ) -> None:
     labels = [
-        Label(x=row[cost.column], y=row["top1"], text=short_count(row["target"]), colour=_colour(number))
+        Label(
+            x=row[cost.column],
+            y=row["top1"],
+            text=record.setup.cost.short(row["target"]),
+            colour=_colour(number),
+        )
         for number, record in enumerate(records)
         for row in record.targets
     ]
