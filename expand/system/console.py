@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import rich.console
@@ -40,6 +43,18 @@ class Console(rich.console.Console):
 
 
 out, err = Console(), Console(stderr=True)
+
+
+def to_type(name: str, path: str) -> str:
+    """A program for a shell: its name where that leads to it, else its path, as it was called."""
+    found = shutil.which(name)
+    return name if found is not None and Path(found).absolute() == Path(path).absolute() else quote(path)
+
+
+def own_command() -> str:
+    """This command for a shell: `xpand`, or the path that it was called by, such as .venv/bin/xpand."""
+    called = sys.argv[0]
+    return to_type("xpand", called) if Path(called).name == "xpand" else "xpand"
 
 
 def say(text: str) -> None:
