@@ -12,7 +12,7 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, settle, start_name
 from expand.run.record import Row, RunRecord, key_of
 from expand.system.units import show_count
 
@@ -64,7 +64,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         for row in targets
     ]
     way = [_cost(record, row) for row in path], [row["top1"] for row in path]
-    figure.draw_without_rendering()
+    settle(figure)
     place(axes, labels, _kept_free(record, measured, targets), [way])
     return figure
 

@@ -118,6 +118,7 @@ def test_what_cannot_be_counted(xpand: Xpand, arguments: tuple[str, ...], messag
     assert refused(xpand("count", *arguments)) == message
 
 
+@pytest.mark.slow
 def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Search, status, table, count and load: what the README shows, on the toy space."""
     config = tmp_path / "mine.yaml"

@@ -127,6 +127,7 @@ def run(data: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return tmp_path_factory.mktemp("run") / "$(touch marker) `touch marker`"
 
 
+@pytest.mark.slow
 def test_a_search_and_what_shows_it(xpand: Xpand, here: Path, config: Path, run: Path) -> None:
     dry = said(xpand("search", "--config", config, "--dry-run", cwd=here))
     assert r"data      --help $(touch marker) [red]\x1b[2J: 7 training and 6 validation videos" in dry
