@@ -1,1 +1,1 @@
-"""What can be searched: families of video networks, their arithmetic and their cost."""
+"""Search spaces: families of video networks, how they grow, and what they cost."""

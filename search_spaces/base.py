@@ -1,4 +1,4 @@
-"""The contract between a search and what it searches: spaces, axes, clips and costs.
+"""The interfaces of a search space: spaces, axes, clips and costs.
 
 A space of your own is a class with the members of `SearchSpace`, an axis of your own one with those of
 `Axis`. Neither needs to inherit anything. `search_spaces.conformance` holds the tests that both must pass.
@@ -20,7 +20,7 @@ A = TypeVar("A")  # an architecture: everything that fixes the network, as integ
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipSampling:
-    """What a network sees of a video.
+    """The clips that a network takes of a video: number of frames, their distance and size.
 
     Attributes:
         frames: frames in a clip.
@@ -74,7 +74,7 @@ class Complexity:
             additions and the products of squeeze-excite. The paper's and SlowFast's "FLOPs" are these.
         params: learned parameters, the affine ones of BatchNorm included.
         activations: elements of convolutions' and linear layers' outputs (Radosavovic et al., CVPR 2020).
-        stages: the same, stage by stage, in the order of the network; they add up to the above.
+        stages: the cost of each stage, in the order of the network; they add up to the above.
     """
 
     macs: int
@@ -96,12 +96,12 @@ class Axis(Protocol[P]):
 
     @property
     def name(self) -> str:
-        """The name in configs, files and tables: one lower-case word, such as `depth`."""
+        """The axis's name in configs, files and tables: one lower-case word, such as `depth`."""
         ...
 
     @property
     def label(self) -> str:
-        """The name in figures, such as `X-Depth`."""
+        """The axis's name in figures, such as `X-Depth`."""
         ...
 
     def move(self, space: Any, point: P, steps: int) -> P | None:
@@ -119,7 +119,7 @@ class SearchSpace(Protocol[P, A]):
         network = space.build(architecture, num_classes=10)     # torch is imported here
         network(space.example(architecture, 2))                 # (2, 10)
         larger = space.resized(architecture, 182)               # the same network, for larger clips
-        network(space.example(larger, 2))                       # (2, 10) again
+        network(space.example(larger, 2))                       # (2, 10) as before
 
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
@@ -127,7 +127,7 @@ class SearchSpace(Protocol[P, A]):
 
     @property
     def start(self) -> P:
-        """Where a search starts: the basis."""
+        """The point where a search starts."""
         ...
 
     @property
@@ -136,7 +136,7 @@ class SearchSpace(Protocol[P, A]):
         ...
 
     def architecture(self, point: P) -> A:
-        """The network at a point; every width, depth and size an exact integer."""
+        """The network at a point, with every width, depth and size as an integer."""
         ...
 
     def sampling(self, point: P) -> ClipSampling:
@@ -151,7 +151,7 @@ class SearchSpace(Protocol[P, A]):
         ...
 
     def complexity(self, architecture: A, num_classes: int = 400) -> Complexity:
-        """The cost of a network for one clip, in closed form; 400 classes, as in Kinetics, if not said."""
+        """The cost of a network for one clip, in closed form; 400 classes, as in Kinetics, by default."""
         ...
 
     def build(self, architecture: A, num_classes: int, **options: Any) -> nn.Module:
@@ -163,17 +163,16 @@ class SearchSpace(Protocol[P, A]):
         ...
 
     def example(self, architecture: A, batch: int) -> Tensor:
-        """So many clips as the network takes them: (B, 3, T, S, S) float32, every number 0.
+        """A batch of clips of the shape that the network takes: (B, 3, T, S, S) float32 zeros.
 
-        For whoever needs clips of the right shape: to time, trace or count, or to fill them with others.
+        For timing, tracing and counting, which need the shape but no real videos.
         """
         ...
 
     def describe(self, point: P) -> Mapping[str, str]:
-        """What each factor of a point became, as the whole numbers of the network or its clips.
+        """What each factor of a point comes to in whole numbers, for figures and reports.
 
-        Keys are those of `point_to_json`, values a few words such as `stride 24` or `24, 48, 96, 192`:
-        figures and reports show them beside the factors.
+        Keys are those of `point_to_json`, values short texts such as `stride 24` or `24, 48, 96, 192`.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""A folder for what can be made again: in the user's cache; without a home, among temporary files."""
+"""The folder for files that can be made again: the user's cache, or temporary files without a home."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 
 
 def cache_folder(name: str) -> Path:
-    """Where what is called `name` is kept; it may be missing yet.
+    """Return the cache folder called `name`, which may not exist yet.
 
-    That is $XDG_CACHE_HOME/NAME, else ~/.cache/NAME. Containers often run as a user without a home, or with
-    `/` or a folder that it cannot write as one: then it is in a folder of this user's alone among temporary
-    files.
+    It is $XDG_CACHE_HOME/NAME, else ~/.cache/NAME. Containers often run as a user without a home, or whose
+    home is `/` or cannot be written: then it is in a private folder of this user among temporary files.
 
     Raises:
-        OSError: there is none that can be written.
+        OSError: no folder can be written.
     """
     given = os.environ.get("XDG_CACHE_HOME", "")
-    if given.startswith("/"):  # others are to be ignored, says the standard
+    if given.startswith("/"):  # the XDG standard says to ignore relative paths
         return Path(given) / name
     home = _home()
     if home is not None and can_make(home / ".cache" / name):
@@ -29,19 +28,21 @@ def cache_folder(name: str) -> Path:
 
 
 def can_make(folder: Path) -> bool:
-    """Whether a folder is there and can be written, or can be made."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Whether a folder exists and can be written, or can be created."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
 
 def lend_home(environment: MutableMapping[str, str]) -> None:
-    """Where there is no home, tell libraries that look for one: some make a folder called `~` otherwise.
+    """Point libraries that need a home to a cache folder, if the user has no home that can be written.
+
+    Otherwise some of them create a folder called `~`.
 
     Args:
-        environment: of this process, and of those that it starts.
+        environment: the environment variables of this process, which its children inherit.
 
     Raises:
-        OSError: there is no folder that can be written.
+        OSError: no folder can be written.
     """
     home = _home()
     if home is not None and can_make(home / ".cache" / "xpand"):
@@ -55,19 +56,25 @@ def lend_home(environment: MutableMapping[str, str]) -> None:
 
 
 def _home() -> Path | None:
-    """The user's home; None: there is none, or just the root of all."""
+    """Return the user's home; None where there is none, or where it is the file system's root."""
     try:
         home = Path.home()
-    except RuntimeError:  # a user that nobody knows
+    except RuntimeError:  # the user has no entry in the password database
         return None
     return home if home.is_absolute() and home.parent != home and home.is_dir() else None
 
 
 def _temporary() -> Path:
-    """A folder of this user's alone, the same each time: others could put libraries into it otherwise."""
+    """Return this user's private folder among temporary files, the same at each call.
+
+    Private, since code is loaded from it: another user could put libraries into it.
+
+    Raises:
+        PermissionError: the folder belongs to another user, or others may enter it.
+    """
     folder = Path(tempfile.gettempdir()) / f"xpand-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PermissionError(f"{folder} is not this user's alone")
     return folder

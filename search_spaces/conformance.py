@@ -26,11 +26,11 @@ Space = SearchSpace[Any, Any]
 
 
 class SpaceConformance:
-    """Subclass it under a name that starts with `Test`, and say which space is tested.
+    """Tests of a search space; subclass it under a name that starts with `Test` and override `space`.
 
     Attributes:
-        counted_classes: the classes that the space's `complexity` counts.
-        steps: how far every axis is followed, up and down.
+        counted_classes: the number of classes that the space's `complexity` counts by default.
+        steps: how many steps every axis is followed, up and down.
         steps_to_growth: within how many steps up every axis must reach a more expensive network.
     """
 
@@ -127,8 +127,8 @@ class SpaceConformance:
         space = self.space()
         for axis in space.axes.values():
             for sign in (-1, 1):
-                found = [axis.move(space, space.start, sign * n) is not None for n in range(self.steps + 1)]
-                assert found == sorted(found, reverse=True), (
+                exists = [axis.move(space, space.start, sign * n) is not None for n in range(self.steps + 1)]
+                assert exists == sorted(exists, reverse=True), (
                     f"{axis.name} ends and begins again, {sign:+d} times steps 0 to {self.steps}"
                 )
 
@@ -199,7 +199,7 @@ class SpaceConformance:
         assert torch.isfinite(logits).all()
 
     def test_start_network_takes_larger_clips(self) -> None:
-        """As in tests with 30 views, which are at other sizes than trainings."""
+        """Tests with 30 views use larger clips than trainings."""
         import torch
 
         space = self.space()
@@ -238,12 +238,12 @@ class SpaceConformance:
     # What the checks share
 
     def _sizes(self, size: int) -> tuple[int, int]:
-        """Larger sizes that networks must take: the next even one, and that of tests with 30 views."""
+        """Return larger sizes that networks must take: the next even one, and that of 30-view tests."""
         even = size + 2 - size % 2
         return even, max(even, 2 * round(size * 182 / 320))
 
     def _points(self) -> Iterator[Any]:
-        """The start, and the first growth along every axis."""
+        """Yield the start, and the first larger network along every axis."""
         space = self.space()
         yield space.start
         for axis in space.axes.values():
@@ -259,7 +259,7 @@ class SpaceConformance:
         raise AssertionError(f"{axis.name} must grow the network within {self.steps_to_growth} steps")
 
     def _costs(self, axis: Axis[Any], point: Any, *, up: bool) -> list[int]:
-        """The MACs 0, 1, 2, … steps away, to the end of the axis or of `steps`."""
+        """Return the MACs at 0, 1, 2, … steps, up to `self.steps` or the end of the axis."""
         space = self.space()
         costs = []
         for steps in range(self.steps + 1):

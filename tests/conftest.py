@@ -11,25 +11,39 @@ import torch
 from torch.utils.cpp_extension import get_default_build_root
 
 from expand.command.cli import main
-from expand.system import child_processes as children
+from expand.system import child_processes
 from tests.expand.commands import ROOT, Done, Xpand
 
-# Tests have caches of their own, but the compiled kernels are built once for all of them.
-os.environ.setdefault("TORCH_EXTENSIONS_DIR", get_default_build_root())
-
-# Triton's kernels run on the CPU where there is no GPU. It must know before anything imports it.
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
-
 # Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
-# What is slow is imported there, but not expand.system.console, which looks at the terminal on import.
-children._PRELOADED += [
+# What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of torch
+# and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
+child_processes._PRELOADED += [
+    "alembic.command",
     "expand.run.driver",
     "expand.report.page",
     "expand.training.calibrate",
     "expand.workers.local",
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "sqlalchemy.dialects.sqlite",
+    "torch._dynamo",
     "typer",
 ]
+
+_environment = pytest.MonkeyPatch()
+
+
+def pytest_configure() -> None:
+    # Tests have caches of their own, but the compiled kernels are built once for all of them.
+    if "TORCH_EXTENSIONS_DIR" not in os.environ:
+        _environment.setenv("TORCH_EXTENSIONS_DIR", get_default_build_root())
+    # Triton's kernels run on the CPU where there is no GPU. It must know before anything imports it.
+    if not torch.cuda.is_available() and "TRITON_INTERPRET" not in os.environ:
+        _environment.setenv("TRITON_INTERPRET", "1")
+
+
+def pytest_unconfigure() -> None:
+    _environment.undo()
 
 
 @pytest.fixture

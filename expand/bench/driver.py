@@ -110,16 +110,15 @@ def measure_driver(*, rounds: int) -> Figures:
 
 def prepare() -> Prepared:
     """A search of so many candidates, each done in no time."""
-    settings = (
-        f"space.name={SPACE}",
-        "space.settings={}",
-        f"search.step={FLIGHT}",
-        "data.synthetic={train: 12, val: 12, size: 32}",  # which nobody looks at
-        f"run.workers={_WORKERS}",
-        "run.threads=1",
-    )
-    wanted = [str(target) for target in targets(_CANDIDATES)]
-    return prepared(build_config(None, targets=wanted, settings=settings))
+    settings = {
+        "space.name": SPACE,
+        "space.settings": {},
+        "search.step": FLIGHT,
+        "data.synthetic": {"train": 12, "val": 12, "size": 32},  # which nobody looks at
+        "run.workers": _WORKERS,
+        "run.threads": 1,
+    }
+    return prepared(build_config(None, targets=targets(_CANDIDATES), settings=settings))
 
 
 def search(ready: Prepared, where: Path | None) -> Watch:

@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from expand.bench.clusters import ray_cluster
 from expand.bench.harness import Figures, Row, Timing, alternate
 from expand.bench.jobs import Quiet, prepared
+from expand.command.arguments import chosen_settings
 from expand.config.options import build_config
 from expand.config.search import Config
 from expand.run.driver import Prepared, drive
@@ -62,7 +64,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
     """
     _check_ray()
     load_kernels()
-    one, several = (_config(settings, f"run.workers={count}") for count in (1, _WORKERS))
+    one, several = (_config(settings, {"run.workers": count}) for count in (1, _WORKERS))
     ready = prepared(one)
     found: dict[str, Found] = {}
     seconds: dict[str, list[float]] = {}
@@ -77,7 +79,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
         measure(f"{_WORKERS} local", several)
         measure("1 local", one)
         with ray_cluster(*[1] * _WORKERS) as cluster:
-            on_ray = _config(settings, "run.workers=ray", f"run.ray.address={cluster.address}")
+            on_ray = _config(settings, {"run.workers": "ray", "run.ray.address": cluster.address})
             measure(f"{_WORKERS} on Ray", on_ray)
     same = found["1 local"]
     row = Row(
@@ -121,9 +123,9 @@ def _search(ready: Prepared, config: Config) -> Found:
     return Found(trajectory=trajectory, models=models)
 
 
-def _config(settings: Sequence[str], *run: str) -> Config:
-    same = ("run.threads=1", "run.device=cpu", "run.time_limit=null")
-    return build_config(None, settings=[*settings, *same, *run])
+def _config(settings: Sequence[str], workers: Mapping[str, Any]) -> Config:
+    same = {"run.threads": 1, "run.device": "cpu", "run.time_limit": None}
+    return build_config(None, settings={**chosen_settings(settings), **same, **workers})
 
 
 def _check_ray() -> None:

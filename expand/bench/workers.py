@@ -48,10 +48,10 @@ def _config(size: int) -> Config:
         None,
         data=None,
         targets=("1G",),
-        settings=(
-            f"space.settings.size={size}",
-            f"training.clips={_CLIPS}",
-            "training.epochs=null",
-            "data.synthetic={train: 64, val: 32}",
-        ),
+        settings={
+            "space.settings.size": size,
+            "training.clips": _CLIPS,
+            "training.epochs": None,
+            "data.synthetic": {"train": 64, "val": 32},
+        },
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from expand.command.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
+from expand.command.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets, chosen_settings
 from expand.system.console import Console, err, out, print_json
 from expand.system.files import write_atomic
 from expand.system.signals import interruptible
@@ -244,7 +244,7 @@ def bench_recipe(
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
 
-    chosen = [*(settings or ()), f"search.seeds={seeds}"]
+    chosen = chosen_settings(settings, {"search.seeds": seeds})
     built = build_config(config, data=data, targets=target or (), settings=chosen)
     with interruptible(), SearchView(err) as view:
         for row in measure_recipes(built, grow or (), view):
@@ -272,7 +272,7 @@ def bench_grid(
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
 
-    chosen = [*(settings or ()), f"search.seeds={seeds}"]
+    chosen = chosen_settings(settings, {"search.seeds": seeds})
     built = build_config(config, data=data, targets=target or (), settings=chosen)
     with interruptible(), SearchView(err) as view:
         for row in measure_grid(built, view):

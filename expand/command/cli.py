@@ -29,13 +29,13 @@ from expand.command.arguments import (
     Settings,
     Targets,
     Workers,
-    outside_settings,
-    worker_settings,
+    chosen_settings,
+    worker_options,
 )
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
-from expand.system.console import err, out, print_json, say
+from expand.system.console import err, out, own_command, print_json, say, to_type
 from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.system.escaping import visible_line
 from expand.system.files import disk_failed
@@ -87,13 +87,14 @@ def search(
     """Search for networks that meet compute targets; with no argument, on synthetic clips in minutes."""
     from expand.config.options import build_config
 
-    chosen = list(settings or ())
-    chosen += worker_settings(workers, ray_address)
-    chosen += [f"search.seeds={seeds}"] if seeds is not None else []
-    chosen += [f"training.epochs={epochs}"] if epochs is not None else []
-    chosen += ["data.flip=false"] if no_flip else []
-    chosen += outside_settings(allow_outside)
-    chosen += ["run.tensorboard=true"] if tensorboard else []
+    options = worker_options(workers, ray_address) | {
+        "search.seeds": seeds,
+        "training.epochs": epochs,
+        "data.flip": False if no_flip else None,
+        "data.allow_outside": allow_outside or None,
+        "run.tensorboard": tensorboard or None,
+    }
+    chosen = chosen_settings(settings, options)
     _search(build_config(config, data=data, targets=target or (), settings=chosen), folder, dry_run, as_json)
 
 
@@ -138,7 +139,9 @@ def resume(
 
     run = Run.open(folder)
     with interruptible():
-        go_on(run, worker_settings(workers, ray_address), guard=_how_to_resume, data=data)
+        go_on(
+            run, chosen_settings(None, worker_options(workers, ray_address)), guard=_how_to_resume, data=data
+        )
     _show_end(run, as_json)
 
 
@@ -157,11 +160,12 @@ def _show_end(run: Run, as_json: bool) -> None:
     models = [row["name"] for row in record.trajectory if row["state"] == "done"]
     folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
     code = f"import expand; print(expand.load_model({json.dumps(model)}))"
+    xpand, python = own_command(), to_type("python", sys.executable)
     say(
-        f"\nReport: {page}\nNext:\n  xpand train {folder} --model {models[-1]} --data DATA\n"
-        f"  xpand plot {folder}\n  xpand count {quote(model)}\n"
-        f"  xpand table {folder} --what rounds\n"
-        f"  python -c {quote(code)}"
+        f"\nReport: {page}\nNext:\n  {xpand} train {folder} --model {models[-1]}\n"
+        f"  {xpand} plot {folder}\n  {xpand} count {quote(model)}\n"
+        f"  {xpand} table {folder} --what rounds\n"
+        f"  {python} -c {quote(code)}"
     )
 
 
@@ -262,7 +266,7 @@ def doctor(
         config,
         data=data,
         targets=target or (),
-        settings=[*(settings or ()), *outside_settings(allow_outside)],
+        settings=chosen_settings(settings, {"data.allow_outside": allow_outside or None}),
     )
     with interruptible(), SearchView(err) as view:
         report = examine_data(chosen, view.caching, quick=quick)
@@ -273,7 +277,7 @@ def doctor(
     same = [quote(str(data))] if data is not None else []
     same += ["--config", quote(str(config))] if config is not None else []
     same += [f"--target {quote(text)}" for text in target or ()]
-    say(f"\nLook at its clips before a search:\n  xpand frames {' '.join([*same, '--out clips'])}")
+    say(f"\nLook at its clips before a search:\n  {own_command()} frames {' '.join([*same, '--out clips'])}")
 
 
 for name, verb in DATA_VERBS.items():
@@ -287,7 +291,7 @@ def _how_to_resume(run: Run) -> Iterator[None]:
         yield
     except Interrupted:
         with suppress(OSError):  # a terminal that was closed
-            say(f"stopped; go on with: xpand resume {quote(str(run.folder))}")
+            say(f"stopped; go on with: {own_command()} resume {quote(str(run.folder))}")
         raise
 
 

@@ -5,13 +5,13 @@ Parses, calls and prints, as cli.py does; nothing heavy is imported before it ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets, outside_settings
+from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets, chosen_settings
 from expand.system.console import err, out, print_json
 from expand.system.errors import UserError
 from expand.system.signals import interruptible
@@ -104,8 +104,10 @@ def frames(
         _refuse(of_frames | {"--fps": fps is not None}, "for a data set: what it says is of one video")
         _refuse({"--target": bool(target) and model is not None}, "with --model: it is of searches")
     check_empty(folder)
-    chosen_settings = [*(settings or ()), *outside_settings(allow_outside)]
-    chosen_settings += ["data.flip=false"] if no_flip else []
+    options = {
+        "data.allow_outside": allow_outside or None,
+        "data.flip": False if no_flip else None,
+    }
     with interruptible(), SearchView(err) as view:
         if video is not None and chosen is None:
             done = write_frames(video, folder, begin=begin, end=end, fps=fps, on_progress=view.caching)
@@ -121,7 +123,7 @@ def frames(
                 seed=seed,
                 targets=target or [],
                 config=config,
-                settings=chosen_settings,
+                settings=chosen_settings(settings, options),
                 on_progress=view.caching,
             )
     if as_json:
@@ -141,7 +143,7 @@ def _sheets(
     seed: int | None,
     targets: list[str],
     config: Path | None,
-    settings: list[str],
+    settings: Mapping[str, Any],
     on_progress: OnProgress,
 ) -> Written:
     """Pages of a data set's clips, as a full training sees them or as a search does."""

@@ -21,9 +21,9 @@ from expand.command.arguments import (
     ModelName,
     ModelReference,
     Settings,
-    outside_settings,
+    chosen_settings,
 )
-from expand.system.console import err, out, print_json, say
+from expand.system.console import err, out, own_command, print_json, say
 from expand.system.errors import RunFailed
 from expand.system.signals import interruptible
 
@@ -182,18 +182,19 @@ def train(
     from expand.full.train import choose, listed_schedule, start
     from expand.report.live_training import schedule_table
 
-    chosen_settings = list(settings or ())
-    chosen_settings += [f"training.epochs={epochs}"] if epochs is not None else []
-    chosen_settings += [f"training.batch_size={batch_size}"] if batch_size is not None else []
-    chosen_settings += ["training.multigrid=true"] if multigrid else []
-    chosen_settings += ["data.flip=false"] if no_flip else []
-    chosen_settings += outside_settings(allow_outside)
+    options = {
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "training.multigrid": multigrid or None,
+        "data.flip": False if no_flip else None,
+        "data.allow_outside": allow_outside or None,
+    }
     chosen = choose(
         network,
         model,
         config=config,
         data=data,
-        settings=chosen_settings,
+        settings=chosen_settings(settings, options),
         fine_tune=fine_tune,
         weights=weights,
     )
@@ -249,10 +250,10 @@ def _show_trained(done: Trained, as_json: bool) -> None:
         print_json(done.to_json())
         return
     out.print(done.model, highlight=False, soft_wrap=True)
-    folder = quote(str(done.folder))
+    folder, xpand = quote(str(done.folder)), own_command()
     say(
-        f"\nNext:\n  xpand test {folder} --views 1 --views 10 --views 30\n"
-        f"  xpand export {folder} --format onnx --out {folder}"
+        f"\nNext:\n  {xpand} test {folder} --views 1 --views 10 --views 30\n"
+        f"  {xpand} export {folder} --format onnx --out {folder}"
     )
 
 
@@ -288,7 +289,7 @@ def evaluate(
         weights=weights,
         config=config,
         data=data,
-        settings=[*(settings or ()), *outside_settings(allow_outside)],
+        settings=chosen_settings(settings, {"data.allow_outside": allow_outside or None}),
     )
     with interruptible(), SearchView(err) as view:
         results = run_test(chosen, view.caching)

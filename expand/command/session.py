@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from expand.config.options import build_config
+from expand.config.options import NO_SETTINGS, build_config
 from expand.config.places import check_there, moved
 from expand.config.search import Config
 from expand.report.live_search import SearchView
@@ -97,7 +96,7 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
 
 def go_on(
     run: Run,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
     guard: Guard = lambda _: nullcontext(),
     *,
     data: Path | None = None,
@@ -106,7 +105,7 @@ def go_on(
 
     Args:
         run: to go on with.
-        settings: of its `run` section, which may change, as `run.key=value`.
+        settings: of its `run` section, which may change, such as `run.workers`.
         guard: what to hold while the search goes on.
         data: the folder that the videos are in now; None: where they were.
 
@@ -164,7 +163,7 @@ def run_search(
     chosen = build_config(
         None if config is None else Path(config),
         data=None if data is None else Path(data),
-        targets=[str(target) for target in targets],
-        settings=[f"{key}={json.dumps(value)}" for key, value in (settings or {}).items()],
+        targets=targets,
+        settings=settings or {},
     )
     return load_run(carry_out(begin(chosen, None if out is None else Path(out))).folder)

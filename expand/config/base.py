@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     ValidationError,
 )
 
+from expand.config.yaml_text import dump_yaml, parse_yaml
 from expand.system.errors import UserError
 
 
@@ -25,7 +25,7 @@ AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
 def to_yaml(config: BaseModel) -> str:
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
@@ -64,8 +64,8 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError:
         raise UserError(f"{path} must be YAML text in UTF-8.") from None
     try:
-        return yaml.safe_load(text) or {}
-    except Exception as error:  # of many kinds: yaml also fails on dates that there are not, and the like
+        return parse_yaml(text) or {}
+    except Exception as error:  # of many kinds
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from expand.config.base import read_yaml, validated
 from expand.config.full import Recipe, released_jitter
 from expand.config.places import within
-from expand.config.search import Config, from_values
+from expand.config.search import Config, DataConfig, from_values
 from expand.config.targets import parse_target
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling
@@ -21,8 +20,15 @@ from search_spaces.base import ClipSampling
 _OVERSAMPLING = 4.0
 
 
+NO_SETTINGS: Mapping[str, Any] = {}
+
+
 def build_config(
-    file: Path | None, *, data: Path | None = None, targets: Sequence[str] = (), settings: Sequence[str] = ()
+    file: Path | None,
+    *,
+    data: Path | None = None,
+    targets: Sequence[str | int] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> Config:
     """The file's values, or the embedded default's where neither a file nor data is given; then the options.
 
@@ -30,7 +36,8 @@ def build_config(
         file: a YAML file.
         data: the folder of the videos, or `synthetic`.
         targets: such as 80M (multiply-adds), 1.5Mparams or 400Kact.
-        settings: any values of the configuration as `key.key=value`, the value in YAML.
+        settings: any values of the configuration by their key, such as `training.epochs`; a later one goes
+            over an earlier one.
 
     Raises:
         UserError: something of it is wrong; one line says what.
@@ -48,8 +55,9 @@ def build_recipe(
     sampling: ClipSampling,
     *,
     data: Path | None = None,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
     jitter: tuple[float, float] | None = None,
+    searched: DataConfig | None = None,
 ) -> Recipe:
     """The file's values, then the options; the released recipe where nothing is said.
 
@@ -59,11 +67,15 @@ def build_recipe(
         data: the folder of the videos, or `synthetic`.
         settings: as for `build_config`.
         jitter: where nothing is said; None: the released one.
+        searched: the videos where neither the file nor `data` says any: those of the search that found the
+            network. How its clips were cut out counts for the search alone.
 
     Raises:
         UserError: something of it is wrong; one line says what.
     """
     values, origin = ({}, "options") if file is None else _read(file)
+    if searched is not None and data is None and "data" not in values:
+        values["data"] = searched.model_dump(mode="json", exclude={"jitter", "oversampling"})
     _name_data(values, data, origin)
     _set(values, settings)
     section = _section(values, ["data"], origin)
@@ -86,16 +98,10 @@ def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
     section["path"] = str(data)
 
 
-def _set(values: dict[str, Any], settings: Sequence[str]) -> None:
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set must be key=value such as training.epochs=5, got {setting!r}.")
+def _set(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    for key, value in settings.items():
         *path, last = key.split(".")
-        try:
-            _section(values, path, "--set")[last] = yaml.safe_load(value)
-        except Exception:  # of many kinds, as in `read_yaml`
-            raise UserError(f"--set {key} must have a value in YAML, got {value!r}.") from None
+        _section(values, path, f"setting {key}")[last] = deepcopy(value)  # later ones may go into it
 
 
 def _base(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
@@ -123,7 +129,7 @@ def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[s
     return values
 
 
-def _checked(target: str) -> str:
+def _checked(target: str | int) -> str | int:
     try:
         parse_target(target)
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+from expand.config.base import load_config
 from expand.config.full import Recipe
 from expand.config.search import Config, DataConfig
 from expand.system.errors import UserError
@@ -52,6 +53,17 @@ def check_there(config: Config | Recipe) -> None:
             f"the videos must be in {path}, as when it was started, but there is no such folder: put them "
             "back, or give --data FOLDER, where they are now."
         )
+
+
+def data_of_run(folder: Path) -> DataConfig | None:
+    """The videos of a search, from its run's folder; None: it is none.
+
+    Raises:
+        UserError: its configuration cannot be read.
+    """
+    if not (folder / "study.db").is_file():
+        return None
+    return load_config(folder / "config.yaml", Config).data
 
 
 def within(path: Path | None, before: Path | None, now: Path) -> Path | None:

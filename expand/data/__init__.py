@@ -1,1 +1,1 @@
-"""Labelled videos to clips: what a data set lists, decoded once into a cache, cut into batches."""
+"""From labelled videos to batches of clips: data sets' lists, the cache of decoded frames, and sampling."""

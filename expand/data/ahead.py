@@ -1,4 +1,4 @@
-"""Reading ahead: what comes next is made while what came last is worked on."""
+"""Reading ahead: the next values of an iterator are made in a thread while the last one is used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_STOP_SECONDS = 0.1  # how often a full queue is looked at for the reader's end
+_STOP_SECONDS = 0.1  # how often the thread checks, while the queue is full, whether it should stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class _End:
 
 
 def read_ahead(values: Iterator[T], *, most: int = 2) -> Iterator[T]:
-    """The same values in the same order, made in a thread, at most `most` before they are asked for.
+    """Yield the same values in the same order, made in a thread, at most `most` of them in advance.
 
-    What `values` raises is raised here, after the values before it. The thread ends with this iterator.
+    An exception of `values` is raised here, after the values before it. The thread ends with this iterator.
     """
     made: queue.Queue[T | _Raised | _End] = queue.Queue(maxsize=most)
     stopped = threading.Event()

@@ -1,7 +1,7 @@
-"""The contract between videos and what reads them.
+"""The interfaces of videos: a Source lists and decodes labelled videos, a Split gives clips of decoded ones.
 
-A `Source` lists labelled videos in three splits and decodes them; files on disk and clips drawn from a seed
-are both sources. The cache (cache.py) decodes a source once, into `Split`s that training reads.
+Videos in files and synthetic ones are both sources. The cache (cache.py) decodes a source once, into `Split`s
+that training reads.
 
 Shapes: N frames kept of a video, T frames in a clip, H × W pixels, 3 channels in the order RGB.
 """
@@ -16,23 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8]
-MEAN = 0.45  # of each channel, in shares of white: what normalised clips have taken off, and are divided by
+MEAN = 0.45  # clips are normalised by (x - MEAN) / STD in each channel, where white is 1
 STD = 0.225
 SplitName = Literal["train", "val", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "val", "test")  # `val` decides; no search ever reads `test`
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")  # a search decides by `val` and never reads `test`
 SEARCHED: tuple[SplitName, ...] = ("train", "val")
 
-# The times in a video of so many seconds at which frames are wanted: (N,) in seconds from its start, rising.
+# Maps a video's duration in seconds to the times at which frames are wanted: (N,) seconds, rising.
 Moments = Callable[[float], NDArray[np.float64]]
 
-# Why a video cannot be used, in the words of reports.
+# Why a video cannot be used, as reports say it.
 BadReason = Literal[
     "missing", "empty", "unreadable", "no video stream", "no frames", "truncated", "gap in time", "outside"
 ]
 
 
 class BadVideo(Exception):
-    """A video that cannot be used, with the reason."""
+    """A video cannot be used; `reason` says why."""
 
     def __init__(self, reason: BadReason, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -44,9 +44,8 @@ class Cut:
     """A part of a longer video.
 
     Attributes:
-        file: the whole video, as a key.
-        start: where it begins, in seconds from the whole video's first frame.
-        end: likewise.
+        file: key of the longer video.
+        start, end: when the part begins and ends, in seconds from the longer video's first frame.
     """
 
     file: str
@@ -63,9 +62,9 @@ class Item:
     """A labelled video.
 
     Attributes:
-        key: names it within its source.
-        label: an index into the source's classes.
-        cut: of a longer video; None: all of the video that `key` names.
+        key: the video's name, unique in its source.
+        label: index of the class in the source's classes.
+        cut: the part of a longer video that it is; None where it is the whole video `key`.
     """
 
     key: str
@@ -74,23 +73,23 @@ class Item:
 
     @property
     def file(self) -> str:
-        """The key of the video that it is in: items with the same one share its decoding."""
+        """The key of the file that holds the video; items of one file are decoded together."""
         return self.key if self.cut is None else self.cut.file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoInfo:
-    """What a video is, turned and mirrored as its metadata say.
+    """Properties of a video, after the rotation and mirroring that its metadata ask for.
 
     Attributes:
-        seconds: from the first frame to the end of the last.
-        frames: decoded frames.
+        seconds: duration, from the first frame to the end of the last.
+        frames: number of frames that can be decoded.
         fps: average frame rate.
-        width, height: pixels.
+        width, height: size in pixels.
         variable_rate: whether the time between frames varies.
-        rotation: degrees that the metadata turns the frames by, 0 where it says nothing.
-        mirrored: whether the metadata mirrors the frames.
-        remarks: what is odd about it and was decided, each in a few words, such as
+        rotation: degrees by which the metadata rotate the frames, 0 without such metadata.
+        mirrored: whether the metadata mirror the frames.
+        remarks: oddities of the video and how each is handled, such as
             `2 video streams: the one of 640×480 is read`.
     """
 
@@ -106,15 +105,15 @@ class VideoInfo:
 
 
 class Decoded(NamedTuple):
-    """A video that was read.
+    """A video's kept frames and their times.
 
     Attributes:
-        info: what it is.
-        times: (N,) when the frames that are kept appear, in seconds from its start, rising.
-        spans: (N, 2) from when until when each of them is the nearest of all frames of the video, in seconds:
-            from the middle between its predecessor and it to the middle between it and its successor, whether
-            or not these are kept. 0 for the first frame's start, the video's seconds for the last one's end.
-        frames: (N, H, W, 3), each another frame of the video.
+        info: properties of the video.
+        times: (N,) when the kept frames are shown, in seconds from the video's start, rising.
+        spans: (N, 2) the time, in seconds, during which each kept frame is the nearest of all the video's
+            frames: from midway to its predecessor until midway to its successor, whether or not these are
+            kept. The first frame's span starts at 0, and the last one's ends with the video.
+        frames: (N, H, W, 3) the kept frames, all different ones.
     """
 
     info: VideoInfo
@@ -128,15 +127,15 @@ class Source(Protocol):
 
         source.splits["train"][0]                     # Item(key="walk/a.mp4", label=3)
         source.inspect(item)                          # VideoInfo, or raises BadVideo
-        (found,) = source.read([item], lambda seconds: np.arange(0, seconds, 0.1), short_side=80)
-        found.frames                                  # (N, H, W, 3): those nearest to every tenth of a second
+        (decoded,) = source.read([item], lambda seconds: np.arange(0, seconds, 0.1), short_side=80)
+        decoded.frames                                # (N, H, W, 3): those nearest to every tenth of a second
 
-    Sources are small and picklable: the cache hands them to its processes.
+    Sources are small and picklable, as the cache sends them to its worker processes.
     """
 
     @property
     def name(self) -> str:
-        """What the data is called in tables and model files, such as the folder's name."""
+        """The name of the data in tables and model files, such as the folder's name."""
         ...
 
     @property
@@ -144,69 +143,70 @@ class Source(Protocol):
 
     @property
     def splits(self) -> dict[SplitName, tuple[Item, ...]]:
-        """Every split; one that the data does not have, or that was not asked for, is empty."""
+        """All splits; one that the data does not have, or that was not asked for, is empty."""
         ...
 
     def only(self, splits: Sequence[SplitName]) -> Source:
-        """The same source with these splits alone; the others are empty."""
+        """Return the source with only these splits; the others are empty."""
         ...
 
     def checksum(self) -> str:
-        """SHA-256 (hex) over all that decides frames and labels: classes, splits, the videos' bytes."""
+        """Return the SHA-256 (hex) of all that frames and labels depend on: classes, splits, video bytes."""
         ...
 
     def inspect(self, item: Item) -> VideoInfo:
-        """Decodes the whole video and says what it is.
+        """Decode the whole video and return its properties.
 
         Raises:
-            BadVideo: it cannot be used.
+            BadVideo: the video cannot be used.
         """
         ...
 
     def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
-        """For each of these items, which are all of one file, the frames that are nearest to its moments.
+        """Decode, for each of these items of one file, the frames nearest to its moments.
 
-        A frame that is nearest to several moments is there once. The shorter side is `short_side` pixels, or
-        less where the video has less: never enlarged.
+        A frame that is nearest to several moments is returned once. The shorter side of the frames is
+        `short_side` pixels, or the video's own if that is smaller: frames are never enlarged. A video that
+        cannot be used is returned as BadVideo, not raised.
         """
         ...
 
 
 class Split(Protocol):
-    """One split, decoded; what training and validation read. Bad videos are no longer in it.
+    """One decoded split, without bad videos, which training and validation read.
 
         split.labels[7], split.seconds[7], split.sizes[7]         # 3, 2.5, (80, 106)
         windows = np.array([[0, 64, 20, 84]])                     # top, bottom, left, right
         (clip,) = split.take(np.array([7]), np.array([[0.0, 0.4]]), windows)
         clip.shape                                                # (2, 64, 64, 3)
 
-    V videos in the split, B clips that are asked for.
+    Shapes: V videos in the split, B requested clips.
     """
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(V,) the class of each video."""
+        """The class of each video, (V,)."""
         ...
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(V,) how long each video is."""
+        """The duration of each video, (V,)."""
         ...
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """(V, 2) height and width of each video's frames, in pixels."""
+        """Height and width of each video's frames, (V, 2), in pixels."""
         ...
 
     def take(
         self, videos: NDArray[np.int64], times: NDArray[np.float64], windows: NDArray[np.int64]
     ) -> Iterator[Frames]:
-        """B clips, each (T, bottom - top, right - left, 3), one after the other.
+        """Yield B clips, each (T, bottom - top, right - left, 3).
 
         Args:
-            videos: (B,) of which video each clip is.
-            times: (B, T) in seconds, each of which gets the nearest frame that is kept; beyond a video's end,
-                they wrap round.
-            windows: (B, 4) what is cut out of the frames: top, bottom, left, right, in pixels.
+            videos: (B,) index of each clip's video.
+            times: (B, T) in seconds; each gets the nearest kept frame. Times beyond a video's end wrap
+                around to its start.
+            windows: (B, 4) the crop of each clip: top, bottom, left, right, in pixels.
         """
         ...

@@ -1,6 +1,6 @@
-"""A built cache, as training reads it: memory-mapped, so all processes share its pages.
+"""A built cache of decoded videos, read through memory maps, so that all processes share its pages.
 
-N frames kept of a video, T frames in a clip, V videos in a split, H × W pixels, 3 channels in the order RGB.
+Shapes: N frames kept of a video, T frames in a clip, V videos in a split, H × W pixels, 3 channels (RGB).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from expand.system.errors import RunFailed
 from expand.system.files import replacing
 
 INDEX = "index.json"
-VIDEOS = "videos.npy"  # a row a video, and no Python object: a hundred thousand are opened at once
+VIDEOS = "videos.npy"  # a row for each video, without Python objects, so a hundred thousand open at once
 KEYS = "keys.npy"
 _KEYS = {"name", "classes", "checksum", "needs", "storage", "estimate", "videos", "shards", "bad"}
-_SHARD = re.compile(r"shard-\d{4,}\.bin")  # nothing that leads out of the cache's folder
+_SHARD = re.compile(r"shard-\d{4,}\.bin")  # matches no path outside the cache's folder
 _ROW = np.dtype(
     [
         ("split", "u1"),
@@ -44,7 +44,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class CachedSplit:
-    """A `Split` read from a cache. Pickles as the cache's folder, so processes share the pages."""
+    """A `Split` read from a cache. It is pickled as the cache's path, so that processes share the pages."""
 
     def __init__(
         self, folder: Path, name: SplitName, storage: Storage, files: tuple[str, ...], rows: NDArray[Any]
@@ -53,12 +53,12 @@ class CachedSplit:
         self._folder = folder
         self._storage = storage
         self._files = files
-        self._numbers = np.flatnonzero(rows["split"] == SPLITS.index(name))  # (V,) of all videos
+        self._numbers = np.flatnonzero(rows["split"] == SPLITS.index(name))  # (V,) indices into all videos
         own = rows[self._numbers]
         self._labels = _frozen(own["label"].astype(np.int64))
         self._seconds = _frozen(own["seconds"].astype(np.float64))
         self._sizes = _frozen(np.stack((own["height"], own["width"]), axis=1).astype(np.int64))
-        self._places = np.stack((own["shard"], own["offset"], own["frames"]), axis=1).astype(np.int64)
+        self._locations = np.stack((own["shard"], own["offset"], own["frames"]), axis=1).astype(np.int64)
         self._maps: dict[int, NDArray[np.uint8]] = {}
         self._local = threading.local()
 
@@ -84,10 +84,10 @@ class CachedSplit:
     ) -> Iterator[Frames]:
         """See `Split.take`."""
         within = np.mod(times, self._seconds[videos, None])  # (B, T)
-        places, sizes = self._places[videos].tolist(), self._sizes[videos].tolist()
-        for place, size, moments, window in zip(places, sizes, within, windows.tolist(), strict=True):
+        locations, sizes = self._locations[videos].tolist(), self._sizes[videos].tolist()
+        for location, size, moments, window in zip(locations, sizes, within, windows.tolist(), strict=True):
             top, bottom, left, right = window
-            file, offset, frames = place
+            file, offset, frames = location
             shard = self._map(file)
             chosen = shards.frames_at(shard, offset, frames, moments)
             height, width = size
@@ -118,16 +118,17 @@ class CachedSplit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cached:
-    """A built cache.
+    """A built cache of a source.
 
     Attributes:
-        name: of the source.
-        classes: of the source; labels index it.
-        storage: how frames are kept.
-        bytes: of all shards.
+        folder: the cache's folder.
+        name: the source's name.
+        classes: the source's classes, which labels index.
+        storage: whether frames are kept raw or as JPEG.
+        bytes: size of all shards together.
         bad: videos that are left out.
-        checksum: of the source.
-        splits: what can be read; those that were not asked for are empty.
+        checksum: the source's checksum.
+        splits: the decoded splits; those that were not asked for are empty.
     """
 
     folder: Path
@@ -152,7 +153,7 @@ class Cached:
 
 
 def write_videos(folder: Path, done: Sequence[Shard]) -> None:
-    """Put in place what the shards hold, as arrays."""
+    """Write the arrays that list the videos of all shards, with their location, size and label."""
     kept = [(number, one) for number, shard in enumerate(done) for one in shard.kept]
     rows = np.empty(len(kept), _ROW)
     rows["shard"] = [number for number, _ in kept]
@@ -166,10 +167,10 @@ def write_videos(folder: Path, done: Sequence[Shard]) -> None:
 
 
 def open_built(folder: Path) -> Cached:
-    """A cache that `open_cache` has built; needs no source.
+    """Open a cache that `open_cache` has built, without its source.
 
     Raises:
-        RunFailed: it is not there, or not whole.
+        RunFailed: the cache is missing, incomplete or damaged.
     """
     index = read_index(folder)
     if index is None:
@@ -202,7 +203,7 @@ def _frozen(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
 
 
 def _opened(path: Path) -> NDArray[Any]:
-    """An array in a file, memory-mapped; one of Python objects, which would be pickled, is refused."""
+    """Memory-map an array in a file; ValueError for arrays of Python objects, which would need pickle."""
     return np.lib.format.open_memmap(path, mode="r")
 
 
@@ -211,7 +212,7 @@ def _reopen(folder: Path, name: SplitName) -> CachedSplit:
 
 
 def read_index(folder: Path) -> dict[str, Any] | None:
-    """The index of a cache; None: there is none, or what there is is not whole."""
+    """Read the index of a cache; None where it is missing or damaged, or does not fit the lists of videos."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         whole = index.keys() >= _KEYS and all(_SHARD.fullmatch(shard["file"]) for shard in index["shards"])

@@ -1,9 +1,10 @@
-"""Decoded videos on disk: written once, memory-mapped by every worker and every later run with equal needs.
+"""Builds the cache of decoded videos, which every worker, and every later run with the same needs, reads.
 
-A cache is a folder named by what decides its bytes. Shards are put in place one by one, so an interrupted
-build goes on from those it has; `index.json` comes last, and without it nothing is read.
+A cache is a folder whose name is a hash of all that its content depends on. Its shards are written one by
+one, so an interrupted build continues from the finished ones; `index.json` is written last, and without it
+nothing is read.
 
-N frames kept of a video, T frames in a clip, H × W pixels, 3 channels in the order RGB.
+Shapes: N frames kept of a video, T frames in a clip, H × W pixels, 3 channels in the order RGB.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ from expand.system.files import quarantine, write_atomic
 from search_spaces.cache_folder import cache_folder, can_make
 
 FORMAT_VERSION = 2
-JPEG_SHARE = 0.25  # of raw bytes; measured 0.06 (rendered, plain) to 0.3 (noise with a photograph's spectrum)
+JPEG_SHARE = 0.25  # JPEG over raw bytes; measured 0.06 (plain renderings) to 0.3 (noise like photographs)
 GB = 10**9
-_VERIFY_BYTES = 8 * GB  # beyond that, only the sizes of shards are compared on opening
+_VERIFY_BYTES = 8 * GB  # on opening, checksums are verified up to this size; of larger caches, file sizes
 _SHARDS = 64
 _SHARD_BYTES = (16 << 20, 512 << 20)
 _FREE_MARGIN = 1.05
-_HEADERS = 512  # at most so many are read to work out the size, evenly spread over the videos
+_HEADERS = 512  # the most headers that are read to estimate the size, evenly spread over the videos
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far it has come; `note`, where there is one, is a line to show and keep."""
+    """The state of long work: `done` of `total` units of `what`; `note` is a line to show and keep."""
 
     what: str
     done: int
@@ -57,21 +58,21 @@ OnProgress = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """Shows nothing."""
+    """Show no progress."""
 
 
 @runtime_checkable
 class Probing(Protocol):
-    """A source that can tell what a video is from its header alone."""
+    """A source that can read a video's properties from its header alone."""
 
     def probe(self, item: Item) -> VideoInfo: ...
 
 
 def default_folder() -> Path:
-    """Where decoded videos are kept where data.cache.folder says nothing.
+    """Return the folder of caches where data.cache.folder is not set.
 
     Raises:
-        UserError: there is no such place that can be written.
+        UserError: no folder can be written.
     """
     try:
         folder = cache_folder("xpand")
@@ -94,22 +95,22 @@ def open_cache(
     on_progress: OnProgress = silent,
     wanted: str | None = None,
 ) -> Cached:
-    """The decoded videos of a source, built where no earlier run has left them.
+    """Open the cache of a source's decoded videos; build it first unless an earlier run has.
 
-    Its size is worked out and announced before anything is written.
+    The cache's size is estimated and announced before anything is written.
 
     Args:
-        source: of the videos.
-        needs: what must be kept of them.
-        config: where, and how many may be bad.
-        processes: that decode.
-        on_progress: is told how far it is.
-        wanted: the checksum that the videos must have, of a run that goes on; None: any.
+        source: the videos.
+        needs: size and rate of the frames that must be kept.
+        config: the folder of caches, the limit for raw frames, and the share of videos that may be bad.
+        processes: number of processes that decode.
+        on_progress: called with the progress.
+        wanted: the checksum that the videos must have, for a run that is resumed; None allows any.
 
     Raises:
-        UserError: too many videos are bad, a class has none left, the disk has no room, or the videos are not
-            those that are wanted.
-        RunFailed: a process that decodes died, the disk is full, or a video was changed meanwhile.
+        UserError: too many videos are bad, a class or a split has none left, the disk has not enough space,
+            or the videos do not have the checksum `wanted`.
+        RunFailed: a decoding process died, the disk is full, or a video changed during the build.
     """
     root = config.cache.folder or default_folder()
     on_progress(Progress(what="reading files", done=0, total=1))
@@ -155,7 +156,7 @@ def open_cache(
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:
-    """Where videos with this checksum are kept."""
+    """Return the folder of the cache for videos with this checksum, for each storage."""
     return {storage: root / _name(checksum, needs, storage) for storage in STORAGES}
 
 
@@ -165,7 +166,7 @@ def _name(checksum: str, needs: CacheNeeds, storage: Storage) -> str:
 
 
 def _built(folders: dict[Storage, Path], limit: float) -> Storage | None:
-    """The storage that an earlier run has built and that this limit asks for too."""
+    """Return the storage of a built cache, if the limit would choose the same storage again."""
     for storage, folder in folders.items():
         index = read_index(folder)
         if index is not None and storage == ("jpeg" if index["estimate"] > limit else "raw"):
@@ -174,24 +175,24 @@ def _built(folders: dict[Storage, Path], limit: float) -> Storage | None:
 
 
 def _entries(source: Source) -> list[Entry]:
-    """All videos, split by split; those of one file stand together."""
+    """List all videos, split by split, with those of one file next to each other."""
     listed = source.splits
     entries = [Entry(split, item) for split in SPLITS for item in listed[split]]
     if all(entry.item.cut is None for entry in entries):
         return entries
     first: dict[tuple[SplitName, str], int] = {}
-    for place, (split, item) in enumerate(entries):
-        first.setdefault((split, item.file), place)
+    for index, (split, item) in enumerate(entries):
+        first.setdefault((split, item.file), index)
     return sorted(entries, key=lambda entry: first[entry.split, entry.item.file])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Estimate:
-    """What the cache will hold, by headers.
+    """The estimated size of a cache, from videos' headers.
 
     Attributes:
-        weights: raw bytes of each video, in the order of `_entries`.
-        sampled: whether most of them are the mean of those that were looked at.
+        weights: bytes of each video's raw frames, in the order of `_entries`.
+        sampled: whether only a sample of headers was read, and every weight is the sample's mean.
     """
 
     weights: tuple[int, ...]
@@ -203,20 +204,24 @@ class _Estimate:
 
 
 def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress) -> _Estimate:
-    """Looks at headers; stops early where too many videos are bad already."""
+    """Estimate the cache's size by reading headers of evenly spread videos.
+
+    Raises:
+        UserError: too many of the videos are bad already.
+    """
     entries = _entries(source)
     step = -(-len(entries) // _HEADERS)
-    looked = entries[::step]
-    look = source.probe if isinstance(source, Probing) else source.inspect
+    sample = entries[::step]
+    info_of = source.probe if isinstance(source, Probing) else source.inspect
     weights, bad = [], []
-    for done, (split, item) in enumerate(looked):
-        on_progress(Progress(what="reading headers", done=done, total=len(looked)))
+    for done, (split, item) in enumerate(sample):
+        on_progress(Progress(what="reading headers", done=done, total=len(sample)))
         try:
-            weights.append(needs.estimate_bytes(split, look(item)))
+            weights.append(needs.estimate_bytes(split, info_of(item)))
         except BadVideo as error:
             weights.append(0)
             bad.append(Bad(item.key, split, str(error)))
-    on_progress(Progress(what="reading headers", done=len(looked), total=len(looked)))
+    on_progress(Progress(what="reading headers", done=len(sample), total=len(sample)))
     _check_share(bad, len(entries), config)
     if step > 1:
         weights = [round(sum(weights) / len(weights))] * len(entries)
@@ -270,16 +275,16 @@ def _build(
 
 
 def _sweep(folder: Path) -> None:
-    """Take away what processes that were ended had begun to write."""
+    """Delete unfinished files of processes that were ended."""
     for path in folder.glob(".*.partial"):
         path.unlink()
 
 
 def _check_same(contents: Contents, plan: Plan, done: Iterable[Shard]) -> None:
-    """Take out what was decoded of videos that were written while that went on.
+    """Check that no video changed during the build; delete the shards of those that did.
 
     Raises:
-        RunFailed: there are any.
+        RunFailed: a video changed.
     """
     changed = contents.written_since()
     if not changed:
@@ -295,7 +300,7 @@ def _check_same(contents: Contents, plan: Plan, done: Iterable[Shard]) -> None:
 
 
 def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, tuple[Entry, ...]]]:
-    """Which videos go into which shard: depends on the videos only, so any later build goes on from here."""
+    """Assign videos to shards, by the videos alone, so that a later build can continue this one."""
     low, high = _SHARD_BYTES
     most = min(max(sum(weights) // _SHARDS, low), high)
     groups: list[list[Entry]] = []
@@ -310,7 +315,7 @@ def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, t
 
 
 def _damaged(folder: Path, index: Mapping[str, Any], on_progress: OnProgress) -> list[str]:
-    """Shards of a built cache that are not what was written."""
+    """List the shards of a built cache whose size or checksum is wrong."""
     listed = index["shards"]
     cheap = sum(shard["bytes"] for shard in listed) <= _VERIFY_BYTES
 
@@ -338,7 +343,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _locked(path: Path, on_progress: OnProgress) -> Iterator[None]:
-    """Holds the lock of a cache; says so where another run holds it first."""
+    """Hold the lock of a cache; announce it when another run has the lock, and wait."""
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -363,7 +368,12 @@ def _check_free(plan: Plan, needed: int) -> None:
 
 
 def _check_bad(cached: Cached, config: DataConfig, source: Source) -> None:
-    """Raises UserError where too much is bad: of all, of a class in training, or of a split."""
+    """Check that enough videos are usable.
+
+    Raises:
+        UserError: too large a share of all videos is bad, or all videos of a split, or all training videos of
+            a class.
+    """
     _check_share(cached.bad, len(cached.bad) + len(cached), config)
     for split, items in source.splits.items():
         if items and not len(cached.splits[split]):

@@ -1,4 +1,4 @@
-"""Videos that are not what they were: told by their bytes between two runs, by their stamps within one."""
+"""Detects changed videos: by content hashes across runs, by size and modification time within one."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from expand.data.base import SPLITS, Item, Source
 from expand.system.errors import UserError
 from expand.system.files import read_json, write_json
 
-_FILE = "videos.json"  # in a cache: the SHA-256 of each video, as far as it takes to tell two apart
+_FILE = "videos.json"  # in a cache: the first `_BYTES` of each video's SHA-256, by its key
 _BYTES = 8
-_NAMED = 3  # videos that a message names
+_NAMED = 3  # the most videos that a message names
 
-Stamp = tuple[int, int, int] | None  # its bytes, when it was last written, which file; None: there is none
+Stamp = tuple[int, int, int] | None  # size in bytes, modification time in ns, inode; None: no such file
 
 
 @runtime_checkable
 class OfFiles(Protocol):
-    """A source whose videos are files, which others may change."""
+    """A source whose videos are files, which may change while they are used."""
 
     def path(self, item: Item) -> Path: ...
 
     def digests(self) -> list[bytes]:
-        """SHA-256 of each video's bytes, training first."""
+        """Return the SHA-256 of each video's bytes, in the order train, val, test."""
         ...
 
     def checksum(self, digests: Sequence[bytes] | None = None) -> str:
-        """See `Source.checksum`; `digests` where they are known already."""
+        """See `Source.checksum`; `digests` are those of `digests()`, if known already."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
-    """What the videos of a source were when they were read.
+    """Hashes and file stamps of a source's videos at the time when they were read.
 
     Attributes:
-        source: of the videos.
-        checksum: over all of them.
-        videos: the SHA-256 of each, shortened, by its key; none of a source whose videos are no files.
-        stamps: what tells, without reading a video, whether it was written again, by its key.
+        source: the videos.
+        checksum: the source's checksum.
+        videos: shortened SHA-256 of each video, by key; empty for a source whose videos are not files.
+        stamps: size, modification time and inode of each video, by key; empty likewise.
     """
 
     source: Source
@@ -51,15 +51,15 @@ class Contents:
 
     @property
     def readable(self) -> dict[str, str]:
-        """Of the videos that are there, what tells their bytes apart, by their key."""
+        """The shortened SHA-256 of each video that exists, by key."""
         return {key: digest for key, digest in self.videos.items() if self.stamps[key] is not None}
 
     @classmethod
     def read(cls, source: Source) -> Contents:
-        """Read all videos."""
+        """Hash all videos of a source."""
         if not isinstance(source, OfFiles):
             return cls(source=source, checksum=source.checksum(), videos={}, stamps={})
-        stamps = _stamps(source)  # before, so that what is written meanwhile is found out
+        stamps = _stamps(source)  # before hashing, so that changes during it are noticed
         digests = source.digests()
         videos = {
             item.key: digest[:_BYTES].hex() for item, digest in zip(_items(source), digests, strict=True)
@@ -67,48 +67,52 @@ class Contents:
         return cls(source=source, checksum=source.checksum(digests), videos=videos, stamps=stamps)
 
     def note(self, cache: Path) -> None:
-        """Leave in a cache what each of its videos was."""
+        """Write the videos' hashes into a cache, for `check` of later runs."""
         if self.videos:
             write_json(cache / _FILE, self.videos, then="start again")
 
     def written_since(self) -> list[str]:
-        """The videos that are not the files that were read any more."""
+        """Return the keys of videos whose files have changed since they were read."""
         if not isinstance(self.source, OfFiles):
             return []
         now = _stamps(self.source)
         return [key for key, stamp in self.stamps.items() if now[key] != stamp]
 
     def check(self, wanted: str, caches: Iterable[Path]) -> None:
-        """Refuse videos that are not those with the checksum `wanted`; `caches`: where those may be noted.
+        """Check that the videos have the checksum `wanted`.
+
+        Args:
+            wanted: the checksum when the run was started.
+            caches: caches of those videos, which may hold their hashes, to name the videos that changed.
 
         Raises:
-            UserError: they have another one; names the videos where that is known.
+            UserError: the videos have another checksum.
         """
         if self.checksum == wanted:
             return
-        noted = next((found for cache in caches if (found := read_json(cache / _FILE)) is not None), None)
-        how = [] if noted is None else [*_differences(noted, self)]
-        told = "; ".join(how) or f"their checksum is {self.checksum[:12]} and was {wanted[:12]}"
+        noted = next((values for cache in caches if (values := read_json(cache / _FILE)) is not None), None)
+        changes = [] if noted is None else [*_differences(noted, self)]
+        what = "; ".join(changes) or f"their checksum is {self.checksum[:12]} and was {wanted[:12]}"
         raise UserError(
-            f"the videos of {self.source.name} must be as the run was started, but {told}: put them back, or "
+            f"the videos of {self.source.name} must be as the run was started, but {what}: put them back, or "
             "start another run."
         )
 
 
 def named(videos: Sequence[str]) -> str:
-    """The first of these videos, and how many more there are."""
+    """Name the first few videos, and say how many more there are."""
     rest = len(videos) - _NAMED
     return ", ".join(videos[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _differences(was: Mapping[str, str], now: Contents) -> Iterator[str]:
     other = [key for key in was if now.videos.get(key) != was[key]]
-    found = {
+    keys_by_change = {
         "changed": [key for key in other if now.stamps.get(key) is not None],
         "missing": [key for key in other if now.stamps.get(key) is None],
         "new": [key for key in now.videos if key not in was],
     }
-    yield from (f"{named(keys)}: {what}" for what, keys in found.items() if keys)
+    yield from (f"{named(keys)}: {change}" for change, keys in keys_by_change.items() if keys)
 
 
 def _items(source: Source) -> Iterator[Item]:
@@ -122,7 +126,7 @@ def _stamps(source: Source) -> dict[str, Stamp]:
 
 def _stamp(path: Path) -> Stamp:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino

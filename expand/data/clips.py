@@ -1,14 +1,14 @@
-"""What training and validation read: batches of clips.
+"""Batches of clips for training, validation and tests: sampled, cropped, resized, flipped and normalised.
 
-B clips in a batch, T frames in a clip, V videos in a split, S the side of the square crop, H × W a cached
-frame. Clips are (B, 3, T, S, S), RGB, laid out channels last.
+Shapes: B clips in a batch, T frames in a clip, V videos in a split, S the side of the square crop, H × W a
+cached frame. Clips are (B, 3, T, S, S), RGB, in channels-last memory layout.
 
-Every random draw of a training clip is a function of the run's seed and the clip's number alone, so neither
-the order of reading, nor the batch size, nor reading ahead can change it. The draws are shares of what is
-possible, so networks of another size or duration see the same places of the same videos.
+The random numbers of a training clip depend on the run's seed and the clip's number alone, not on the order
+of reading, the batch size, or reading ahead. They are fractions of the possible range, so that networks with
+clips of another size or duration see the same parts of the same videos.
 
-Each clip is cropped, resized and flipped by itself, as bytes that stay in the processor's cache; what a whole
-batch is faster for, its draws, its times and its normalisation, is done on the batch.
+Each clip is cropped, resized and flipped separately, as bytes that fit the processor's cache; random numbers,
+times and normalisation are computed for a whole batch, which is faster.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from expand.data.sampling import clip_times, train_starts, val_starts
 from search_spaces.base import ClipSampling
 
 Batch = tuple[Tensor, Tensor]  # (B, 3, T, S, S) float32 clips, their targets (labels.py)
-TestBatch = tuple[Tensor, Tensor]  # clips, (B,) int64 numbers of the views
+TestBatch = tuple[Tensor, Tensor]  # clips as in Batch, (B,) int64 indices of the views
 
-_ORDER, _AUGMENT = 0, 1  # what random numbers are for; part of their seed
-_DRAWS = 5  # of a clip
-_BLOCKS = 2  # of a clip: Philox counts in blocks of four numbers
+_ORDER, _AUGMENT = 0, 1  # purposes of random numbers, part of their seed
+_DRAWS = 5  # random numbers of a clip
+_BLOCKS = 2  # blocks of random numbers of a clip: Philox counts in blocks of four
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Augment:
-    """How training clips are varied.
+    """The augmentation of training clips.
 
     Attributes:
-        swaps: for each class, the class of its mirror image; None: clips are not flipped.
-        jitter: lowest and highest short side before the crop, in crop sizes.
+        swaps: for each class, the class of its mirror image; None where clips are not flipped.
+        jitter: range of the frame's short side before the crop, as multiples of the crop's size.
     """
 
     swaps: tuple[int, ...] | None
@@ -53,7 +53,7 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Share:
-    """Which part of the work is one process's: every `ranks`-th piece, from piece `rank` on."""
+    """The part of a batch that one process of several handles: every `ranks`-th element from `rank` on."""
 
     rank: int = 0
     ranks: int = 1
@@ -66,9 +66,9 @@ WHOLE = Share()
 
 
 def batch_sizes(clips: int, batch_size: int) -> list[int]:
-    """The sizes of the batches that `clips` clips come in.
+    """Return the sizes of the batches for this many clips.
 
-    The last may be smaller; one clip left over joins the batch before it, for BatchNorm needs two.
+    The last may be smaller; a single remaining clip joins the batch before it, as BatchNorm needs two.
     """
     full, rest = divmod(clips, batch_size)
     sizes = [batch_size] * full
@@ -92,7 +92,7 @@ def train_batches(
     targets: Targets | None = None,
     device: str = "cpu",
 ) -> Iterator[Batch]:
-    """Training clips number `first` to `clips` - 1 of a run, in batches of one kind.
+    """Yield training clips number `first` to `clips` - 1 of a run in batches, all with the same sampling.
 
     train_batches(split, sampling, augment=…, batch_size=16, clips=100, seed=0)            # 6 × 16, then 4
     train_batches(split, sampling, augment=…, batch_size=16, clips=100, seed=0, first=64)  # the last 36
@@ -122,18 +122,18 @@ def planned_batches(
     targets: Targets | None = None,
     device: str = "cpu",
 ) -> Iterator[Batch]:
-    """Training clips from number `first` on, in a batch for each step; the clips on `device`.
+    """Yield a batch of training clips on `device` for each step, from clip number `first` on.
 
     Args:
         split: the videos.
-        steps: how many clips a batch has, and of which kind they are.
-        augment: how they are varied.
-        seed: of their order and their draws.
+        steps: for each step, the number of clips in its batch and their sampling.
+        augment: the augmentation.
+        seed: seed of the clips' order and augmentation.
         balanced: as in `clip_order`.
         first: number of the first clip.
-        share: which clips of each batch are this process's own.
-        targets: of the clips; None: the one label of their video.
-        device: where the clips are needed.
+        share: the clips of each batch that this process handles.
+        targets: gives the targets of clips; None for the one label of their video.
+        device: device of the returned clips.
     """
     order = clip_order(split.labels, seed=seed, balanced=balanced, first=first)
     wanted = targets or OneLabel(labels=split.labels, swaps=augment.swaps)
@@ -146,22 +146,22 @@ def planned_batches(
             yield _train_clips(split, videos, sampling, augment, draws, wanted)
             number += size
 
-    for pixels, labels in _placed(read(), device):
+    for pixels, labels in _read_ahead_for(read(), device):
         yield normalised(pixels, device), labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ViewGrid:
-    """What a test sees of each video.
+    """The views of each video in a test: clips spread in time, times crops spread in space.
 
     ViewGrid(clips=10)                             # ten centre crops
     ViewGrid(clips=10, crops=3, scale=8 / 7)       # the published 30 views
 
     Attributes:
-        clips: spread evenly in time: the middles of equal parts.
-        crops: of each clip. 1: a centre crop. 3: the short side whole, at both ends and in the middle of the
-            longer one, on clips that are larger by `scale`.
-        scale: short side of the frame, in crop sizes.
+        clips: number of clips, in the middles of equal parts of the video.
+        crops: number of crops of each clip. 1 is a centre crop. 3 are squares as wide as the short side, at
+            both ends and in the middle of the long side, on clips that are larger by `scale`.
+        scale: short side of the frame as a multiple of the training crop's size.
     """
 
     clips: int = 1
@@ -173,14 +173,17 @@ class ViewGrid:
         return self.clips * self.crops
 
     def seen(self, sampling: ClipSampling) -> ClipSampling:
-        """The clips of a network with `sampling`: three crops are of the short side, rounded to even."""
+        """Return the sampling of the views: that of the network, for three crops `scale` times as large.
+
+        The larger size is rounded to an even number.
+        """
         if self.crops == 1:
             return sampling
         return replace(sampling, size=2 * round(sampling.size * self.scale / 2))
 
 
 def view_times(split: Split, sampling: ClipSampling, views: ViewGrid) -> NDArray[np.float64]:
-    """(V · views, T) when the frames of the views are, in seconds, video by video."""
+    """Return the times of the frames of all views, video by video: (V · views, T), in seconds."""
     starts = np.repeat(val_starts(split.seconds, sampling, views.clips), views.crops, axis=1)
     return clip_times(starts.ravel(), sampling)
 
@@ -194,10 +197,9 @@ def view_batches(
     share: Share = WHOLE,
     device: str = "cpu",
 ) -> Iterator[TestBatch]:
-    """The views of all videos, in batches; the clips on `device`.
+    """Yield the views of all videos in batches on `device`, each with the indices of its views.
 
-    View n is of video n // views.count. A process whose share of the batches it is reads every so many of
-    them.
+    View n is of video n // views.count. `share` selects the batches that this process reads.
     """
     times = view_times(split, sampling, views)
     seen = views.seen(sampling)
@@ -209,33 +211,33 @@ def view_batches(
             clips = split.take(videos, times[numbers], _view_windows(split.sizes[videos], numbers, views))
             yield _gathered(clips, len(videos), seen), torch.from_numpy(numbers)
 
-    for pixels, numbers in _placed(read(), device):
+    for pixels, numbers in _read_ahead_for(read(), device):
         yield normalised(pixels, device), numbers
 
 
 def _view_windows(sizes: NDArray[np.int64], numbers: NDArray[np.int64], views: ViewGrid) -> NDArray[np.int64]:
-    """(B, 4) the windows of views, by their numbers."""
+    """Return the crop windows of the views with these numbers, (B, 4)."""
     short = sizes.min(axis=1)
     if views.crops == 1:
         sides = np.maximum(1, np.rint(short / views.scale)).astype(np.int64)
         return _windows(sizes, sides, down=0.5, across=0.5)
-    along = (numbers % views.crops) / (views.crops - 1)  # 0, 1/2, 1; the short side has no room to move in
+    along = (numbers % views.crops) / (views.crops - 1)  # 0, 1/2, 1 along the long side
     return _windows(sizes, short, down=along, across=along)
 
 
 def normalised(pixels: Tensor, device: str) -> Tensor:
-    """(B, T, S, S, 3) bytes to (B, 3, T, S, S) floats on the device, with zero mean and unit variance.
+    """Convert (B, T, S, S, 3) bytes to normalised (B, 3, T, S, S) floats on the device.
 
-    Bytes go over to the device, a quarter of the floats.
+    The bytes are moved to the device before the conversion, as floats are four times as large.
     """
     clips = pixels.to(device, non_blocking=True).float()
     return clips.mul_(1 / (255 * STD)).sub_(MEAN / STD).permute(0, 4, 1, 2, 3)
 
 
 def clip_draws(seed: int, first: int, count: int) -> NDArray[np.float64]:
-    """(count, 5) what clips number `first`, `first` + 1 … draw, each uniform in [0, 1).
+    """Return the random numbers of clips `first`, `first` + 1, …, (count, 5), each uniform in [0, 1).
 
-    When the clip starts; how large, how far down and how far across its window is; whether it is mirrored.
+    They decide the clip's start, the size and vertical and horizontal position of its crop, and its flip.
     """
     stream = np.random.Philox((seed, _AUGMENT)).advance(_BLOCKS * first)
     return np.random.Generator(stream).random((count, 4 * _BLOCKS))[:, :_DRAWS]
@@ -244,10 +246,10 @@ def clip_draws(seed: int, first: int, count: int) -> NDArray[np.float64]:
 def clip_order(
     labels: NDArray[np.int64], *, seed: int, balanced: bool = False, first: int = 0
 ) -> Iterator[int]:
-    """Which video each training clip is of, from clip `first` on, without end.
+    """Yield the index of each training clip's video, from clip `first` on, endlessly.
 
-    Natural: every video once, in a new order each epoch. Balanced: every class once a round, and within a
-    class every video once before any comes again.
+    By default every video comes once an epoch, in a new random order each. If `balanced`, every class comes
+    once a round, and within a class every video once before any comes again.
     """
     if balanced:
         return islice(_balanced(labels, seed), first, None)
@@ -258,8 +260,8 @@ def clip_order(
 def _balanced(labels: NDArray[np.int64], seed: int) -> Iterator[int]:
     classes = np.unique(labels)
     videos = [_shuffled(np.flatnonzero(labels == label), seed, 2 + int(label)) for label in classes]
-    for place in _shuffled(np.arange(len(classes)), seed, 1):
-        yield next(videos[place])
+    for index in _shuffled(np.arange(len(classes)), seed, 1):
+        yield next(videos[index])
 
 
 def _shuffled(values: NDArray[np.int64], seed: int, stream: int, epoch: int = 0) -> Iterator[int]:
@@ -277,10 +279,10 @@ def _train_clips(
     draws: NDArray[np.float64],
     targets: Targets,
 ) -> Batch:
-    """(B, T, S, S, 3) bytes, and targets."""
+    """Return clips as (B, T, S, S, 3) bytes, and their targets."""
     when, scale, down, across, mirror = draws.T  # each (B,)
     starts = train_starts(split.seconds[videos], sampling, when)
-    # Scaling the short side to so many crops, then cutting one out, is the same the other way round: cheaper.
+    # Cropping first and resizing the crop gives the same as resizing the frame first, and is cheaper.
     low, high = augment.jitter
     short = split.sizes[videos].min(axis=1)
     sides = np.maximum(1, np.rint(short / (low + scale * (high - low)))).astype(np.int64)
@@ -298,9 +300,9 @@ def _windows(
     down: NDArray[np.float64] | float,
     across: NDArray[np.float64] | float,
 ) -> NDArray[np.int64]:
-    """(B, 4) top, bottom, left and right of squares with `sides` (B,) in frames of `sizes` (B, 2).
+    """Return top, bottom, left and right, (B, 4), of squares of `sides` (B,) in frames of `sizes` (B, 2).
 
-    `down` and `across` say where, from 0 to 1.
+    `down` and `across` are their vertical and horizontal position, from 0 to 1.
     """
     room = sizes - sides[:, None]
     top = np.minimum((room[:, 0] + 1) * down, room[:, 0]).astype(np.int64)
@@ -314,19 +316,19 @@ def _gathered(
     sampling: ClipSampling,
     flipped: NDArray[np.bool_] | None = None,
 ) -> Tensor:
-    """(B, T, S, S, 3) from B clips of (T, side, side, 3), all bytes."""
+    """Resize and flip B clips of (T, side, side, 3), and stack them to (B, T, S, S, 3) bytes."""
     shape = (count, sampling.frames, sampling.size, sampling.size, 3)
     pixels = torch.empty(shape, dtype=torch.uint8)
-    places = pixels.permute(0, 1, 4, 2, 3).unbind()  # B of (T, 3, S, S)
+    slots = pixels.permute(0, 1, 4, 2, 3).unbind()  # B of (T, 3, S, S)
     mirror = [False] * count if flipped is None else flipped.tolist()
-    for place, clip, mirrored in zip(places, clips, mirror, strict=True):
+    for slot, clip, mirrored in zip(slots, clips, mirror, strict=True):
         frames = _resized(torch.from_numpy(clip).permute(0, 3, 1, 2), sampling.size)
-        place.copy_(frames.flip(-1) if mirrored else frames)
+        slot.copy_(frames.flip(-1) if mirrored else frames)
     return pixels
 
 
 def _resized(frames: Tensor, size: int) -> Tensor:
-    """(T, 3, side, side) to (T, 3, S, S), antialiased; torch is fast for bytes laid out like these."""
+    """Resize (T, 3, side, side) to (T, 3, S, S), antialiased; fast for bytes in channels-last layout."""
     if frames.shape[-1] == size:
         return frames
     return functional.interpolate(
@@ -334,6 +336,6 @@ def _resized(frames: Tensor, size: int) -> Tensor:
     )
 
 
-def _placed(batches: Iterator[Batch], device: str) -> Iterator[Batch]:
-    """Read ahead for a device that works meanwhile; on the CPU that would take cores from training."""
+def _read_ahead_for(batches: Iterator[Batch], device: str) -> Iterator[Batch]:
+    """Read batches ahead in a thread, unless training is on the CPU, which would lose a core to it."""
     return batches if device == "cpu" else read_ahead(batches)

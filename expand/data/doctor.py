@@ -1,4 +1,4 @@
-"""Looks at the user's videos before anything is trained: what they are, and what is wrong with them."""
+"""Examines a data set before anything is trained: its classes, durations and sizes, bad videos and leaks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from expand.data.sources import open_source, shown_labels
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16
-_MOST_DECODED = 10_000  # of more videos, so many are looked at, evenly spread
+_MOST_DECODED = 10_000  # the most videos that are decoded, evenly spread over all
 _SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassCount:
-    """How many videos of a class are listed."""
+    """The number of listed videos of a class in each split."""
 
     name: str
     train: int
@@ -46,7 +46,7 @@ class Largest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """Of the durations, in seconds."""
+    """The distribution of durations, in seconds."""
 
     low: float
     median: float
@@ -56,7 +56,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Count:
-    """How many videos have this, such as `176×144` or `30 fps`."""
+    """The number of videos with a property, such as `176×144` or `30 fps`."""
 
     what: str
     videos: int
@@ -64,7 +64,7 @@ class Count:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remark:
-    """What is odd about a video that can be used, and what was decided."""
+    """An oddity of a usable video, and how it is handled."""
 
     key: str
     what: str
@@ -72,7 +72,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TooShort:
-    """How many videos are shorter than a clip, and so are looped."""
+    """The number of videos that are shorter than a clip, which are looped."""
 
     clip: str
     seconds: float
@@ -81,7 +81,7 @@ class TooShort:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheSize:
-    """What the cache will take; JPEG is an estimate: plain scenes take a quarter of it."""
+    """The estimated size of the cache; plain scenes take a quarter of the bytes given for JPEG."""
 
     short_side: int
     fps: float
@@ -92,14 +92,15 @@ class CacheSize:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What was found. `classes` and `listed` count all videos; the rest is of those that can be used.
+    """The findings on a data set. `classes` and `listed` count all videos, the rest only usable ones.
 
     Attributes:
-        looked: how many videos were decoded; fewer than are listed where there are very many, 0 where only
-            the lists were read.
-        notes: what is to be known of how the lists were read.
-        mirrored: videos whose metadata mirrors their frames.
-        remarks: on single videos.
+        looked: number of decoded videos; fewer than listed where there are very many, 0 where only the lists
+            were read.
+        notes: remarks on how the lists were read.
+        rotated: number of videos whose metadata rotate their frames.
+        mirrored: number of videos whose metadata mirror their frames.
+        remarks: remarks on single videos.
     """
 
     name: str
@@ -137,31 +138,33 @@ def examine(
     quick: bool = False,
     on_progress: OnProgress = silent,
 ) -> Report:
-    """Look at a data set: its lists, and every video, decoded once.
+    """Examine a data set: read its lists, and decode every video once, or 10,000 of more.
 
     Args:
         config: names the data.
-        needs: what a cache must hold, to say how large it gets; None: nothing is said of it.
-        processes: that decode.
-        clips: those that videos may be too short for.
-        quick: reads the lists only. Otherwise, of more than 10,000 videos, so many are decoded.
-        on_progress: is told how far it is.
+        needs: what the cache must hold, to estimate its size; None for no estimate.
+        processes: number of processes that decode.
+        clips: samplings of clips; videos that are too short for one are counted.
+        quick: whether to read the lists only.
+        on_progress: called with the progress.
 
     Raises:
         UserError: the data cannot be listed at all.
-        RunFailed: a process that decodes died.
+        RunFailed: a decoding process died.
     """
     source = open_source(config, splits=SPLITS)
     splits = source.splits
     listed = [Entry(split, item) for split in SPLITS for item in splits[split]]
     entries = [] if quick else listed[:: -(-len(listed) // _MOST_DECODED)]
-    found = _inspect(source, entries, processes, on_progress)
-    good = [(entry, info) for entry, info in zip(entries, found, strict=True) if isinstance(info, VideoInfo)]
+    outcomes = _inspect(source, entries, processes, on_progress)
+    good = [
+        (entry, info) for entry, info in zip(entries, outcomes, strict=True) if isinstance(info, VideoInfo)
+    ]
     infos = [info for _, info in good]
     bad = tuple(
-        Bad(entry.item.key, entry.split, info)
-        for entry, info in zip(entries, found, strict=True)
-        if isinstance(info, str)
+        Bad(entry.item.key, entry.split, reason)
+        for entry, reason in zip(entries, outcomes, strict=True)
+        if isinstance(reason, str)
     )
     leaks = _leaks(source, quick, on_progress)
     counts = {
@@ -208,35 +211,35 @@ def examine(
 def _inspect(
     source: Source, entries: list[Entry], processes: int, on_progress: OnProgress
 ) -> list[VideoInfo | str]:
-    """What each video is, or the reason why it cannot be used."""
+    """Return each video's properties, or the reason why it cannot be used."""
     jobs = [(start, tuple(entries[start : start + _CHUNK])) for start in range(0, len(entries), _CHUNK)]
-    found: dict[int, list[VideoInfo | str]] = {}
+    outcomes: dict[int, list[VideoInfo | str]] = {}
     on_progress(Progress(what="decoding videos", done=0, total=len(entries)))
     done = 0
     for start, part in pool.work(_inspect_chunk, source, jobs, processes=processes):
-        found[start] = part
+        outcomes[start] = part
         done += len(part)
         on_progress(Progress(what="decoding videos", done=done, total=len(entries)))
-    return [info for start, _ in jobs for info in found[start]]
+    return [info for start, _ in jobs for info in outcomes[start]]
 
 
 def _inspect_chunk(source: Source, job: tuple[int, tuple[Entry, ...]]) -> tuple[int, list[VideoInfo | str]]:
-    found: list[VideoInfo | str] = []
+    outcomes: list[VideoInfo | str] = []
     for _, item in job[1]:
         try:
-            found.append(source.inspect(item))
+            outcomes.append(source.inspect(item))
         except BadVideo as error:
-            found.append(str(error))
-    return job[0], found
+            outcomes.append(str(error))
+    return job[0], outcomes
 
 
 def _leaks(source: Source, quick: bool, on_progress: OnProgress) -> tuple[Leak, ...]:
     if quick:
         return listed_leaks(source)
     on_progress(Progress(what="comparing the splits", done=0, total=1))
-    found = all_leaks(source, Contents.read(source).readable)
+    leaks = all_leaks(source, Contents.read(source).readable)
     on_progress(Progress(what="comparing the splits", done=1, total=1))
-    return found
+    return leaks
 
 
 def _largest(source: Source, good: Sequence[tuple[Entry, VideoInfo]]) -> dict[SplitName, Largest]:
@@ -263,7 +266,7 @@ def _counts(values: Any) -> tuple[Count, ...]:
 def _cache_size(
     good: Sequence[tuple[Entry, VideoInfo]], needs: CacheNeeds, config: DataConfig, times: float
 ) -> CacheSize:
-    """Of `times` as many videos as were looked at."""
+    """Estimate the size of the cache of all videos, `times` as many as were examined."""
     raw = round(times * sum(needs.estimate_bytes(entry.split, info) for entry, info in good))
     return CacheSize(
         short_side=needs.short_side,

@@ -1,4 +1,4 @@
-"""Labelled videos in files, as a Source."""
+"""The Source of labelled videos in files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from expand.data.base import SPLITS, BadVideo, Decoded, Item, Moments, SplitName
 from expand.data.labels import Segment
 
 _HASH_BLOCK = 1 << 20
-_HASH_CHUNK = 32  # files that a thread takes at once: small ones take less than being handed over
+_HASH_CHUNK = 32  # files that a thread hashes at once, as handing over a small file costs more than hashing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSource:
-    """Videos in files; a file's key is its path relative to `root`, or whole where it lies elsewhere.
+    """Videos in files; a file's key is its path relative to `root`, or absolute outside of it.
 
     Attributes:
-        segments: what each video shows, by its key, where a video has several labels: its items' labels are
-            all 0 then. None: a video has the one label of its item.
-        frames_fps: the frame rate of videos that are folders of pictures; None: there are none.
-        notes: what the user should know of how the lists were read, a line each.
+        segments: the labelled segments of each video by key, for data with several labels a video, where
+            items' labels are all 0; None where each video has the one label of its item.
+        frames_fps: the frame rate of videos that are folders of pictures; None where it is not known.
+        notes: remarks for the user on how the lists were read, a line each.
     """
 
     name: str
@@ -48,7 +48,7 @@ class FileSource:
         return self.root / item.file
 
     def checksum(self, digests: Sequence[bytes] | None = None) -> str:
-        """See `Source.checksum`; `digests` where they are known already."""
+        """See `Source.checksum`; `digests` are those of `digests()`, if known already."""
         listed = {
             split: [_listed(item) for item in items] for split in SPLITS if (items := self.splits.get(split))
         }
@@ -65,24 +65,31 @@ class FileSource:
         return total.hexdigest()
 
     def digests(self) -> list[bytes]:
-        """SHA-256 of the bytes of each item's file, training first; of a missing one, of nothing but that."""
+        """Return the SHA-256 of each item's file, in the order train, val, test.
+
+        A file that cannot be read gets a hash of the error.
+        """
         files = list(dict.fromkeys(item.file for item in self._items()))
         chunks = [
             [self.root / file for file in files[at : at + _HASH_CHUNK]]
             for at in range(0, len(files), _HASH_CHUNK)
         ]
         with ThreadPoolExecutor(max_workers=8) as threads:
-            found = [digest for digests in threads.map(_digests, chunks) for digest in digests]
-        by_file = dict(zip(files, found, strict=True))
+            hashed = [digest for digests in threads.map(_digests, chunks) for digest in digests]
+        by_file = dict(zip(files, hashed, strict=True))
         return [by_file[item.file] for item in self._items()]
 
     def probe(self, item: Item) -> VideoInfo:
-        """What the header says, without decoding; may raise BadVideo."""
-        found = video.probe(self.path(item), fps=self.frames_fps)
+        """Read a video's properties from its header, without decoding.
+
+        Raises:
+            BadVideo: the header cannot be read.
+        """
+        info = video.probe(self.path(item), fps=self.frames_fps)
         if item.cut is None:
-            return found
+            return info
         seconds = item.cut.end - item.cut.start
-        return replace(found, seconds=seconds, frames=max(1, round(seconds * found.fps)))
+        return replace(info, seconds=seconds, frames=max(1, round(seconds * info.fps)))
 
     def inspect(self, item: Item) -> VideoInfo:
         return video.inspect(self.path(item), item.cut, fps=self.frames_fps)
@@ -97,7 +104,7 @@ class FileSource:
 
 
 def _listed(item: Item) -> tuple[object, ...]:
-    """What decides a video's frames and label, but for its bytes."""
+    """Return all that a video's frames and label depend on, except the bytes of its file."""
     return (item.key, item.label) if item.cut is None else (item.key, item.label, *astuple(item.cut))
 
 
@@ -106,7 +113,7 @@ def _digests(paths: Sequence[Path]) -> list[bytes]:
 
 
 def _digest(path: Path) -> bytes:
-    """Of a file's bytes; of a folder of pictures, of their names and bytes."""
+    """Return the SHA-256 of a file's bytes, or of the names and bytes of a folder of pictures."""
     total = hashlib.sha256()
     try:
         if stat.S_ISDIR(path.stat().st_mode):
@@ -121,7 +128,7 @@ def _digest(path: Path) -> bytes:
 
 
 def _add(total: hashlib._Hash, path: Path) -> None:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device never ends
+    if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
         raise OSError(errno.ENXIO, "no file")
     with path.open("rb") as file:
         while block := file.read(_HASH_BLOCK):

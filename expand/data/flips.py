@@ -1,4 +1,4 @@
-"""Which class the mirror image of a class is of."""
+"""Classes that swap when a video is mirrored, such as left and right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from expand.system.errors import UserError
 
 
 def flip_swaps(config: DataConfig, classes: Sequence[str]) -> tuple[int, ...]:
-    """For each class, the class that its mirror image belongs to.
+    """Return, for each class, the class of its mirror image.
 
     Raises:
         UserError: `data.flip_labels` names an unknown class, or a class twice.

@@ -1,4 +1,4 @@
-"""A video that is a folder of pictures: a JPEG or PNG for each frame, with its number in its name."""
+"""Reads a video that is a folder of pictures: a JPEG or PNG for each frame, with its number in its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from expand.data.base import BadVideo, VideoInfo
 from expand.data.opening import blaming
 from expand.data.orientation import Orientation
-from expand.data.passes import Choose, Found
+from expand.data.passes import Choose, ReadFrames
 from expand.data.shrinking import Shrinker
 from expand.data.timeline import Timeline
 
@@ -22,11 +22,11 @@ _CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".png": "png"}
 _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
-def read_pictures(folder: Path, choose: Choose, *, fps: float | None, short_side: int) -> Found:
-    """As `expand.data.passes.read_frames`, of a folder of pictures; frame k is shown at k / fps.
+def read_pictures(folder: Path, choose: Choose, *, fps: float | None, short_side: int) -> ReadFrames:
+    """Read frames as `expand.data.passes.read_frames` does; frame k is shown at k / fps.
 
     Raises:
-        BadVideo: it holds no pictures, or one of those that are wanted cannot be read.
+        BadVideo: the folder holds no pictures, a picture cannot be read, or `fps` is None.
     """
     pictures = list_pictures(folder)
     timeline = _timeline([number for number, _ in pictures], fps)
@@ -36,27 +36,27 @@ def read_pictures(folder: Path, choose: Choose, *, fps: float | None, short_side
     shrink = Shrinker(first, short_side=short_side)
     frames = np.empty((len(keep), *shrink.shape), np.uint8)
     sizes = {(first.width, first.height): None}
-    places = {at: place for place, at in enumerate(keep)}
+    kept_index = {at: index for index, at in enumerate(keep)}
     decoded = range(len(pictures)) if choice.decode is None else {*choice.decode.tolist(), *keep}
     for at in sorted(decoded):
         picture = _decode(pictures[at][1])
         sizes[picture.width, picture.height] = None
-        if at in places:
-            shrink(picture, frames[places[at]])
+        if at in kept_index:
+            shrink(picture, frames[kept_index[at]])
     remarks = []
     if len(sizes) > 1:
         remarks.append(f"frames of {len(sizes)} sizes: all are scaled to {first.width}×{first.height}")
     info = timeline.describe(
         width=first.width, height=first.height, orientation=Orientation.of(first), remarks=remarks
     )
-    return Found(timeline, info, choice.keep, frames)
+    return ReadFrames(timeline, info, choice.keep, frames)
 
 
 def probe_pictures(folder: Path, *, fps: float | None) -> VideoInfo:
-    """What the names and the first picture say.
+    """Return the video's properties by the pictures' names and the first picture.
 
     Raises:
-        BadVideo: it holds no pictures, or the first cannot be read.
+        BadVideo: the folder holds no pictures, the first cannot be read, or `fps` is None.
     """
     pictures = list_pictures(folder)
     first = _decode(pictures[0][1])
@@ -65,22 +65,25 @@ def probe_pictures(folder: Path, *, fps: float | None) -> VideoInfo:
 
 
 def list_pictures(folder: Path) -> list[tuple[int, Path]]:
-    """The frames' numbers and files, rising; of several kinds, such as optical flow beside, the colour ones.
+    """Return the frames' numbers and files in rising order.
+
+    Where names have several prefixes, as with optical flow beside colour, only one kind is returned: the one
+    with the most pictures among those that are not called flow.
 
     Raises:
-        BadVideo: there are none.
+        BadVideo: the folder holds no numbered JPEG or PNG pictures.
     """
-    found: list[tuple[str, int, Path]] = []
+    pictures: list[tuple[str, int, Path]] = []
     with blaming():
         for path in sorted(folder.iterdir()):
             parts = _NUMBERED.fullmatch(path.stem)
             if parts and path.suffix.lower() in _CODECS and not path.name.startswith("."):
-                found.append((parts[1], int(parts[2]), path))
-    kinds = Counter(kind for kind, _, _ in found)
+                pictures.append((parts[1], int(parts[2]), path))
+    kinds = Counter(kind for kind, _, _ in pictures)
     if not kinds:
         raise BadVideo("no frames", "a folder without numbered JPEG or PNG pictures")
     chosen = min(kinds, key=lambda kind: ("flow" in kind.lower(), -kinds[kind], kind))
-    numbered = {number: path for kind, number, path in reversed(found) if kind == chosen}
+    numbered = {number: path for kind, number, path in reversed(pictures) if kind == chosen}
     return sorted(numbered.items())
 
 

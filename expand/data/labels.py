@@ -1,7 +1,7 @@
-"""What the videos of a split show, and what a network is to say of their clips.
+"""The training targets of clips, for videos with one label or with several labelled segments.
 
-V videos, B clips, T frames in a clip, C classes. Times are seconds from a video's start; beyond its end they
-wrap round, as the frames do.
+Shapes: V videos, B clips, T frames in a clip, C classes. Times are seconds from a video's start; beyond its
+end they wrap around to its start, as the frames do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A class that is seen from `start` to `end`, both included; without times, in the whole video."""
+    """A class that a video shows from `start` to `end` (seconds, both included); by default throughout."""
 
     label: int
     start: float = 0.0
@@ -28,17 +28,17 @@ class Segment:
 
 
 class Targets(Protocol):
-    """What a network is to say of clips.
+    """Gives the targets of clips.
 
     targets(np.array([7]), np.array([[0.0, 0.4]]), np.array([False]))
     """
 
     def __call__(self, videos: NDArray[np.int64], times: NDArray[np.float64], mirrored: Flags) -> Tensor:
-        """The targets of B clips.
+        """Return the targets of B clips.
 
         Args:
-            videos: (B,) of which video each clip is.
-            times: (B, T) when its frames are.
+            videos: (B,) index of each clip's video.
+            times: (B, T) times of its frames, in seconds.
             mirrored: (B,) whether it is flipped left to right.
         """
         ...
@@ -46,11 +46,11 @@ class Targets(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneLabel:
-    """(B,) the class of each clip: that of its video.
+    """Targets (B,): the class of each clip's video.
 
     Attributes:
-        labels: (V,).
-        swaps: for each class, the class of its mirror image; None: clips are not mirrored.
+        labels: (V,) the class of each video.
+        swaps: for each class, the class of its mirror image; None where clips are not mirrored.
     """
 
     labels: NDArray[np.int64]
@@ -70,13 +70,13 @@ class OneLabel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeveralLabels:
-    """(B, C) 1 for each class that one of a clip's frames shows, or (B, T, C) for each of the frames.
+    """Targets (B, C): 1 for each class that any frame of the clip shows; or (B, T, C), for every frame.
 
     Attributes:
-        segments: of each of the V videos.
-        seconds: (V,) how long each video is.
-        classes: C.
-        per_frame: whether every frame has targets of its own.
+        segments: labelled segments of each of the V videos.
+        seconds: (V,) duration of each video.
+        classes: number of classes, C.
+        per_frame: whether targets are given for every frame.
         swaps: as in `OneLabel`.
     """
 
@@ -89,22 +89,22 @@ class SeveralLabels:
     def __call__(self, videos: NDArray[np.int64], times: NDArray[np.float64], mirrored: Flags) -> Tensor:
         shown = self.shown(videos, times)
         if self.swaps is not None:
-            there = np.array(self.swaps)  # a pair swaps both ways, so this is its own inverse
-            shown = np.where(mirrored[:, None, None], shown[:, :, there], shown)
+            swaps = np.array(self.swaps)  # a pair swaps both ways, so this is its own inverse
+            shown = np.where(mirrored[:, None, None], shown[:, :, swaps], shown)
         return torch.from_numpy((shown if self.per_frame else shown.any(axis=1)).astype(np.float32))
 
     def shown(self, videos: NDArray[np.int64], times: NDArray[np.float64]) -> Flags:
-        """(B, T, C) the classes that are seen in each video at these times."""
+        """Return whether each class is shown in each video at these times, (B, T, C)."""
         within = np.mod(times, self.seconds[videos, None])
         shown = np.zeros((*times.shape, self.classes), np.bool_)
-        for place, video in enumerate(videos.tolist()):
+        for clip, video in enumerate(videos.tolist()):
             for segment in self.segments[video]:
-                moments = within[place]
-                shown[place, (moments >= segment.start) & (moments <= segment.end), segment.label] = True
+                moments = within[clip]
+                shown[clip, (moments >= segment.start) & (moments <= segment.end), segment.label] = True
         return shown
 
     def of_videos(self) -> Flags:
-        """(V, C) the classes that each video shows somewhere."""
+        """Return whether each video shows each class at any time, (V, C)."""
         return np.array([self._has(segments) for segments in self.segments]).reshape(-1, self.classes)
 
     def _has(self, segments: Sequence[Segment]) -> Flags:

@@ -1,4 +1,4 @@
-"""Videos that stand in two splits, so that a score on one of them says less than it seems to."""
+"""Leaks between splits: videos of a later split whose content is also in an earlier split, such as train."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expand.data.file_source import FileSource
 
 How = Literal["same file", "same group", "same bytes"]
 
-# UCF101's names: clips of one group are cut from one long video.
+# UCF101's file names: videos of one group are cut from one long video.
 _GROUP = re.compile(r"(.*_g\d+)_c\d+\.[^./]+")
 _NAMED = 3
 
@@ -26,8 +26,9 @@ class Leak:
 
     Attributes:
         earlier, later: keys of the two videos.
-        splits: theirs.
-        how: `same file` also where two parts of one video overlap; `same group` by UCF101's names.
+        splits: their splits, in that order.
+        how: `same file`, which includes overlapping parts of one file; `same group` of UCF101's file names;
+            `same bytes` in two files.
     """
 
     earlier: str
@@ -37,13 +38,13 @@ class Leak:
 
 
 def group_of(file: str) -> str | None:
-    """The group that a video belongs to by its name; None: it has no such name."""
+    """Return the UCF101 group in a file name; None where the name has none."""
     match = _GROUP.fullmatch(file)
     return match[1] if match else None
 
 
 def listed_leaks(source: Source) -> tuple[Leak, ...]:
-    """What the lists alone tell: files, parts of files, and groups that stand in two splits."""
+    """Return the leaks that can be seen from the lists alone: files, overlapping parts, and groups."""
     files: dict[str, list[tuple[SplitName, Item]]] = defaultdict(list)
     groups: dict[str, list[tuple[SplitName, Item]]] = defaultdict(list)
     for split in SPLITS:
@@ -51,31 +52,31 @@ def listed_leaks(source: Source) -> tuple[Leak, ...]:
             files[item.file].append((split, item))
             if group := group_of(item.file):
                 groups[group].append((split, item))
-    found = _Found()
+    leaks = _Leaks()
     for same in files.values():
-        _add_overlaps(found, same)
+        _add_overlaps(leaks, same)
     for same in groups.values():
-        found.add_first(same, "same group")
-    return found.leaks
+        leaks.add_first(same, "same group")
+    return leaks.all
 
 
 def all_leaks(source: Source, digests: Mapping[str, Value]) -> tuple[Leak, ...]:
-    """`listed_leaks`, and videos with the same bytes; `digests`: of those that can be read, by their key."""
-    found = _Found()
+    """Return `listed_leaks`, and videos of the same bytes; `digests` are readable videos' hashes by key."""
+    leaks = _Leaks()
     for leak in listed_leaks(source):
-        found.add(leak)
+        leaks.add(leak)
     same: dict[Value, list[tuple[SplitName, Item]]] = defaultdict(list)
     for split in SPLITS:
         for item in source.splits[split]:
             if item.cut is None and item.key in digests:  # parts of one file are compared by their times
                 same[digests[item.key]].append((split, item))
     for items in same.values():
-        found.add_first(items, "same bytes")
-    return found.leaks
+        leaks.add_first(items, "same bytes")
+    return leaks.all
 
 
 def describe(leaks: Sequence[Leak], source: Source) -> tuple[str, ...]:
-    """What they mean, a line for each split that has some."""
+    """Explain the leaks to a user, a line for each split that has some."""
     lines = []
     for split in SPLITS[1:]:
         own = [leak for leak in leaks if leak.splits[1] == split]
@@ -90,17 +91,17 @@ def describe(leaks: Sequence[Leak], source: Source) -> tuple[str, ...]:
 
 
 def list_remarks(source: Source) -> tuple[str, ...]:
-    """What a user should know of the lists before videos are opened, a line each."""
+    """Return remarks for the user on the lists, before any video is opened, a line each."""
     return (*notes_of(source), *describe(listed_leaks(source), source))
 
 
 def notes_of(source: Source) -> tuple[str, ...]:
-    """How the lists were read, as far as it needs saying."""
+    """Return the source's remarks on how its lists were read."""
     return source.notes if isinstance(source, FileSource) else ()
 
 
-class _Found:
-    """Leaks as they are found: the first of each video of a later split."""
+class _Leaks:
+    """Collects leaks, and keeps the first for each video of a later split."""
 
     def __init__(self) -> None:
         self._leaks: dict[tuple[SplitName, str], Leak] = {}
@@ -109,44 +110,44 @@ class _Found:
         self._leaks.setdefault((leak.splits[1], leak.later), leak)
 
     def add_first(self, same: Sequence[tuple[SplitName, Item]], how: How) -> None:
-        """Each of these that is in a later split than the first, which stands in the earliest."""
+        """Add a leak for each of these videos whose split differs from that of the first, the earliest."""
         first, one = same[0]
         for split, item in same[1:]:
             if split != first:
                 self.add(Leak(earlier=one.key, later=item.key, splits=(first, split), how=how))
 
     @property
-    def leaks(self) -> tuple[Leak, ...]:
+    def all(self) -> tuple[Leak, ...]:
         return tuple(self._leaks.values())
 
 
-def _add_overlaps(found: _Found, same: Sequence[tuple[SplitName, Item]]) -> None:
-    """Of one file's videos in several splits, those that show the same moments."""
+def _add_overlaps(leaks: _Leaks, same: Sequence[tuple[SplitName, Item]]) -> None:
+    """Add the leaks among videos of one file: those in different splits that overlap in time."""
     if len({split for split, _ in same}) < 2:
         return
     if all(item.cut is None for _, item in same):
-        found.add_first(same, "same file")
+        leaks.add_first(same, "same file")
         return
     for later, one in _overlapping(same):
         if later[0] != one[0]:
             first, second = sorted((one, later), key=lambda entry: SPLITS.index(entry[0]))
             splits = (first[0], second[0])
-            found.add(Leak(earlier=first[1].key, later=second[1].key, splits=splits, how="same file"))
+            leaks.add(Leak(earlier=first[1].key, later=second[1].key, splits=splits, how="same file"))
 
 
 def _overlapping(
     same: Sequence[tuple[SplitName, Item]],
 ) -> Iterator[tuple[tuple[SplitName, Item], tuple[SplitName, Item]]]:
-    """Neighbours in time that overlap: enough to find each part that has any overlap with another split."""
+    """Yield pairs that overlap in time, enough to include every part that overlaps with another split."""
     by_start = sorted(same, key=lambda entry: _span(entry[1]))
-    reach: dict[SplitName, tuple[SplitName, Item]] = {}  # of each split, what lasts longest so far
+    reach: dict[SplitName, tuple[SplitName, Item]] = {}  # the item of each split that ends last so far
     for entry in by_start:
         start, end = _span(entry[1])
         for longest in reach.values():
             if _span(longest[1])[1] > start:
                 yield entry, longest
-        held = reach.get(entry[0])
-        if held is None or _span(held[1])[1] < end:
+        last = reach.get(entry[0])
+        if last is None or _span(last[1])[1] < end:
             reach[entry[0]] = entry
 
 

@@ -1,6 +1,6 @@
-"""Which frames of a video are the nearest to given moments: pure arithmetic on seconds.
+"""Finds the frames of a video that are nearest to given moments, by arithmetic on seconds.
 
-F frames in a video, M moments, N frames that are nearest to some of them.
+Shapes: F frames in a video, M moments, N frames that are nearest to at least one of them.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 
 def boundaries(times: NDArray[np.float64], *, tolerance: float = 1e-6) -> NDArray[np.float64]:
-    """(F - 1,) from when on each frame but the first is the nearest.
+    """Return, for each frame but the first, the time from which on it is the nearest, (F - 1,).
 
-    That is the middle between two frames. Where a frame stays for long, as in a slide show, its successor is
-    not taken before it is about to appear: at most half of the usual distance between two frames before.
+    That is midway between two frames. Where a frame is shown for long, as in a slide show, its successor
+    counts as nearest only from half the median frame distance before it appears.
 
     Args:
         times: (F,) when the frames appear, in seconds, rising.
-        tolerance: what stamps may be off by their rounding, in seconds: moments so close to the middle are
-            the later frame's.
+        tolerance: rounding error of the time stamps, in seconds; moments that are within it of the middle go
+            to the later frame.
     """
     between = np.diff(times)
     if not len(between):
@@ -30,17 +30,17 @@ def boundaries(times: NDArray[np.float64], *, tolerance: float = 1e-6) -> NDArra
 def nearest_frames(
     times: NDArray[np.float64], seconds: float, moments: NDArray[np.float64], *, tolerance: float = 1e-6
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(N,) the frames that are nearest to the moments, each once, and (N, 2) their `Decoded.spans`.
+    """Return the frames nearest to the moments, each once, (N,), and their `Decoded.spans`, (N, 2).
 
         nearest_frames(np.array([0.0, 0.1, 0.2]), 0.3, np.array([0.04, 0.21]))   # frames 0 and 2
 
     Args:
         times: (F,) when the frames appear, in seconds from the first, rising.
-        seconds: of the whole video.
+        seconds: duration of the video.
         moments: (M,) in seconds.
         tolerance: see `boundaries`.
     """
     begins = boundaries(times, tolerance=tolerance)
-    chosen = np.unique(np.searchsorted(begins, moments, side="right"))
+    nearest = np.unique(np.searchsorted(begins, moments, side="right"))
     edges = np.concatenate(([0.0], begins, [max(seconds, times[-1])]))
-    return chosen, np.stack((edges[chosen], edges[chosen + 1]), axis=1)
+    return nearest, np.stack((edges[nearest], edges[nearest + 1]), axis=1)

@@ -1,4 +1,4 @@
-"""Opening a video file, and what its header says."""
+"""Opens a video file, chooses its video stream and reads its header."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from av.video.stream import VideoStream
 
 from expand.data.base import BadReason, BadVideo
 
-av.logging.set_level(av.logging.PANIC)  # what is wrong with a file is said by BadVideo
+av.logging.set_level(av.logging.PANIC)  # errors are reported as BadVideo, not printed
 
-# Containers that state how long a video is, so that less than that means a truncated file.
+# Containers that state a video's duration, so that a file that ends earlier is truncated.
 _STATES_DURATION = {"mov", "mp4", "matroska", "webm", "avi", "flv", "asf"}
-# All but those that name other files or hosts: a video is what is in its own file.
+# All formats but those that refer to other files or hosts, as only the file itself may be read.
 _FORMATS = ",".join(sorted(av.formats_available - {"concat", "dash", "hls", "sdp", "webm_dash_manifest"}))
 _DURATION = re.compile(r"(\d+):(\d\d?):(\d\d?(?:\.\d+)?)")  # Matroska's tag, as 00:00:02.066000000
 
 
 @contextmanager
 def blaming(reason: BadReason = "unreadable") -> Iterator[None]:
-    """Turns all that reading a file can raise into BadVideo, for that one video must not end a run."""
+    """Turn any error of reading a file inside the block into BadVideo, so that one video can't end a run."""
     try:
         yield
     except BadVideo:
@@ -35,17 +35,21 @@ def blaming(reason: BadReason = "unreadable") -> Iterator[None]:
     except MemoryError:
         raise BadVideo(reason, "its frames do not fit into memory") from None
     except (OSError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError) as error:
-        # libav's own errors are among these.
+        # libav's own errors are subclasses of these.
         raise BadVideo(reason, words(error)) from None
 
 
 def words(error: Exception) -> str:
-    """What an error says, in one line."""
+    """Return an error's message on one line."""
     return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
 
 
 def open_video(path: Path) -> InputContainer:
-    """Raises BadVideo: missing, empty or unreadable."""
+    """Open a video file.
+
+    Raises:
+        BadVideo: the file is missing, empty or unreadable.
+    """
     try:
         if path.stat().st_size == 0:
             raise BadVideo("empty")
@@ -54,7 +58,7 @@ def open_video(path: Path) -> InputContainer:
         raise BadVideo("missing" if missing else "unreadable", "" if missing else words(error)) from None
     with blaming():
         try:
-            # As a file, whatever its name looks like: `http:a.mp4` is one, and so is `%03d.jpg`.
+            # `file:`, so that names such as `http:a.mp4` and `%03d.jpg` are taken as files too.
             return av.open(
                 f"file:{path}",
                 metadata_errors="replace",
@@ -65,18 +69,24 @@ def open_video(path: Path) -> InputContainer:
 
 
 def video_stream(container: InputContainer) -> VideoStream:
-    """The video to read: that with the most pixels, the first of equal ones; a sound file's cover is none."""
+    """Return the video stream with the most pixels, the first of equal ones; cover pictures don't count.
+
+    Raises:
+        BadVideo: there is no video stream, or its codec is not known.
+    """
     streams = _videos(container)
     if not streams:
         raise BadVideo("no video stream")
-    streams = [stream for stream in streams if stream.codec_context is not None]  # whatever its type says
+    streams = [
+        stream for stream in streams if stream.codec_context is not None
+    ]  # may be None in spite of its type
     if not streams:
         raise BadVideo("unreadable", "its codec is not known")
     return max(streams, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 
 def stream_remarks(container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
-    """What is odd about the choice of the stream, and about its pixels."""
+    """Return remarks on a choice among several streams, and on pixels that are not square."""
     remarks = []
     if (count := len(_videos(container))) > 1:
         size = f"{stream.codec_context.width}×{stream.codec_context.height}"
@@ -93,7 +103,7 @@ def _videos(container: InputContainer) -> list[VideoStream]:
 
 
 def stated_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """How long the header says that the video is, where that can be relied on."""
+    """Return the duration in seconds that the header states, or None where it can't be relied on."""
     if not formats(container) & _STATES_DURATION:
         return None
     if stream.duration and stream.time_base:
@@ -107,5 +117,5 @@ def stated_seconds(container: InputContainer, stream: VideoStream) -> float | No
 
 
 def formats(container: InputContainer) -> set[str]:
-    """The names of its container's format."""
+    """Return the names of a container's format."""
     return set(container.format.name.split(","))

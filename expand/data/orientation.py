@@ -1,6 +1,6 @@
-"""How the frames of a video are turned and mirrored to be upright, by the matrix in their metadata.
+"""Rotation and mirroring of a video's frames, by the display matrix in their metadata.
 
-H × W pixels of an upright frame.
+Shapes: H × W pixels of an upright frame.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MATRIX = struct.Struct("=9i")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orientation:
-    """One of the eight ways to lay a picture: its sides are swapped first, then it is mirrored.
+    """One of the eight orientations of a picture: it is transposed first, then mirrored.
 
     Attributes:
-        swapped: columns become rows.
-        across: left and right are mirrored after that.
-        down: top and bottom are mirrored after that.
+        swapped: whether rows and columns are swapped.
+        across: whether left and right are mirrored after that.
+        down: whether top and bottom are mirrored after that.
     """
 
     swapped: bool = False
@@ -34,9 +34,9 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Orientation:
-        """What the frame's display matrix asks for, to the nearest quarter of a turn.
+        """Return the orientation of a frame's display matrix, to the nearest quarter of a turn.
 
-        Its first two rows (a, b) and (c, d) say that the pixel (x, y) is shown at (ax + cy, bx + dy).
+        With the matrix's first two rows (a, b) and (c, d), the pixel (x, y) is shown at (ax + cy, bx + dy).
         """
         data = cast("SideDataContainer", frame.side_data).get("DISPLAYMATRIX")
         matrix = b"" if data is None else bytes(data)
@@ -53,16 +53,16 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees that the frames are turned by anticlockwise, after they are mirrored left to right."""
+        """Degrees of anticlockwise rotation, after any mirroring of left and right."""
         if not self.swapped:
             return 180 if self.down else 0
         return 270 if self.across else 90
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of a picture when it is upright."""
+        """Return the width and height of the upright picture."""
         return (height, width) if self.swapped else (width, height)
 
     def lying(self, upright: Frames) -> Frames:
-        """The same pixels (H, W, 3) as the decoder lays them: a view, to write a decoded frame into."""
+        """Return a view of upright pixels (H, W, 3) in the decoder's orientation, to write a frame into."""
         view = upright[:: -1 if self.down else 1, :: -1 if self.across else 1]
         return np.swapaxes(view, 0, 1) if self.swapped else view

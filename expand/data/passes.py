@@ -1,11 +1,12 @@
-"""Reading those frames of a video file that are wanted, and no more than they need.
+"""Decodes the requested frames of a video file, and as few others as possible.
 
-The packets tell when each frame is shown, so which are wanted is known before anything is decoded. Where
-the file can be relied on, frames that are neither wanted nor referred to are passed over, and so are whole
-groups of pictures: what comes out is what decoding all of it gives, bit for bit. Everywhere else all is
-decoded; where something else comes out than the packets said, that decides, and the file is read again.
+The packets' time stamps say when each frame is shown, so the requested frames are known before anything is
+decoded. In files whose stamps are reliable, the decoder skips frames that are neither requested nor
+referred to, and whole groups of pictures; the result is, bit for bit, that of decoding everything. In all
+other files everything is decoded; if the decoder then gives other frames than the packets announced, the
+frames are chosen again by the decoder's time stamps, and the file is decoded a second time.
 
-N frames kept of a video, F frames in it, H × W pixels, 3 channels in the order RGB.
+Shapes: N frames kept of a video, F frames in it, H × W pixels, 3 channels in the order RGB.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ from expand.data.shrinking import Shrinker
 from expand.data.stamps import Shown, Stamp, Stamps, VideoPacket
 from expand.data.timeline import Timeline
 
-_TELLS_REFERENCES = {"h264"}  # codecs that say of each frame whether others need it
-_MOST_BYTES = 64 << 20  # of a file whose packets are all held at once
+_MARKS_REFERENCES = {"h264"}  # codecs that mark the frames that no other frame refers to
+_MOST_BYTES = 64 << 20  # of larger files, the packets are read twice instead of kept in memory
 
 
 class Choice(NamedTuple):
-    """Which of F frames are wanted.
+    """The requested ones of a video's F frames.
 
     Attributes:
-        keep: (N,) those to return, rising, at least one.
-        decode: those to decode; None: every one.
+        keep: (N,) indices of the frames to return, rising, at least one.
+        decode: indices of the frames to decode; None for all.
     """
 
     keep: NDArray[np.int64]
@@ -50,14 +51,14 @@ _FIRST = Choice(np.zeros(1, np.int64), None)
 Choose = Callable[[Timeline], Choice]
 
 
-class Found(NamedTuple):
-    """What was read.
+class ReadFrames(NamedTuple):
+    """The frames that were read of a video.
 
     Attributes:
-        timeline: of F frames.
-        info: of the video.
-        keep: (N,) which frames they are.
-        frames: (N, H, W, 3).
+        timeline: the times of all F frames.
+        info: properties of the video.
+        keep: (N,) indices of the frames that were kept.
+        frames: (N, H, W, 3) their pixels.
     """
 
     timeline: Timeline
@@ -67,13 +68,13 @@ class Found(NamedTuple):
 
 
 class _Disagrees(Exception):
-    """The decoder gives something else than the packets said."""
+    """The decoder gives other frames than the packets announced."""
 
 
-def read_frames(path: Path, choose: Choose, *, short_side: int) -> Found:
-    """The frames that `choose` picks of a video file, once it is told when they are shown.
+def read_frames(path: Path, choose: Choose, *, short_side: int) -> ReadFrames:
+    """Read the frames of a video file that `choose` picks by their times.
 
-    It is asked again where that turns out to be different.
+    `choose` may be called twice: by the packets' time stamps, and by the decoder's where these differ.
 
     Raises:
         BadVideo: the file cannot be used.
@@ -92,11 +93,11 @@ def read_frames(path: Path, choose: Choose, *, short_side: int) -> Found:
                 packets, held = held, None
                 return stream, packets
             other = opened.enter_context(open_video(path))
-            return (found := video_stream(other)), other.demux(found)
+            return (video := video_stream(other)), other.demux(video)
 
-        def found(shown: Shown, choice: Choice, decoded: _Pass) -> Found:
+        def result(shown: Shown, choice: Choice, decoded: _Pass) -> ReadFrames:
             shown.timeline.check_complete(stated)
-            return Found(
+            return ReadFrames(
                 shown.timeline, decoded.describe(shown.timeline, remarks), choice.keep, decoded.frames
             )
 
@@ -106,53 +107,54 @@ def read_frames(path: Path, choose: Choose, *, short_side: int) -> Found:
             quick = _Pass(stream, choice, expected, short_side)
             try:
                 quick.pass_over(again(), feed)
-                return found(expected, choice, quick)
+                return result(expected, choice, quick)
             except (_Disagrees, av.error.FFmpegError):
-                pass  # what is wrong is found, and said, by decoding everything
+                pass  # decoding everything, below, raises what is wrong
         whole = _Pass(stream, choice, expected, short_side)
         whole.decode_all(again())
-        told = stamps.told(whole.seen, last=stamps.last_of(whole.seen, whole.last))
-        if expected and np.array_equal(told.timeline.times, expected.timeline.times) and whole.is_full:
-            return found(replace(expected, timeline=told.timeline), choice, whole)
-        choice = choose(told.timeline)
-        second = _Pass(stream, choice, told, short_side)
+        actual = stamps.actual(whole.seen, last=stamps.last_of(whole.seen, whole.last))
+        if expected and np.array_equal(actual.timeline.times, expected.timeline.times) and whole.is_full:
+            return result(replace(expected, timeline=actual.timeline), choice, whole)
+        choice = choose(actual.timeline)
+        second = _Pass(stream, choice, actual, short_side)
         second.decode_all(again())
-        return found(told, choice, second)
+        return result(actual, choice, second)
 
 
 def _feed(stamps: Stamps, expected: Shown, choice: Choice, stream: VideoStream) -> list[bool] | None:
-    """(P,) which packets to decode; None: all, and every frame must be looked at."""
+    """Return which packets to decode, (P,); None where everything must be decoded."""
     if choice.decode is None or not (stamps.whole and expected.by_pts and stamps.fresh[:1] == (True,)):
         return None
     first = expected.names[0]
     if stamps.packets[0].pts != min(stamp.pts or 0 for stamp in stamps.packets) or first is None:
-        return None  # frames before the first key frame, that may not come out
+        return None  # frames before the first key frame may be undecodable
     wanted = {expected.names[at] for at in choice.decode.tolist()}
     feed = [False] * len(stamps.packets)
     starts = [at for at, fresh in enumerate(stamps.fresh) if fresh]
     ends = [*starts[1:], len(feed)]
-    for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for group, (start, end) in enumerate(zip(starts, ends, strict=True)):
         needed = [stamps.packets[at].pts or 0 for at in range(start, end) if stamps.packets[at].pts in wanted]
         if needed:
             feed[start:end] = [True] * (end - start)
-            if place and min(needed) < (stamps.packets[start].pts or 0):  # shown before it, and refers back
-                feed[starts[place - 1] : start] = [True] * (start - starts[place - 1])
-    return feed if stream.codec_context.name in _TELLS_REFERENCES or not all(feed) else None
+            # A frame that is shown before its group's key frame refers to the previous group.
+            if group and min(needed) < (stamps.packets[start].pts or 0):
+                feed[starts[group - 1] : start] = [True] * (start - starts[group - 1])
+    return feed if stream.codec_context.name in _MARKS_REFERENCES or not all(feed) else None
 
 
 class _Pass:
-    """Decoding a file once, and keeping what is wanted.
+    """One pass over a file, which decodes it and keeps the requested frames.
 
     Attributes:
-        seen: the stamps of every frame that came out, in that order.
-        last: how long the last one is shown, in ticks, as the decoder says.
-        frames: (N, H, W, 3) those kept.
+        seen: the stamps of every decoded frame, in the decoder's order.
+        last: duration of the last of them in ticks, as the decoder reports it.
+        frames: (N, H, W, 3) the kept frames.
     """
 
     def __init__(self, stream: VideoStream, choice: Choice, shown: Shown | None, short_side: int) -> None:
         names = shown.names if shown else (0,)
         self._by_pts = shown.by_pts if shown else False
-        self._places = {names[at]: place for place, at in enumerate(choice.keep.tolist())}
+        self._index_of = {names[at]: index for index, at in enumerate(choice.keep.tolist())}
         self._needed = {names[at] for at in choice.decode.tolist()} if choice.decode is not None else set()
         self._short_side = short_side
         self._header = (stream.codec_context.width, stream.codec_context.height)
@@ -166,8 +168,8 @@ class _Pass:
 
     @property
     def is_full(self) -> bool:
-        """Whether all that was wanted came out."""
-        return len(self._kept) == len(self._places)
+        """Whether all requested frames were decoded."""
+        return len(self._kept) == len(self._index_of)
 
     def describe(self, timeline: Timeline, remarks: tuple[str, ...]) -> VideoInfo:
         first, *others = self._sizes
@@ -182,10 +184,10 @@ class _Pass:
         )
 
     def decode_all(self, source: tuple[VideoStream, Iterable[VideoPacket]]) -> None:
-        """Every packet of the file.
+        """Decode every packet of the file.
 
         Raises:
-            BadVideo: it cannot be decoded to its end, or nothing comes out.
+            BadVideo: the file cannot be decoded to its end, or gives no frame.
         """
         stream, packets = source
         codec = stream.codec_context
@@ -200,15 +202,15 @@ class _Pass:
             raise BadVideo("no frames")
 
     def pass_over(self, source: tuple[VideoStream, Iterable[VideoPacket]], feed: list[bool]) -> None:
-        """The packets in `feed`, of files where that gives what decoding all of them gives.
+        """Decode only the packets in `feed`, and of these skip frames that are not needed, if possible.
 
         Raises:
-            _Disagrees: it does not, after all.
+            _Disagrees: not all requested frames came out, or one has another size than the header states.
         """
         stream, packets = source
         codec = stream.codec_context
         codec.thread_count = 1
-        tells = codec.name in _TELLS_REFERENCES
+        marks = codec.name in _MARKS_REFERENCES
         last = max(at for at, needed in enumerate(feed) if needed)
         skipping = broken = False
         begun = False
@@ -222,7 +224,7 @@ class _Pass:
                 codec.flush_buffers()
                 broken = False
             begun = True
-            skip = tells and packet.pts not in self._needed
+            skip = marks and packet.pts not in self._needed
             if skip != skipping:
                 codec.skip_frame = "NONREF" if skip else "DEFAULT"
                 skipping = skip
@@ -234,20 +236,20 @@ class _Pass:
     def _take_wanted(self, frames: list[VideoFrame]) -> None:
         for frame in frames:
             if (frame.width, frame.height) != self._header:
-                raise _Disagrees  # the first frame's size decides
+                raise _Disagrees  # frames are scaled to the size of the first, which may have been skipped
             self._take(frame)
 
     def _take(self, frame: VideoFrame) -> None:
-        """Keeps a frame that came out, if it is wanted."""
+        """Note a decoded frame, and keep its pixels if it is requested."""
         if not self.seen:
             self._shrink = Shrinker(frame, short_side=self._short_side)
             self._orientation = Orientation.of(frame)
-            self.frames = np.empty((len(self._places), *self._shrink.shape), np.uint8)
+            self.frames = np.empty((len(self._index_of), *self._shrink.shape), np.uint8)
         self._sizes[frame.width, frame.height] = None
         name = frame.pts if self._by_pts else len(self.seen)
-        place = self._places.get(name) if name is not None else None
-        if place is not None and self._shrink is not None:
-            self._shrink(frame, self.frames[place])
-            self._kept.add(place)
+        index = self._index_of.get(name) if name is not None else None
+        if index is not None and self._shrink is not None:
+            self._shrink(frame, self.frames[index])
+            self._kept.add(index)
         self.seen.append(Stamp(frame.pts, frame.dts))
         self.last = frame.duration or 0

@@ -1,4 +1,4 @@
-"""The same work on many values, in processes that end with the one that started them."""
+"""Runs one function on many values in a pool of child processes, which exit with their parent."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _shared: Any = None
 
 
 def work(function: Callable[[S, J], R], shared: S, jobs: Sequence[J], *, processes: int) -> Iterator[R]:
-    """`function(shared, job)` for each job, as each gets done; in this process where one is enough.
+    """Yield `function(shared, job)` for each job, in the order in which they finish.
 
-    `shared` is sent to each process once. When the caller stops, by an error or Ctrl-C, so do the processes.
+    `shared` is sent to each process once. For one process or one job, all runs in this process. When the
+    caller stops, by an error or Ctrl-C, so do the processes.
 
     Raises:
         RunFailed: a process died.

@@ -1,7 +1,7 @@
-"""When the frames of a clip are taken: pure arithmetic on seconds.
+"""The times of clips' frames within a video, by arithmetic on seconds.
 
-B clips, T frames in a clip, V videos. A video that is shorter than a clip is looped: times beyond its end
-wrap round.
+Shapes: B clips, T frames in a clip, V videos. A video that is shorter than a clip is looped: times beyond its
+end wrap around to its start.
 """
 
 from __future__ import annotations
@@ -18,30 +18,34 @@ Seconds = TypeVar("Seconds", float, NDArray[np.float64])
 
 
 def room(seconds: Seconds, sampling: ClipSampling) -> Seconds:
-    """How far a clip can be moved within a video; 0 or less where the video has to be looped."""
+    """Return how many seconds a clip can be moved within a video; 0 or less where the video is looped."""
     return seconds - sampling.span_seconds
 
 
 def train_starts(
     seconds: NDArray[np.float64], sampling: ClipSampling, draws: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(B,) where training clips start, in seconds; `draws` are uniform in [0, 1).
+    """Return random starts of training clips in seconds, (B,), from `draws` uniform in [0, 1).
 
-    Anywhere that keeps the clip within the video; anywhere at all in a video that has to be looped.
+    A clip lies wholly within its video; in a video that has to be looped it may start at any time.
     """
     left = room(seconds, sampling)
     return draws * np.where(left > 0, left, seconds)
 
 
 def val_starts(seconds: NDArray[np.float64], sampling: ClipSampling, clips: int) -> NDArray[np.float64]:
-    """(V, clips) where each video's validation clips start: the middles of equal parts; one is the centre."""
+    """Return the evenly spread starts of each video's validation clips, (V, clips), in seconds.
+
+    The possible starts are divided into equal parts, and each clip starts in the middle of one; a single clip
+    is at the centre.
+    """
     left = np.maximum(0.0, room(seconds, sampling))
     starts: NDArray[np.float64] = left[:, None] * (np.arange(clips) + 0.5) / clips
     return starts
 
 
 def clip_times(starts: NDArray[np.float64], sampling: ClipSampling) -> NDArray[np.float64]:
-    """(B, T) when the frames of clips are, in seconds; may lie beyond the end of a video that is looped."""
+    """Return the times of clips' frames, (B, T), in seconds; in looped videos they may exceed the end."""
     return starts[:, None] + np.arange(sampling.frames) * sampling.step_seconds
 
 
@@ -51,5 +55,5 @@ def is_looped(seconds: float, sampling: ClipSampling) -> bool:
 
 
 def looped(split: Split, sampling: ClipSampling) -> int:
-    """How many videos of a split are too short for a clip."""
+    """Return how many videos of a split are too short for a clip."""
     return int((room(split.seconds, sampling) <= 0).sum())

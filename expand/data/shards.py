@@ -1,9 +1,9 @@
-"""The files of the cache: a shard holds the frames of some videos, one after the other.
+"""Shards, the cache's files: written while videos are decoded, and read frame by frame.
 
-N frames kept of a video, H × W pixels, 3 channels in the order RGB. A video starts at a multiple of 8 bytes,
-with the N times (float64) from which on each of its frames is the nearest one kept. Raw, its (N, H, W, 3)
-bytes follow. As JPEG, N + 1 positions follow (uint64, counted from where they stand), then N pictures.
-All numbers are little-endian.
+A shard holds videos one after the other, each from a multiple of 8 bytes on. A video with N kept frames of
+H × W pixels and 3 channels (RGB) begins with N times (float64), from which on each frame is the nearest one
+kept. Raw frames follow as (N, H, W, 3) bytes. JPEG frames follow as a table of N + 1 positions (uint64, in
+bytes from the table's start), and N pictures. All numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _CONVERT = Interpolation.BICUBIC | EXACT
 _CHECK_BLOCK = 1 << 24
 _ALIGN = 8  # bytes
 _TIME = 8  # bytes of a time
-AGAIN = "start again: what was decoded is kept"  # what to do where the disk was full
+AGAIN = "start again: what was decoded is kept"  # the advice to the user when the disk was full
 
 
 class Entry(NamedTuple):
-    """A video that a shard is asked to hold."""
+    """A video that a shard is to hold."""
 
     split: SplitName
     item: Item
@@ -57,11 +57,12 @@ class Bad(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
-    """Where a video lies in its shard.
+    """A video in a shard.
 
     Attributes:
-        offset: bytes from the start of the shard.
-        seconds: duration of the whole video, not only of the frames kept.
+        offset: its position in bytes from the start of the shard.
+        frames: number of kept frames.
+        seconds: duration of the whole video, not only of the kept frames.
     """
 
     split: SplitName
@@ -76,7 +77,7 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shard:
-    """A finished shard. `entries` is a checksum of what it was asked to hold."""
+    """A finished shard. `entries` is a checksum of the list of videos that it was built from."""
 
     file: str
     bytes: int
@@ -88,7 +89,7 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What every shard of a cache has in common."""
+    """What all shards of a cache have in common."""
 
     source: Source
     folder: Path
@@ -97,17 +98,17 @@ class Plan:
 
 
 def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
-    """Decodes the entries into one file; the file, and then its description, appear whole or not at all."""
+    """Decode the entries into one file, then write its description; each is put in place in one step."""
     file, entries = job
     kept: list[Kept] = []
     bad: list[Bad] = []
     with replacing(plan.folder / file, AGAIN) as unfinished, unfinished.open("wb") as out:
         writer = _Writer(out)
-        for (split, item), found in _read(plan, entries):
-            if isinstance(found, BadVideo):
-                bad.append(Bad(item.key, split, str(found)))
+        for (split, item), decoded in _read(plan, entries):
+            if isinstance(decoded, BadVideo):
+                bad.append(Bad(item.key, split, str(decoded)))
                 continue
-            count, height, width, _ = found.frames.shape
+            count, height, width, _ = decoded.frames.shape
             writer.align()
             kept.append(
                 Kept(
@@ -118,12 +119,12 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
                     frames=count,
                     height=height,
                     width=width,
-                    seconds=found.info.seconds,
+                    seconds=decoded.info.seconds,
                 )
             )
-            writer.write(_begins(found.spans).view(np.uint8))
+            writer.write(_begins(decoded.spans).view(np.uint8))
             raw = plan.storage == "raw"
-            writer.write(np.ascontiguousarray(found.frames) if raw else pack_jpeg(found.frames))
+            writer.write(np.ascontiguousarray(decoded.frames) if raw else pack_jpeg(decoded.frames))
     shard = Shard(
         file=file,
         bytes=writer.bytes,
@@ -137,7 +138,7 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
 
 
 def finished_shard(folder: Path, file: str, entries: tuple[Entry, ...]) -> Shard | None:
-    """The shard as an interrupted build left it, if it is whole and holds just these entries."""
+    """Return a shard of an interrupted build, if it is undamaged and was built from just these entries."""
     try:
         values = json.loads(_description(folder / file).read_text())
         shard = Shard(
@@ -167,18 +168,18 @@ def has_size(path: Path, size: int) -> bool:
 
 
 def is_whole(path: Path, size: int, crc32: int) -> bool:
-    """Whether a shard's bytes are those that were written."""
+    """Whether a shard has its size and checksum."""
     if not has_size(path, size):
         return False
-    found = 0
+    actual = 0
     with path.open("rb") as file:
         while block := file.read(_CHECK_BLOCK):
-            found = zlib.crc32(block, found)
-    return found == crc32
+            actual = zlib.crc32(block, actual)
+    return actual == crc32
 
 
 def pack_jpeg(frames: Frames) -> NDArray[np.uint8]:
-    """The bytes of a video kept as JPEG."""
+    """Encode frames as a table of positions and JPEG pictures, in the format of a shard."""
     pictures = list(_jpegs(frames))
     positions = np.cumsum([8 * (len(pictures) + 1), *map(len, pictures)], dtype="<u8")
     return np.frombuffer(positions.tobytes() + b"".join(pictures), dtype=np.uint8)
@@ -187,18 +188,18 @@ def pack_jpeg(frames: Frames) -> NDArray[np.uint8]:
 def frames_at(
     shard: NDArray[np.uint8], offset: int, frames: int, moments: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """(T,) which of the frames kept of the video at `offset` are the nearest to the moments (T,)."""
+    """Return which kept frames of the video at `offset` are nearest to the moments (T,): indices (T,)."""
     begins = np.ndarray((frames,), "<f8", shard, offset)
     return np.searchsorted(begins[1:], moments, side="right")
 
 
 def raw_frames(shard: NDArray[np.uint8], offset: int, frames: int, height: int, width: int) -> Frames:
-    """(N, H, W, 3): the frames of the video at `offset`, kept raw; a view of the file."""
+    """Return the raw frames of the video at `offset`, (N, H, W, 3), as a view of the file."""
     return np.ndarray((frames, height, width, 3), np.uint8, shard, offset + _TIME * frames)
 
 
 class JpegReader:
-    """Pictures of videos kept as JPEG; not for several threads at once."""
+    """Reads frames of videos that are kept as JPEG; each thread needs its own reader."""
 
     def __init__(self) -> None:
         self._codec = _mjpeg("r")
@@ -213,20 +214,20 @@ class JpegReader:
         width: int,
         chosen: NDArray[np.int64],
     ) -> Frames:
-        """(T, H, W, 3): some of the frames of the video at `offset`, by number."""
+        """Decode the frames with the indices `chosen` of the video at `offset`, (T, H, W, 3)."""
         table = offset + _TIME * frames
         positions = np.ndarray((frames + 1,), "<u8", shard, table).astype(np.int64) + table
         out = np.empty((len(chosen), height, width, 3), np.uint8)
-        done: dict[int, int] = {}  # a frame that is asked for several times is decoded once
-        for place, frame in enumerate(chosen.tolist()):
-            if frame in done:
-                out[place] = out[done[frame]]
+        decoded: dict[int, int] = {}  # frame: its first index in `out`, so that each is decoded once
+        for index, frame in enumerate(chosen.tolist()):
+            if frame in decoded:
+                out[index] = out[decoded[frame]]
                 continue
-            done[frame] = place
+            decoded[frame] = index
             packet = av.Packet(shard[positions[frame] : positions[frame + 1]].tobytes())
             (picture,) = self._codec.decode(packet)
             rgb = self._reformatter.reformat(picture, format="rgb24", interpolation=_CONVERT, threads=1)
-            out[place] = rgb.to_ndarray()
+            out[index] = rgb.to_ndarray()
         return out
 
 
@@ -270,28 +271,28 @@ class _Writer:
         self.crc32 = zlib.crc32(block, self.crc32)
 
     def align(self) -> None:
-        """Fill up to where a video may start."""
+        """Pad with zeros to the next multiple of 8 bytes, where a video may start."""
         self.write(np.zeros(-self.bytes % _ALIGN, np.uint8))
 
 
 def _read(plan: Plan, entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, Decoded | BadVideo]]:
-    """Each entry with its frames; those of one file and one split, where they stand together, in one go."""
+    """Yield each entry with its frames; neighbours of one file and one split are decoded together."""
     for (_, split), group in groupby(entries, key=lambda entry: (entry.item.file, entry.split)):
         together = list(group)
         moments = partial(plan.needs.moments, split)
         items = [entry.item for entry in together]
-        found = plan.source.read(items, moments, short_side=plan.needs.short_side)
-        yield from zip(together, found, strict=True)
+        decoded = plan.source.read(items, moments, short_side=plan.needs.short_side)
+        yield from zip(together, decoded, strict=True)
 
 
 def _begins(spans: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) from when on each of the frames kept is the nearest one kept, from their spans (N, 2)."""
+    """Return the times from which on each kept frame is the nearest one kept, (N,), by their spans (N, 2)."""
     between = (spans[:-1, 1] + spans[1:, 0]) / 2
     return np.concatenate(([0.0], between)).astype("<f8")
 
 
 def _entries_crc32(entries: tuple[Entry, ...]) -> int:
-    listed = [(split, item.key, item.label) for split, item in entries]  # keys of cuts tell their times
+    listed = [(split, item.key, item.label) for split, item in entries]  # keys of cuts contain their times
     return zlib.crc32(json.dumps(listed).encode())
 
 

@@ -1,6 +1,6 @@
-"""Frames of a video as small RGB pictures.
+"""Scales decoded frames down, converts them to RGB and turns them upright.
 
-H × W pixels of a kept frame, upright; 3 channels in the order RGB.
+Shapes: H × W pixels of a kept frame, upright; 3 channels in the order RGB.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ EXACT = (
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
 )
-# Averages all pixels that fall into one, so shrinking does not alias; an int, for an enum takes 5 µs a frame.
+# Area averaging, which does not alias; as an int, since an enum costs 5 µs a frame.
 _SCALING = int(Interpolation.AREA | EXACT)
 
-# swscale writes three planes more than twice as fast as packed RGB, and the values are the same.
+# swscale writes three planes more than twice as fast as packed RGB, with the same values.
 _PLANES = "gbrp"
-_CHANNELS = (1, 2, 0)  # of those planes, in the order RGB
+_CHANNELS = (1, 2, 0)  # the RGB channel of each of those planes
 
-_GBR, _UNSPECIFIED = 0, 2  # colour matrices, as H.273 numbers them
+_GBR, _UNSPECIFIED = 0, 2  # numbers of colour matrices in H.273
 
 
 class _Own(threading.local):
-    """A thread's reformatter: it keeps its tables from one video to the next of equal size."""
+    """One reformatter for each thread, which keeps its tables for videos of the same size."""
 
     def __init__(self) -> None:
         self.reformatter = VideoReformatter()
@@ -42,7 +42,7 @@ _own = _Own()
 
 
 def scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
-    """Width and height with the shorter side at `short_side`; never enlarged."""
+    """Return width and height scaled to a shorter side of `short_side`; they are never enlarged."""
     short = min(width, height)
     if short <= short_side:
         return width, height
@@ -50,7 +50,7 @@ def scaled(width: int, height: int, short_side: int) -> tuple[int, int]:
 
 
 class Shrinker:
-    """Shrinks and turns the frames of one video; all to the size of its first.
+    """Scales and turns the frames of one video, all to the size of its first.
 
     shrink = Shrinker(first_frame, short_side=80)
     pixels = np.empty((N, *shrink.shape), np.uint8)    # (N, H, W, 3)
@@ -66,12 +66,12 @@ class Shrinker:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(H, W, 3), upright."""
+        """The shape of an upright frame, (H, W, 3)."""
         width, height = self._orientation.size(self._width, self._height)
         return (height, width, 3)
 
     def __call__(self, frame: VideoFrame, out: Frames) -> None:
-        """Fills `out`, (H, W, 3)."""
+        """Write the frame's pixels into `out`, (H, W, 3)."""
         small = self._small(frame)
         lying = self._orientation.lying(out)
         for plane, channel in zip(small.planes, _CHANNELS, strict=True):

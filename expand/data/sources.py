@@ -1,4 +1,4 @@
-"""The labelled videos that a configuration names: synthetic clips, or what a reader says of a folder."""
+"""Opens the labelled videos that a configuration names: synthetic clips, or files by a reader's lists."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from expand.data.splitting import stratified_split
 from expand.system.errors import UserError
 from expand.system.escaping import visible_line
 
-_SHARE = 0.2  # of each class for validation, where nothing else is said
+_SHARE = 0.2  # the share of each class that is set aside for validation by default
 
 Videos = Mapping[SplitName, tuple[ListedVideo, ...]]
 
 
 def open_source(config: DataConfig, *, splits: Sequence[SplitName] = SEARCHED) -> Source:
-    """The labelled videos that a configuration names.
+    """Open the labelled videos that a configuration names.
 
     Args:
-        config: names them.
-        splits: what is asked for: the others are empty, and what lies in them changes nothing. Where training
-            is not among them, data without it will do.
+        config: the data section of a configuration.
+        splits: the requested splits. The others are empty, and their videos have no influence. The data need
+            no training videos unless `train` is requested.
 
     Raises:
-        UserError: they are not there, or cannot be told apart into classes and splits.
+        UserError: the videos do not exist, or their classes and splits cannot be made out.
     """
     source = _synthetic(config, splits) if config.format == "synthetic" else _files(config, splits)
     flip_swaps(config, source.classes)
@@ -42,12 +42,12 @@ def open_source(config: DataConfig, *, splits: Sequence[SplitName] = SEARCHED) -
 
 
 def segments_of(source: Source) -> Mapping[str, tuple[Segment, ...]] | None:
-    """What each video shows, by its key; None: every video has one label."""
+    """Return the labelled segments of each video by key; None where every video has one label."""
     return source.segments if isinstance(source, FileSource) else None
 
 
 def shown_labels(source: Source, item: Item) -> frozenset[int]:
-    """The classes that a video shows."""
+    """Return the classes that a video shows."""
     segments = segments_of(source)
     return frozenset([item.label] if segments is None else (one.label for one in segments[item.key]))
 
@@ -78,7 +78,7 @@ def _lists_given(config: DataConfig) -> bool:
 
 
 def _reader(config: DataConfig) -> Reader:
-    """The reader that data.format names, or that finds what it knows in the folder."""
+    """Return the reader that data.format names, or for `auto` the first that recognises the folder."""
     if config.format in READERS:
         return _own(config.format)
     if config.format != "auto":
@@ -107,10 +107,10 @@ def _users(name: str) -> Reader:
 
 
 def _once(listed: Listed) -> Listed:
-    """Each video once in its split.
+    """Drop repeated videos within a split.
 
     Raises:
-        UserError: it is listed twice, and not with the same labels.
+        UserError: a video is listed twice in a split with different labels.
     """
     splits, out = {}, [*listed.left_out]
     for split, videos in listed.splits.items():
@@ -133,36 +133,40 @@ def _once(listed: Listed) -> Listed:
 def _divided(
     listed: Listed, config: DataConfig, splits: Sequence[SplitName]
 ) -> tuple[Videos, tuple[str, ...]]:
-    """The videos of each split, and what is to be known of how a split of xpand's own was made."""
-    found = dict(listed.splits)
-    if "val" in found or not {"train", "val"} & {*splits}:
-        return found, ()
-    if test_validates(found, config):
-        found["val"] = found.pop("test")
-        if "train" not in found:
-            return found, ()
-        return found, (
+    """Return the videos of each split, and remarks; sets a validation split aside if the lists have none."""
+    videos = dict(listed.splits)
+    if "val" in videos or not {"train", "val"} & {*splits}:
+        return videos, ()
+    if test_validates(videos, config):
+        videos["val"] = videos.pop("test")
+        if "train" not in videos:
+            return videos, ()
+        return videos, (
             f"the videos to test on ({visible_line(listed.origins['test'])}) decide, as there are no others "
             "for validation: set data.val_share to set some of training aside and keep these for the test",
         )
-    whole = found.get("train", ())
+    whole = videos.get("train", ())
     share = _SHARE if config.val_share is None else config.val_share
     groups = {video.key: group_of(video.file) or video.file for video in whole}
     pairs = [(video.key, "" if listed.several else video.label) for video in whole]
     parts = stratified_split(pairs, share=share, seed=config.split_seed, group=groups.__getitem__)
     by_key = {video.key: video for video in whole}
-    found |= {split: tuple(by_key[key] for key, _ in parts[split]) for split in ("train", "val")}
+    videos |= {split: tuple(by_key[key] for key, _ in parts[split]) for split in ("train", "val")}
     together = len(groups) - len(set(groups.values()))
     if not together:
-        return found, ()
-    return found, (
+        return videos, ()
+    return videos, (
         "validation was set aside in whole groups of videos that belong together, by UCF101's names or as "
         f"parts of one file: {len(set(groups.values())):,} groups of {len(groups):,} videos",
     )
 
 
 def _check_filled(listed: Listed, videos: Videos, splits: Sequence[SplitName]) -> None:
-    """Raises UserError where a split that is needed has no videos."""
+    """Check that every requested split has videos.
+
+    Raises:
+        UserError: a requested split has none.
+    """
     origins = listed.origins
     taught = origins.get("train", str(listed.root))
     if "train" in splits and not listed.splits.get("train"):
@@ -189,7 +193,7 @@ def _check_filled(listed: Listed, videos: Videos, splits: Sequence[SplitName]) -
 
 
 def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config: DataConfig) -> FileSource:
-    """Names become numbers; of the classes, those with training videos stay."""
+    """Turn listed videos into a source: number the classes, and keep those that have training videos."""
     shown = [split for split in SPLITS if split in splits and split in videos]
     taught: Sequence[SplitName] = ["train"] if videos.get("train") else shown
     trained = {label for split in taught for _, label in _labels(videos[split])}
@@ -199,7 +203,7 @@ def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config:
     order = listed.classes if listed.classes is not None else sorted(trained)
     classes = tuple(name for name in order if name in trained)
     _check_classes(classes, listed, taught)
-    places = {name: place for place, name in enumerate(classes)}
+    number_of = {name: number for number, name in enumerate(classes)}
     chosen = {split: videos[split] if split in shown else () for split in SPLITS}
     everything = [video for split in shown for video in videos[split]]
     return FileSource(
@@ -208,14 +212,14 @@ def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config:
         classes=classes,
         splits={
             split: tuple(
-                Item(key=video.key, label=0 if listed.several else places[video.label], cut=video.cut)
+                Item(key=video.key, label=0 if listed.several else number_of[video.label], cut=video.cut)
                 for video in own
             )
             for split, own in chosen.items()
         },
         segments={
             video.key: tuple(
-                Segment(label=places[one.label], start=one.start, end=one.end) for one in video.shows
+                Segment(label=number_of[one.label], start=one.start, end=one.end) for one in video.shows
             )
             for video in everything
         }
@@ -226,7 +230,7 @@ def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config:
 
 
 def _labels(videos: Sequence[ListedVideo]) -> Iterator[tuple[str, str]]:
-    """(key, label) of all that videos show."""
+    """Yield (key, label) for every label of every video."""
     return ((video.key, one.label) for video in videos for one in video.shows)
 
 
@@ -251,10 +255,10 @@ def _check_classes(classes: Sequence[str], listed: Listed, taught: Sequence[Spli
 
 
 def _frames_fps(listed: Listed, videos: Sequence[ListedVideo], config: DataConfig) -> float | None:
-    """The frame rate of folders of pictures; None: there are none.
+    """Return the frame rate of folders of pictures; None where no video is one.
 
     Raises:
-        UserError: nothing says what it is.
+        UserError: there are such folders, but neither the settings nor the reader state a frame rate.
     """
     example = next((video.key for video in videos if video.pictures), None)
     if example is None:
@@ -269,7 +273,7 @@ def _frames_fps(listed: Listed, videos: Sequence[ListedVideo], config: DataConfi
 
 
 def _left_out(listed: Listed) -> tuple[str, ...]:
-    """What was left out, a line for each reason."""
+    """Describe the videos that were left out, a line for each reason."""
     return tuple(
         f"left out: {one.what}: {one.count:,}, such as {visible_line(one.example)!r}"
         for one in listed.left_out

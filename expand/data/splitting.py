@@ -1,4 +1,4 @@
-"""A validation split of xpand's own: a share of the videos of each class, chosen by a seed."""
+"""Sets videos aside for validation: a share of each class, chosen by a seed."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ def stratified_split(
     seed: int,
     group: Callable[[str], str] = lambda key: group_of(key) or key,
 ) -> dict[Side, list[tuple[str, str]]]:
-    """Splits (key, class) pairs by class; which key goes where depends on nothing but the keys and the seed.
+    """Split (key, class) pairs into training and validation, class by class, by the keys and the seed alone.
 
-    Videos of one group stay on one side. Every class keeps at least one group for training and, where it has
-    two, one for validation, unless other classes of the same groups have them on one side already.
+    Videos of one group go to one side. Every class keeps at least one group for training and, where it has
+    two, one for validation, unless its groups were assigned to one side with other classes already.
 
     Args:
         items: the pairs.
-        share: of the videos of each class that are set aside, or the next smaller one that groups allow.
-        seed: gives another choice.
-        group: of a key; by default that of UCF101's names, and else the key alone.
+        share: share of each class's videos that is set aside, rounded down to whole groups.
+        seed: seed of the choice.
+        group: maps a key to its group; by default that of UCF101's names, else the key itself.
     """
     by_class: dict[str, list[str]] = {}
     for key, label in items:
         by_class.setdefault(label, []).append(key)
-    sides: dict[str, Side] = {}  # of groups that are placed
+    sides: dict[str, Side] = {}  # by group
     splits: dict[Side, list[tuple[str, str]]] = {"train": [], "val": []}
     for label, keys in sorted(by_class.items()):
-        _place(_grouped(keys, group), sides, share=share, seed=seed)
+        _assign_sides(_grouped(keys, group), sides, share=share, seed=seed)
         for key in sorted(keys):
             splits[sides[group(key)]].append((key, label))
     return splits
 
 
-def _place(groups: dict[str, list[str]], sides: dict[str, Side], *, share: float, seed: int) -> None:
-    """Gives each group of a class that has no side one."""
+def _assign_sides(groups: dict[str, list[str]], sides: dict[str, Side], *, share: float, seed: int) -> None:
+    """Assign a side to each group of a class that has none yet."""
     videos = sum(map(len, groups.values()))
     wanted = min(max(1, round(share * videos)), videos - 1)
     aside = sum(len(keys) for name, keys in groups.items() if sides.get(name) == "val")

@@ -1,7 +1,9 @@
-"""The packets of a video file, and what they tell of when its frames are shown.
+"""The time stamps of a video file's packets, and the times of its frames that follow from them.
 
-Stamps are in ticks of the file's clock: pts says when a frame is shown, dts when it is decoded.
-P packets, F frames.
+Stamps are in ticks of the file's clock: a presentation time stamp (pts) says when a frame is shown, a
+decoding time stamp (dts) when it is decoded.
+
+Shapes: P packets, F frames.
 """
 
 from __future__ import annotations
@@ -20,22 +22,22 @@ from expand.data.timeline import DEFAULT_FPS, Clock, Timeline
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
-# Containers whose stamps say when frames are shown; others say when they are decoded, or nothing.
-_SAYS_WHEN_SHOWN = {"mov", "mp4", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "mxf", "ivf", "gif"}
-# Each packet is a frame on its own, shown when it is decoded.
+# Containers with reliable pts; others only have dts, or no stamps.
+_HAS_PTS = {"mov", "mp4", "matroska", "webm", "mpegts", "mpeg", "flv", "nut", "mxf", "ivf", "gif"}
+# Codecs in which each packet is an independent frame, shown when it is decoded.
 _INTRA = {"mjpeg", "rawvideo", "prores", "dnxhd", "huffyuv", "ffvhuff", "png", "v210"}
-# Each packet is a frame, and what comes after a key frame does not depend on what was before.
+# Codecs in which each packet is a frame, and nothing after a key frame depends on anything before it.
 _STARTS_AFRESH = {"h264", "hevc", "vp9", "av1", "libdav1d"} | _INTRA
-_TS_WRAPS = 1 << 33  # ticks, of MPEG's clocks
-_IDR = 5  # the kind of H.264 picture that nothing refers over
+_TS_WRAPS = 1 << 33  # ticks after which MPEG's clocks start again
+_IDR = 5  # H.264's unit type of an IDR picture, which no later frame refers past
 
 
 class Stamp(NamedTuple):
-    """Of one packet, or of one frame that came out of the decoder.
+    """The stamps of a packet or of a decoded frame, in ticks; None where the file has none.
 
     Attributes:
-        pts: when it is shown, None where the file does not say.
-        dts: when it is decoded, likewise.
+        pts: when it is shown.
+        dts: when it is decoded.
     """
 
     pts: int | None
@@ -44,12 +46,12 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """When frames are shown, and how they are told from each other as they come out of the decoder.
+    """The times of a video's frames, and how to recognise each among the decoder's frames.
 
     Attributes:
-        timeline: of F frames.
-        by_pts: whether frames are told by their pts; else by how many came out before them.
-        names: (F,) of each frame the one or the other.
+        timeline: times of F frames.
+        by_pts: whether frames are recognised by their pts; else by their number in the decoder's order.
+        names: (F,) the pts or the number of each frame.
     """
 
     timeline: Timeline
@@ -59,18 +61,19 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stamps:
-    """What a file's packets say, in their order.
+    """The time stamps and properties of a file's packets, in the file's order.
 
     Attributes:
-        packets: (P,) the stamps.
-        durations: (P,) in ticks, 0 where the file does not say.
-        hidden: (P,) whether the packet is decoded, but not shown: an edit list cuts it off.
-        fresh: (P,) whether what is shown after this packet needs none of those before it.
-        clock: the file's.
-        trusted: whether pts, where the container states them, say when frames are shown.
-        distinct: whether each packet has another one besides, by one clock.
-        by_pts: whether they also tell frames from each other, in whatever order these come out.
-        whole: whether each packet is one frame, as far as the codec and the packets tell.
+        packets: (P,) stamps of the packets.
+        durations: (P,) durations in ticks, 0 where the file does not state them.
+        hidden: (P,) whether the packet is decoded but not shown, as an edit list cuts it off.
+        fresh: (P,) whether frames shown after this packet depend on none of the packets before it.
+        clock: the file's clock.
+        trusted: whether pts, if present, are reliable in this container.
+        distinct: whether pts are trusted, every packet has one, no two are equal, and the clock never
+            goes back.
+        by_pts: whether frames can also be recognised by their pts, in whatever order they are decoded.
+        whole: whether each packet is one frame, as far as the codec and the packets say.
     """
 
     packets: tuple[Stamp, ...]
@@ -85,7 +88,7 @@ class Stamps:
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream, packets: Iterable[VideoPacket]) -> Stamps:
-        """Reads the packets of the stream, the last and empty one too."""
+        """Read the stamps of the stream's packets; empty packets are ignored."""
         codec = stream.codec_context
         extradata = codec.extradata
         stamps: list[Stamp] = []
@@ -104,7 +107,7 @@ class Stamps:
                 packet.is_keyframe and (codec.name != "h264" or _is_idr(bytes(packet), extradata or b""))
             )
         pts = [stamp.pts for stamp in stamps]
-        trusted = codec.name in _INTRA or _says_when_shown(container, stream)
+        trusted = codec.name in _INTRA or _has_pts(container, stream)
         distinct = trusted and None not in pts and len(set(pts)) == len(pts) and _never_falls(stamps)
         return cls(
             packets=tuple(stamps),
@@ -114,13 +117,13 @@ class Stamps:
             clock=_clock(container, stream),
             trusted=trusted,
             distinct=distinct,
-            # Pts that rise although the codec may show frames in another order can be dts by another name.
+            # With B-frames, pts that rise in the file's order are probably dts.
             by_pts=distinct and not (codec.has_b_frames and _rises(pts)),
             whole=whole,
         )
 
     def expected(self) -> Shown | None:
-        """What will come out of the decoder, if every packet that is shown is one frame; None: unclear."""
+        """Return the frames to expect of the decoder if every shown packet is one frame; None if unclear."""
         shown = [at for at, hidden in enumerate(self.hidden) if not hidden]
         if not shown:
             return None
@@ -135,8 +138,13 @@ class Stamps:
             timeline=timeline, by_pts=self.by_pts, names=tuple(stamps if self.by_pts else range(len(stamps)))
         )
 
-    def told(self, frames: Sequence[Stamp], *, last: int) -> Shown:
-        """When the frames that came out, in that order, are shown; the last for `last` ticks."""
+    def actual(self, frames: Sequence[Stamp], *, last: int) -> Shown:
+        """Return when decoded frames are shown, by their stamps in the decoder's order.
+
+        Args:
+            frames: the stamps.
+            last: duration of the frame that is shown last, in ticks.
+        """
         order = list(range(len(frames)))
         pts = [frame.pts for frame in frames]
         if self.by_pts and None not in pts:
@@ -150,14 +158,14 @@ class Stamps:
         return Shown(timeline=timeline, by_pts=False, names=tuple(order))
 
     def last_of(self, frames: Sequence[Stamp], last: int) -> int:
-        """How long the frame that is shown last is shown, in ticks; `last`: as the decoder says."""
+        """Return the duration of the frame that is shown last, in ticks; `last` is the decoder's value."""
         if self.by_pts and frames:
             durations = {stamp.pts: long for stamp, long in zip(self.packets, self.durations, strict=True)}
             return durations.get(max(frame.pts or 0 for frame in frames), last)
         return last or (self.durations[-1] if self.durations else 0)
 
     def _in_order(self, count: int) -> list[int] | None:
-        """The stamps of frames that come out in the order in which they are shown, where packets tell."""
+        """Return the stamps of `count` frames decoded in the order shown; None if packets don't have them."""
         kept = [stamp for stamp, hidden in zip(self.packets, self.hidden, strict=True) if not hidden]
         pts, dts = [stamp.pts for stamp in kept], [stamp.dts for stamp in kept]
         for stamps in (pts, dts) if self.trusted else (dts, pts):
@@ -167,10 +175,10 @@ class Stamps:
         return None
 
 
-def _says_when_shown(container: InputContainer, stream: VideoStream) -> bool:
+def _has_pts(container: InputContainer, stream: VideoStream) -> bool:
     names = formats(container)
-    as_in_avi = "matroska" in names and stream.codec_tag.strip("\0") != ""  # its mode for AVI's codecs
-    return bool(names & _SAYS_WHEN_SHOWN) and not as_in_avi
+    as_in_avi = "matroska" in names and stream.codec_tag.strip("\0") != ""  # Matroska's mode for AVI's codecs
+    return bool(names & _HAS_PTS) and not as_in_avi
 
 
 def _clock(container: InputContainer, stream: VideoStream) -> Clock:
@@ -190,13 +198,13 @@ def _rises(stamps: Sequence[int | None]) -> bool:
 
 
 def _never_falls(stamps: Sequence[Stamp]) -> bool:
-    """Whether dts do not fall, as they do where recordings were joined."""
+    """Whether dts never fall, as they do where recordings were joined."""
     known = [stamp.dts for stamp in stamps if stamp.dts is not None]
     return all(sooner <= later for sooner, later in itertools.pairwise(known))
 
 
 def _continued(frames: Sequence[Stamp], clock: Clock) -> list[int]:
-    """Of frames in the order shown: their pts, else their dts, where those rise; else a steady clock."""
+    """Return stamps for frames in the order shown: their pts or else dts, if rising; else a constant rate."""
     steady = [at * clock.nominal for at in range(len(frames))]
     for stamps in ([frame.pts for frame in frames], [frame.dts for frame in frames]):
         filled: list[int] = []
@@ -208,8 +216,8 @@ def _continued(frames: Sequence[Stamp], clock: Clock) -> list[int]:
 
 
 def _is_idr(packet: bytes, extradata: bytes) -> bool:
-    """Whether the first picture of an H.264 packet is one that nothing refers over."""
-    if extradata[:1] == b"\1" and len(extradata) > 4:  # each unit is led by its length
+    """Whether the first picture of an H.264 packet is an IDR picture."""
+    if extradata[:1] == b"\1" and len(extradata) > 4:  # each unit is preceded by its length
         size = (extradata[4] & 3) + 1
         at = 0
         while at + size < len(packet):

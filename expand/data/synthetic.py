@@ -1,10 +1,10 @@
-"""Clips drawn from a seed: a data set without a download, made so that each axis has something to win.
+"""Synthetic videos drawn from a seed: a data set without a download, in which every axis can gain accuracy.
 
-Twelve classes in six pairs. What kind of scene it is, and so the pair, shows in one small frame. Which of the
-pair's two classes it is takes time or detail. The detail is fine, not gone, in a frame of 32 pixels: an X3D
-network as small as that is at chance on it, a convolution at full resolution is not.
+Twelve classes in six pairs. The pair can be seen in one small frame; telling its two classes apart takes time
+or detail. The detail is fine, not gone, in a frame of 32 pixels: an X3D network as small as that is at chance
+on it, a convolution at full resolution is not.
 
-    pair      one class     the other      it takes
+    pair      one class     the other      needs
     rain      falling       rising         two frames
     orbit     slow          fast           two frames that are close in time
     lamps     upper first   lower first    a clip that spans both flashes
@@ -12,14 +12,14 @@ network as small as that is at chance on it, a convolution at full resolution is
     patch     level         upright        a size at which fine stripes are still seen
     glyphs    pluses        crosses        a size at which small strokes are still seen
 
-Background, colours, contrast, places, sizes, distractors and noise are nuisance, and have the same
-distribution in both classes of a pair: a clip's draws do not depend on its label, which only decides what
-they are mapped to. No class changes when a clip is flipped left to right, or when its border is cropped.
+Background, colours, contrast, positions, sizes, distractors and noise are nuisance variables with the same
+distribution in both classes of a pair: a video's random numbers do not depend on its label, which only
+decides what they are mapped to. Flipping left to right or cropping the border changes no class.
 
-Scenes are functions of continuous time, shown at 30 frames a second like a file of that rate.
+Scenes are functions of continuous time, sampled at 30 frames a second.
 
-Lengths are shares of the frame's side, times are seconds, colours are in 0..1.
-Shapes: N frames, H × W pixels, 3 channels; a scene is (N, H, W) of ink.
+Lengths are fractions of the frame's side, times are seconds, colours are in 0..1.
+Shapes: N frames, H × W pixels, 3 channels; a scene is (N, H, W) of ink, the share of the drawing's colour.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from expand.data.base import (
 )
 from expand.data.nearest import nearest_frames
 
-VERSION = 1  # of the generator: a change of what is drawn makes it one more
+VERSION = 1  # of the generator; to be raised with any change of what is drawn
 FPS = 30
 CLASSES = (
     "rain-falling",
@@ -64,20 +64,21 @@ CLASSES = (
     "glyphs-cross",
 )
 
-_FRAMES = (75, 105)  # of a video: 2.5 to 3.5 s
-_NOISE_MARGIN = 32  # pixels by which the grain is larger than the frame, to be shifted from frame to frame
+_FRAMES = (75, 105)  # the least and most frames of a video: 2.5 to 3.5 s
+_NOISE_MARGIN = 32  # pixels by which the noise is larger than the frame, as it is shifted from frame to frame
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticSource:
-    """Clips drawn on the fly; each depends on the seed, its split and its number alone.
+    """Videos drawn on the fly; each depends on the seed, its split and its number alone.
 
     source = SyntheticSource(config=SyntheticConfig())
     source.splits["train"][3]     # Item(key="train/000003", label=3)
 
     Attributes:
+        config: numbers of videos, size and seed.
         shown: the splits that are not empty.
     """
 
@@ -119,13 +120,13 @@ class SyntheticSource:
 
     def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
         """See `Source.read`."""
-        found: list[Decoded | BadVideo] = []
+        drawn: list[Decoded | BadVideo] = []
         for item in items:
             try:
-                found.append(self._draw(item, moments, short_side))
+                drawn.append(self._draw(item, moments, short_side))
             except BadVideo as error:
-                found.append(error)
-        return found
+                drawn.append(error)
+        return drawn
 
     def _draw(self, item: Item, moments: Moments, short_side: int) -> Decoded:
         info = self.inspect(item)
@@ -147,8 +148,8 @@ class SyntheticSource:
 
 
 def render(rng: np.random.Generator, label: int, shown: NDArray[np.int64], length: int, size: int) -> Floats:
-    """(N, H, W, 3): the frames at the indices `shown` of a video of `length` frames, as 0..1."""
-    # Each part draws from a generator of its own, so that what one draws never moves another's draws.
+    """Draw the frames at the indices `shown` of a video of `length` frames: (N, H, W, 3) in 0..1."""
+    # Each part has its own generator, so that a change of one part leaves the others' random numbers alone.
     scene_rng, backdrop_rng, grain_rng = rng.spawn(3)
     backdrop = _backdrop(backdrop_rng, size)  # (H, W, 3)
     colour = _colour(backdrop_rng, backdrop)  # (3,)
@@ -160,23 +161,23 @@ def render(rng: np.random.Generator, label: int, shown: NDArray[np.int64], lengt
     return np.clip(frames, 0, 1, out=frames)
 
 
-# --- The six pairs. `second`: the second class of the pair. Every scene draws the same whatever the class.
+# --- The six pairs. `second` is the second class of a pair. Both classes draw the same random numbers.
 
 
 def _rain(
     rng: np.random.Generator, second: bool, t: NDArray[np.float64], _seconds: float, size: int
 ) -> Floats:
-    """Bars side by side that all move down or all move up, and come in again at the other side."""
+    """Bars side by side that all move down or all move up, and reappear at the other side."""
     x, y = _axes(size)
     speed = rng.uniform(0.2, 0.34) * (-1 if second else 1)
     ink = np.zeros((len(t), size, size), np.float32)
     for column in range(3):
         width, height = rng.uniform(0.08, 0.12), rng.uniform(0.04, 0.06)
         centre = 0.2 + 0.3 * column + rng.uniform(-0.05, 0.05)
-        way = 1 + 2 * height  # until it is out of sight, and no further
-        place = (rng.uniform(0, way) + speed * t) % way - height
+        way = 1 + 2 * height  # until the bar is out of sight
+        position = (rng.uniform(0, way) + speed * t) % way - height
         across = _within(x - centre, width, size)  # (W,)
-        along = _within(y[None, :] - place[:, None], height, size)  # (N, H)
+        along = _within(y[None, :] - position[:, None], height, size)  # (N, H)
         ink += along[:, :, None] * across
     return np.minimum(ink, 1)
 
@@ -240,7 +241,7 @@ def _patch(
     cx, cy = rng.uniform(0.4, 0.6, 2)
     half = rng.uniform(0.25, 0.32)
     pitch, strip, phases = rng.uniform(3.6, 5.2) / 96, 9 / 96, rng.uniform(0, 1, 100)
-    # In strips of random phase, so that what a small frame aliases them to is less of a pattern.
+    # In strips of random phase, so that they alias to less of a pattern in small frames.
     stripes = np.sin(2 * np.pi * (y[:, None] / pitch + phases[(x / strip).astype(int)]))  # level
     stripes = np.clip(1.5 * stripes, -1, 1)
     patch = _box(x - cx, y - cy, half, half, size)
@@ -269,16 +270,16 @@ Scene = Callable[[np.random.Generator, bool, NDArray[np.float64], float, int], F
 _SCENES: tuple[Scene, ...] = (_rain, _orbit, _lamps, _beacon, _patch, _glyphs)
 
 
-# --- What all scenes share.
+# --- Used by all scenes.
 
 
 def _length(rng: np.random.Generator) -> int:
-    """Frames of the video; a clip's first draw."""
+    """Draw the number of frames of a video, its first random number."""
     return int(rng.integers(_FRAMES[0], _FRAMES[1] + 1))
 
 
 def _backdrop(rng: np.random.Generator, size: int) -> Floats:
-    """(H, W, 3): smooth clutter in colour, and a few shapes."""
+    """Draw a background of smooth coloured clutter and a few shapes, (H, W, 3)."""
     x, y = _axes(size)
     picture = np.full((size, size, 3), 0.5, np.float32)
     for cells, strength in ((2, 0.12), (4, 0.07), (9, 0.04)):
@@ -295,13 +296,13 @@ def _backdrop(rng: np.random.Generator, size: int) -> Floats:
 
 
 def _colour(rng: np.random.Generator, backdrop: Floats) -> Floats:
-    """(3,): of the ink, lighter than the backdrop."""
+    """Draw the colour of the ink, lighter than the backdrop, (3,)."""
     contrast = rng.uniform(0.3, 0.45)
     return np.asarray(backdrop.mean((0, 1)) + contrast + rng.normal(0, 0.1, 3), np.float32)
 
 
 def _add_grain(rng: np.random.Generator, frames: Floats, shown: NDArray[np.int64], length: int) -> None:
-    """Sensor noise in place: one grain a clip, shifted at random from frame to frame."""
+    """Add sensor noise to frames in place: one noise picture a video, shifted randomly for each frame."""
     size = frames.shape[1]
     strength = rng.uniform(0.03, 0.08)
     side = size + _NOISE_MARGIN
@@ -312,7 +313,7 @@ def _add_grain(rng: np.random.Generator, frames: Floats, shown: NDArray[np.int64
 
 
 def _swayed(rng: np.random.Generator, ink: Floats, t: NDArray[np.float64]) -> Floats:
-    """(N, H, W): the still `ink` as it sways by whole pixels, so that a clip of it moves like the others."""
+    """Sway still `ink` by whole pixels, so that it moves as the other scenes do: (N, H, W)."""
     size = ink.shape[-1]
     reach, period, phase = rng.uniform(0, 0.04, 2), rng.uniform(1.5, 4, 2), rng.uniform(0, 1, 2)
     moved = size * reach * np.sin(2 * np.pi * (t[:, None] / period + phase))
@@ -320,55 +321,55 @@ def _swayed(rng: np.random.Generator, ink: Floats, t: NDArray[np.float64]) -> Fl
     return np.stack([np.roll(still, shift, (0, 1)) for shift in np.rint(moved).astype(int).tolist()])
 
 
-# --- Shapes, smooth at the edge: a pixel's value is the share of it that is covered.
+# --- Antialiased shapes: a pixel's value is the share of it that is covered.
 
 
 def _axes(size: int) -> tuple[Floats, Floats]:
-    """Centres of the columns and of the rows."""
+    """Return the centres of the columns and of the rows of pixels."""
     centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
     return centres, centres
 
 
 def _within(offset: NDArray[np.floating], half: float, size: int) -> Floats:
-    """1 where |offset| is below `half`, with an edge of one pixel."""
+    """Return 1 where |offset| is below `half`, else 0, with an edge of one pixel."""
     return np.asarray(np.clip(0.5 + (half - np.abs(offset)) * size, 0, 1), np.float32)
 
 
 def _box(dx: Floats, dy: Floats, width: float, height: float, size: int) -> Floats:
-    """(H, W) from (W,) and (H,)."""
+    """Draw a rectangle (H, W) by the distances to its centre, (W,) and (H,)."""
     return _within(dy, height, size)[:, None] * _within(dx, width, size)
 
 
 def _disc(dx: NDArray[np.floating], dy: NDArray[np.floating], radius: float, size: int) -> Floats:
-    """(N or 1, H, W) from (N or 1, W) and (N or 1, H)."""
+    """Draw a disc (N or 1, H, W) by the distances to its centre, (N or 1, W) and (N or 1, H)."""
     dx, dy = np.atleast_2d(dx).astype(np.float32), np.atleast_2d(dy).astype(np.float32)
     squared = (dx * dx)[:, None, :] + (dy * dy)[:, :, None]
-    # Near the edge, radius² − d² is 2 · radius · (radius − d): no square root.
+    # Near the edge, radius² − d² is about 2 · radius · (radius − d), which needs no square root.
     squared *= -size / (2 * radius)
     squared += 0.5 + radius * size / 2
     return np.clip(squared, 0, 1, out=squared)
 
 
 def _ring(dx: Floats, dy: Floats, radius: float, half: float, size: int) -> Floats:
-    """(1, H, W), `half` of a stroke to each side of the radius."""
+    """Draw a ring (1, H, W) that reaches `half` a stroke to each side of the radius."""
     return _disc(dx, dy, radius + half, size) - _disc(dx, dy, radius - half, size)
 
 
 def _stretch(cells: int, size: int) -> Floats:
-    """(size, cells): weights that interpolate `cells` values over the frame's side."""
-    place = np.linspace(0, cells - 1, size)[:, None]
-    return np.asarray(np.clip(1 - np.abs(place - np.arange(cells)), 0, 1), np.float32)
+    """Return weights (size, cells) that interpolate `cells` values over the frame's side linearly."""
+    position = np.linspace(0, cells - 1, size)[:, None]
+    return np.asarray(np.clip(1 - np.abs(position - np.arange(cells)), 0, 1), np.float32)
 
 
 def _reduce(frames: Floats, side: int) -> Floats:
-    """Area averaging to `side` pixels: detail finer than a pixel is lost, not folded into coarser detail."""
+    """Scale to `side` pixels by area averaging, so that fine detail is lost and does not alias."""
     size = frames.shape[1]
     edges = np.arange(side) * (size / side)
     starts, ends = edges[:, None], edges[:, None] + size / side
     pixels = np.arange(size)
     cover = np.clip(np.minimum(ends, pixels + 1) - np.maximum(starts, pixels), 0, None)
     weights = (cover * (side / size)).astype(np.float32)  # (side, size)
-    rows = np.tensordot(frames, weights, axes=(1, 1))  # (N, W, 3, side): one large product, not many small
+    rows = np.tensordot(frames, weights, axes=(1, 1))  # (N, W, 3, side)
     return np.asarray(np.tensordot(rows, weights, axes=(1, 1)).transpose(0, 2, 3, 1))
 
 

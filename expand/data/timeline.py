@@ -1,7 +1,8 @@
-"""When the frames of a video are shown: arithmetic on time stamps, without files.
+"""The times at which a video's frames are shown, computed from time stamps.
 
-Time counts from the first frame, so that a variable frame rate and a late start come out right.
-F frames in a video.
+Time counts from the first frame, so variable frame rates and late starts are handled.
+
+Shapes: F frames in a video.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ DEFAULT_FPS = 30.0
 _MISSING_SHARE = 0.1
 _MISSING_FRAMES = 3
 _VARIES = 0.25  # of the median distance between two frames
-_LONG_SECONDS = 60.0  # that a frame may be shown, however large a part of the video that is
+# A distance between two frames is a gap if it is both longer than this and a larger share of the video.
+_LONG_SECONDS = 60.0
 _LONG_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clock:
-    """How a file counts time.
+    """The clock that a file's time stamps count in.
 
     Attributes:
         unit: seconds of one tick.
-        fps: its average rate, for frames whose stamps say nothing.
-        wraps: ticks after which it starts again, as in MPEG-TS; None: never.
+        fps: average frame rate, for frames without usable stamps.
+        wraps: ticks after which the clock starts again at 0, as in MPEG-TS; None for never.
     """
 
     unit: float
@@ -40,25 +42,25 @@ class Clock:
 
     @property
     def tolerance(self) -> float:
-        """Stamps are rounded to their unit: as much, in seconds, is no difference."""
+        """The rounding error of time stamps, in seconds."""
         return min(self.unit, 1e-3) + 1e-6
 
     @property
     def nominal(self) -> int:
-        """Ticks from one frame to the next."""
+        """Ticks from one frame to the next at the average rate."""
         return max(1, round(1 / (self.fps * self.unit)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """When each frame of a video is shown.
+    """The times of a video's frames, in seconds.
 
     Attributes:
-        times: (F,) in seconds from the first, never falling.
-        seconds: to the end of the last.
-        stated: the same with the last frame as long as the container says, be it hours.
-        start: of the first, by the file's own clock.
-        tolerance: what times may be off by rounding.
+        times: (F,) when each frame is shown, from the first frame on, never falling.
+        seconds: duration of the video, to the end of the last frame.
+        stated: the same with the last frame's duration as the container states it, however long.
+        start: the first frame's time by the file's own clock.
+        tolerance: rounding error of the times.
     """
 
     times: NDArray[np.float64]
@@ -69,22 +71,22 @@ class Timeline:
 
     @classmethod
     def of(cls, stamps: Sequence[int], *, last: int, clock: Clock) -> Timeline:
-        """Of frames in the order in which they are shown, with their stamps in ticks.
+        """Compute the timeline of frames from their stamps in ticks, in the order in which they are shown.
 
-        Where the clock goes back, as in joined recordings, time goes on by the usual distance.
+        Where the clock goes back, as in joined recordings, the distance is taken as the median one.
 
         Args:
-            stamps: (F,) of at least one frame.
-            last: how long the last frame is shown, in ticks; 0 where the container does not say.
-            clock: the file's.
+            stamps: (F,) the stamps, at least one.
+            last: duration of the last frame, in ticks; 0 where the container does not state it.
+            clock: the file's clock.
 
         Raises:
-            BadVideo: most of the video is one distance between two frames.
+            BadVideo: a gap between two frames is over a minute and over half of the video.
         """
         between = np.diff(np.asarray(stamps, np.int64))
         back = between < 0
         if clock.wraps is not None:
-            # The demuxer takes a clock that goes back for one that wrapped.
+            # The demuxer treats a clock that goes back as one that wrapped, and so adds nearly a whole turn.
             back |= between > clock.wraps // 2
         if back.any():
             rising = between[~back & (between > 0)]
@@ -108,7 +110,7 @@ class Timeline:
         orientation: Orientation | None = None,
         remarks: Sequence[str] = (),
     ) -> VideoInfo:
-        """The video whose frames are shown so; `width` and `height` in pixels, before it is turned."""
+        """Return the properties of the video; `width` and `height` are in pixels, before any rotation."""
         orientation = orientation or Orientation()
         between = np.diff(self.times)
         wide, high = orientation.size(width, height)
@@ -127,7 +129,14 @@ class Timeline:
         )
 
     def check_complete(self, stated: float | None) -> None:
-        """Raises BadVideo where a file has much less than its header states, in seconds."""
+        """Check that a file is about as long as its header states.
+
+        Args:
+            stated: the header's duration in seconds; None for no check.
+
+        Raises:
+            BadVideo: the file ends much earlier.
+        """
         if stated is None:
             return
         # Matroska states when the video ends, others how long it is.
@@ -138,10 +147,14 @@ class Timeline:
 
 
 def _seconds(times: NDArray[np.float64], last: float) -> float:
-    """From the first frame to the end of the last, which is shown for `last` as the container says."""
+    """Return the duration of a video whose last frame is shown for `last` seconds, by its container.
+
+    Raises:
+        BadVideo: a gap between two frames is over a minute and over half of the video.
+    """
     between = np.diff(times)
     typical = _typical(between) or 1 / DEFAULT_FPS
-    # Some containers do not tell the last frame's duration, or give one tick, or one of hours.
+    # Some containers do not state the last frame's duration, or give one tick, or hours.
     if last <= typical / 2 or _is_long(last, float(times[-1]) + last):
         last = typical
     seconds = float(times[-1]) + last
@@ -156,10 +169,9 @@ def _is_long(shown: float, seconds: float) -> bool:
 
 
 def _typical(between: NDArray[np.float64]) -> float:
-    """The median distance between two frames; 0 where there is one frame."""
+    """Return the median of the distances between frames; 0 where there are none."""
     if not len(between):
         return 0.0
-    middle = np.sort(between)[
-        (len(between) - 1) // 2 : len(between) // 2 + 1
-    ]  # np.median takes 20 times as long
+    # np.median takes 20 times as long.
+    middle = np.sort(between)[(len(between) - 1) // 2 : len(between) // 2 + 1]
     return float(middle.mean())

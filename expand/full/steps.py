@@ -18,7 +18,6 @@ from itertools import repeat
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from expand.config.full import FullConfig
@@ -28,7 +27,7 @@ from expand.data.labels import Targets
 from expand.full.multigrid import Phase, Schedule, Shape
 from expand.full.precise_norm import for_evaluation, measure_statistics
 from expand.training.checkpoints import State
-from expand.training.devices import Precision, place_network
+from expand.training.devices import Precision, place_network, seed_step
 from expand.training.losses import Diverged, Read
 from expand.training.memory import out_of_memory
 from expand.training.processes import Processes
@@ -215,7 +214,7 @@ class FullTraining:
         task = self._task
         if shape not in steps:
             steps[shape] = self._make_step(network, shape)
-        torch.manual_seed(step_seed(task.recipe.seed, self.step, task.processes.share.rank))
+        seed_step(task.device, step_seed(task.recipe.seed, self.step, task.processes.share.rank))
         again = task.device == "cpu" and task.processes.count == 1 and self._splits == 1
         statistics = [value.clone() for value in self._network.buffers()] if again else []
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from expand.config.full import Recipe
-from expand.config.options import build_recipe
+from expand.config.options import NO_SETTINGS, build_recipe
+from expand.config.places import data_of_run
 from expand.data.base import Source, SplitName
 from expand.data.cache import OnProgress
 from expand.data.clips import ViewGrid
@@ -107,7 +109,7 @@ def choose_test(
     weights: Path | None = None,
     config: Path | None = None,
     data: Path | None = None,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> PlannedTest:
     """Check what the command names.
 
@@ -118,8 +120,9 @@ def choose_test(
         split: of the videos that are tested; only these are decoded.
         weights: instead of those beside the model.
         config: a YAML file with any of the settings; None: a training's own, where its folder is tested.
-        data: the folder of the videos, or `synthetic`.
-        settings: as `key=value`.
+        data: the folder of the videos, or `synthetic`; None: those of the run's search, where nothing says
+            which.
+        settings: any by their key, such as `data.flip`.
 
     Raises:
         UserError: something of it is wrong.
@@ -134,7 +137,14 @@ def choose_test(
         )
     if config is None and TrainingFolder.is_one(Path(reference)):
         config = Path(reference) / CONFIG
-    recipe = build_recipe(config, model.sampling, data=data, settings=settings, jitter=_jitter(model))
+    recipe = build_recipe(
+        config,
+        model.sampling,
+        data=data,
+        settings=settings,
+        jitter=_jitter(model),
+        searched=data_of_run(Path(reference)),
+    )
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
 
 

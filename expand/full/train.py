@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from torch import nn
 
 from expand.config.full import Recipe
-from expand.config.options import build_recipe
-from expand.config.places import check_there, moved
+from expand.config.options import NO_SETTINGS, build_recipe
+from expand.config.places import check_there, data_of_run, moved
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import Progress as CacheProgress
@@ -31,6 +31,7 @@ from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
 from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
 from expand.full.videos import check_frames, open_videos
+from expand.system.console import own_command
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.escaping import file_name
@@ -123,7 +124,7 @@ def choose(
     *,
     config: Path | None = None,
     data: Path | None = None,
-    settings: Sequence[str] = (),
+    settings: Mapping[str, Any] = NO_SETTINGS,
     fine_tune: bool = False,
     weights: Path | None = None,
 ) -> Chosen:
@@ -133,8 +134,9 @@ def choose(
         reference: a model's YAML, a run's folder or a published network.
         name: which model of a run.
         config: a YAML file with any of the settings.
-        data: the folder of the videos, or `synthetic`.
-        settings: as `key=value`.
+        data: the folder of the videos, or `synthetic`; None: those of the run's search, where nothing says
+            which.
+        settings: any by their key, such as `data.flip`.
         fine_tune: start from the weights beside the model.
         weights: start from the weights in this file.
 
@@ -142,7 +144,8 @@ def choose(
         UserError: something of it is wrong.
     """
     model = find_model(reference, name)
-    recipe = build_recipe(config, model.sampling, data=data, settings=settings)
+    searched = data_of_run(Path(reference))
+    recipe = build_recipe(config, model.sampling, data=data, settings=settings, searched=searched)
     if fine_tune and weights is None and model.weights is None:
         raise UserError(
             f"--fine-tune must have weights to start from, but {model.name} has none beside it: "
@@ -443,7 +446,7 @@ def _run(
         except Stopped:
             log.info("stopped at step %d", training.step)
             folder = quote(str(place.folder))
-            view.note(f"stopped after step {training.step:,}; go on with: xpand resume {folder}")
+            view.note(f"stopped after step {training.step:,}; go on with: {own_command()} resume {folder}")
             raise Interrupted(signals[0] if signals else signal.SIGTERM) from None
         if processes.leads:
             _finish(place, model, recipe, network, training)

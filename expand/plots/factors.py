@@ -13,7 +13,6 @@ from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
 from expand.run.record import Row, RunRecord, factors_of, score_of
-from expand.system.units import short_count
 
 _X3D = (
     "Factors are relative to the start, where each is 1; over the points, the whole numbers that they "
@@ -44,7 +43,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
         figure,
         captions.state(records),
         _X3D if record.config.space.name == "x3d" else "Over the points, what each factor became.",
-        "Right of the last step: what each target was contracted to.",
+        "Right of the last step: what each target was contracted to." if record.path else "",
         captions.about(record),
     )
     return figure
@@ -108,7 +107,7 @@ def _short(text: str) -> str:
 
 def _tick(record: RunRecord, row: Row) -> str:
     if row["target"] is not None:
-        return f"target\n{short_count(row['target'])}"
+        return f"target\n{record.setup.cost.short(row['target'])}"
     if row["axis"] is None:
         return f"{start_name(record)}\n"
     return f"{row['step']}\n{record.setup.axes[row['axis']].label}"

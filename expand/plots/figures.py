@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
 from expand.plots.rounds import rounds
-from expand.plots.style import RC
+from expand.plots.style import RC, settle
 from expand.plots.timeline import timeline
 from expand.plots.trace import trace
 from expand.run.record import RunRecord, read_run
@@ -49,9 +49,11 @@ def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
         raise UserError(f"several runs share only the figure frontier, got {kind}: draw it of each run.")
     with _style():
         figure = _DRAW[kind](records)
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        text.set_text(visible(text.get_text()))  # an SVG with control characters is none
+        for text in figure.findobj(Text):
+            assert isinstance(text, Text)
+            text.set_text(visible(text.get_text()))  # an SVG with control characters is none
+        if figure.get_layout_engine() is not None:
+            settle(figure)
     return figure
 
 

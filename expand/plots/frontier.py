@@ -14,10 +14,10 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure
+from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure, settle
 from expand.run.record import Row, RunRecord, score_of
 from expand.system.errors import UserError
-from expand.system.units import short_count, show_count, show_milliseconds
+from expand.system.units import show_count, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.accuracies import KINETICS_400
 
@@ -81,10 +81,15 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         *dict.fromkeys(captions.about(record) for record in records),
         _PUBLISHED if others else "",
     )
-    figure.draw_without_rendering()
+    apart = []
     if others:
-        _published(grid[2, 0], "10 views", lambda name: KINETICS_400[name].views_10)
-        _published(grid[2, 1], "30 views", lambda name: KINETICS_400[name].views_30)
+        apart = [
+            _published(grid[2, 0], "10 views", lambda name: KINETICS_400[name].views_10),
+            _published(grid[2, 1], "30 views", lambda name: KINETICS_400[name].views_30),
+        ]
+    settle(figure)
+    for axes, points in zip(grid[2:].flat, apart, strict=True):
+        _name_published(axes, points)
     for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
         _name_targets(axes, records, measured, cost)
     return figure
@@ -163,7 +168,12 @@ def _name_targets(
     axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
 ) -> None:
     labels = [
-        Label(x=row[cost.column], y=_score(row), text=short_count(row["target"]), colour=_colour(number))
+        Label(
+            x=row[cost.column],
+            y=_score(row),
+            text=record.setup.cost.short(row["target"]),
+            colour=_colour(number),
+        )
         for number, record in enumerate(records)
         for row in record.targets
     ]
@@ -209,17 +219,18 @@ def _measured_on(records: Sequence[RunRecord]) -> str:
     )
 
 
-def _published(axes: Axes, title: str, top1_of: Callable[[str], float | None]) -> None:
-    """The published networks alone, in a panel of their own."""
+def _published(
+    axes: Axes, title: str, top1_of: Callable[[str], float | None]
+) -> Sequence[tuple[float, float, str]]:
+    """The published networks alone, in a panel of their own: their multiply-adds, top-1 and names."""
     space = X3DSpace()
     points = [
         (space.complexity(space.architecture(published(name).factors)).macs, top1, name)
         for name in KINETICS_400
         if (top1 := top1_of(name)) is not None
     ]
-    line = [macs for macs, _, _ in points], [top1 for _, top1, _ in points]
     axes.plot(
-        *line,
+        *_line(points),
         "-h",
         color=FAINT,
         linewidth=0.9,
@@ -233,5 +244,13 @@ def _published(axes: Axes, title: str, top1_of: Callable[[str], float | None]) -
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds per view")
     axes.set_ylabel("top-1")
+    return points
+
+
+def _name_published(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     labels = [Label(x=macs, y=top1, text=name.upper()) for macs, top1, name in points]
-    place(axes, labels, [(macs, top1) for macs, top1, _ in points], [line])
+    place(axes, labels, [(macs, top1) for macs, top1, _ in points], [_line(points)])
+
+
+def _line(points: Sequence[tuple[float, float, str]]) -> tuple[list[float], list[float]]:
+    return [macs for macs, _, _ in points], [top1 for _, top1, _ in points]

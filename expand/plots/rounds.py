@@ -13,7 +13,7 @@ from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.run.record import Row, RunRecord, score_of
+from expand.run.record import UNGROWN, Row, RunRecord, score_of
 from expand.system.units import show_count
 
 _TITLE = "What each axis gave"
@@ -60,25 +60,26 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
 def _place_in(record: RunRecord) -> Callable[[Row], int]:
     """The order of a round's rows: that of the axes; targets by their cost."""
     axes = list(record.setup.axes)
-    return lambda row: row["macs"] if row["kind"] == "contraction" else axes.index(row["axis"])
+    return lambda row: axes.index(row["axis"]) if row["kind"] == "expansion" else row["macs"]
 
 
 def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> None:
-    contraction = panel[0]["kind"] == "contraction"
-    bases = _bases(record, panel)
+    kind = panel[0]["kind"]
+    contraction = kind == "contraction"
+    bases = _bases(record, panel) if kind == "expansion" else []
     axes.set_title(
-        f"round {panel[0]['round']}: " + ("contraction" if contraction else f"from {_named(record, bases)}")
+        f"round {panel[0]['round']}: " + (f"from {_named(record, bases)}" if kind == "expansion" else kind)
     )
     axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
     axes.grid(visible=False, axis="y")
-    names = [_name(record, row, contraction) for row in panel]
+    names = [_name(record, row) for row in panel]
     axes.set_yticks(range(len(panel)), names)
     for place, (row, label) in enumerate(zip(panel, axes.get_yticklabels(), strict=True)):
         if row["accepted"] and row["state"] == "done" and not contraction:
             label.set_fontweight("bold")
         _bar(axes, record, row, place, best)
     base = score_of(bases[0]) if bases else None
-    if not contraction and base is not None:
+    if base is not None:
         axes.axvline(base, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
     axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
@@ -88,10 +89,12 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> 
 def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> None:
     look = look_of(row["axis"], record)
     beside = 1.04 * best
-    if row["state"] in ("saturated", "failed", "waiting"):
+    if row["state"] in (*UNGROWN, "failed", "waiting"):
         words = row["state"] if row["state"] != "failed" else f"failed: {row['reason']}"
         if row["state"] == "saturated":
             words = f"saturated: no step within {record.config.search.step:g}×"
+        elif row["state"] == "free":
+            words = f"free: changes no {record.setup.cost.unit}"
         axes.text(
             0.01 * best,
             place,
@@ -101,7 +104,7 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
             color=INK if row["state"] == "failed" else FAINT,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )
-        if row["state"] == "saturated":
+        if row["state"] in UNGROWN:
             return
     score = score_of(row)
     if score is not None:
@@ -145,8 +148,8 @@ def _named(record: RunRecord, bases: Sequence[Row]) -> str:
     return f"{label_of(bases[0]['axis'], record)}, {show_count(bases[0]['macs'])}"
 
 
-def _name(record: RunRecord, row: Row, contraction: bool) -> str:
-    return row["candidate"] if contraction else record.setup.axes[row["axis"]].label
+def _name(record: RunRecord, row: Row) -> str:
+    return record.setup.axes[row["axis"]].label if row["kind"] == "expansion" else row["candidate"]
 
 
 def _ticks(best: float) -> list[float]:

@@ -12,12 +12,14 @@ from expand.plots import captions
 from expand.plots.labels import Label, place
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, settle, start_name
 from expand.run.record import Row, RunRecord, key_of, score_of
-from expand.system.units import short_count, show_count
+from expand.system.units import show_count
 from expand.training.objectives import Chance
 
 _TITLE = "Expansion trace"
+# What a search counts, along the axis.
+_COUNTS = {"macs": "multiply-adds per clip", "activations": "activations per clip"}
 
 
 def trace(records: Sequence[RunRecord]) -> Figure:
@@ -35,7 +37,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     chance = record.chance
     if chance is not None:
         axes.axhline(chance.score, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    _frame(axes, record, chance)
+    _frame(axes, record, measured, chance)
     _legend(axes, record, measured, targets)
     captions.caption(
         figure,
@@ -47,7 +49,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     )
     labels = [
         Label(
-            x=row["macs"],
+            x=_cost(record, row),
             y=_score(row),
             text=f"{start_name(record)}, {row['frames']}×{row['stride']}, {row['size']}²"
             if row["axis"] is None
@@ -55,11 +57,24 @@ def trace(records: Sequence[RunRecord]) -> Figure:
             bold=True,
         )
         for row in path
-    ] + [Label(x=row["macs"], y=_score(row), text=f"target {short_count(row['target'])}") for row in targets]
-    way = [row["macs"] for row in path], [_score(row) for row in path]
-    figure.draw_without_rendering()
-    place(axes, labels, _kept_free(measured, targets), [way])
+    ] + [
+        Label(
+            x=_cost(record, row),
+            y=_score(row),
+            text=f"target {record.setup.cost.short(row['target'])}",
+        )
+        for row in targets
+    ]
+    way = [_cost(record, row) for row in path], [_score(row) for row in path]
+    settle(figure)
+    place(axes, labels, _kept_free(record, measured, targets), [way])
     return figure
+
+
+def _cost(record: RunRecord, row: Row) -> int:
+    """What the search counts of a network."""
+    cost: int = row[record.setup.cost.name]
+    return cost
 
 
 def _score(row: Row) -> float:
@@ -69,12 +84,14 @@ def _score(row: Row) -> float:
     return score
 
 
-def _kept_free(measured: Sequence[Row], targets: Sequence[Row]) -> list[tuple[float, float]]:
+def _kept_free(
+    record: RunRecord, measured: Sequence[Row], targets: Sequence[Row]
+) -> list[tuple[float, float]]:
     """Points, and their error bars as points along them."""
     points = []
     for row in (*measured, *targets):
         spread = score_of(row, "_std") or 0.0
-        points += [(row["macs"], _score(row) + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
+        points += [(_cost(record, row), _score(row) + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
     return list(dict.fromkeys(points))
 
 
@@ -82,9 +99,9 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
     for row in rows:
         if not row["accepted"]:
             look = look_of(row["axis"], record)
-            _error(axes, row, look.colour, 0.35)
+            _error(axes, record, row, look.colour, 0.35)
             axes.plot(
-                row["macs"],
+                _cost(record, row),
                 _score(row),
                 look.marker,
                 color=look.colour,
@@ -98,13 +115,17 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
 
 def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
     axes.plot(
-        [row["macs"] for row in path], [_score(row) for row in path], color=INK, linewidth=1.3, zorder=3
+        [_cost(record, row) for row in path],
+        [_score(row) for row in path],
+        color=INK,
+        linewidth=1.3,
+        zorder=3,
     )
     for row in path:
         look = look_of(row["axis"], record)
-        _error(axes, row, INK, 1.0)
+        _error(axes, record, row, INK, 1.0)
         axes.plot(
-            row["macs"],
+            _cost(record, row),
             _score(row),
             look.marker,
             color=look.colour,
@@ -121,20 +142,19 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
     accepted = {key_of(row) for row in path}
     for row in targets:
         own = key_of(row) not in accepted  # else a state meets the target as it is
-        (grown,) = (state for state in path if state["step"] == row["step"])
-        if own:
+        for grown in (state for state in path if own and state["step"] == row["step"]):
             axes.plot(
-                [grown["macs"], row["macs"]],
+                [_cost(record, grown), _cost(record, row)],
                 [_score(grown), _score(row)],
                 color=INK,
                 linewidth=0.9,
                 linestyle=(0, (4, 2)),
                 zorder=3,
             )
-        _error(axes, row, INK, 1.0)
+        _error(axes, record, row, INK, 1.0)
         look = look_of(row["axis"], record)
         axes.plot(
-            row["macs"],
+            _cost(record, row),
             _score(row),
             "D",
             markersize=6 if own else 11,
@@ -146,11 +166,11 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
         )
 
 
-def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
+def _error(axes: Axes, record: RunRecord, row: Row, colour: str, alpha: float) -> None:
     spread = score_of(row, "_std")
     if spread is not None:
         axes.errorbar(
-            row["macs"],
+            _cost(record, row),
             _score(row),
             yerr=spread,
             color=colour,
@@ -162,19 +182,21 @@ def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
         )
 
 
-def _frame(axes: Axes, record: RunRecord, chance: Chance | None) -> None:
-    """Limits with room for labels, a logarithmic axis in MACs, and the score in percent."""
-    rows = record.measured
-    low, high = min(row["macs"] for row in rows), max(row["macs"] for row in rows)
+def _frame(axes: Axes, record: RunRecord, rows: Sequence[Row], chance: Chance | None) -> None:
+    """Limits with room for labels, a logarithmic axis of the cost, and the score in percent."""
+    low, high = (
+        min(_cost(record, row) for row in rows),
+        max(_cost(record, row) for row in rows),
+    )
     log_scale(axes, show_count, low / 1.35, high * 1.35, closest=0.08)
     spreads = [(_score(row), score_of(row, "_std") or 0.0) for row in rows]
     guess = [] if chance is None else [chance.score]
-    bottom = min(*guess, *(score - spread for score, spread in spreads), 1.0)
-    top = max(*guess, *(score + spread for score, spread in spreads), 0.0)
+    bottom = min([*guess, *(score - spread for score, spread in spreads)])
+    top = max([*guess, *(score + spread for score, spread in spreads)])
     room = max(0.02, 0.1 * (top - bottom))
     axes.set_ylim(max(0.0, bottom - room), min(1.0, top + room) if top < 1 else 1 + room)
     in_percent(axes.yaxis)
-    axes.set_xlabel("multiply-adds per clip")
+    axes.set_xlabel(_COUNTS.get(record.setup.cost.name, record.setup.cost.unit))
     axes.set_ylabel(f"{record.objective.words} on validation")
 
 

@@ -19,7 +19,7 @@ from expand.plots.captions import state
 from expand.plots.figures import to_bytes
 from expand.plots.style import SYMBOLS, label_of
 from expand.report.sheets import clip, rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
-from expand.run.record import Row, RunRecord, factors_of, key_of, read_run, score_of
+from expand.run.record import UNGROWN, Row, RunRecord, factors_of, key_of, read_run, score_of
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
@@ -95,7 +95,12 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "classes", visible_line(", ".join(data.classes))
     if data.unseen:
         yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
-    yield "targets", ", ".join(f"{show_count(target)} MACs" for target in sorted(search.targets))
+    yield (
+        "targets",
+        ", ".join(f"{show_count(target)} {record.setup.cost.unit}" for target in sorted(search.targets)),
+    )
+    if search.strategy != "expansion":
+        yield "strategy", search.strategy
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (
         "training",
@@ -117,13 +122,13 @@ def _inline(kind: Kind, record: RunRecord) -> str:
 
 def _candidates(record: RunRecord) -> dict[str, Row]:
     """The candidates with a network, by their key."""
-    return {key_of(row): row for row in record.rounds if row["state"] != "saturated"}
+    return {key_of(row): row for row in record.rounds if row["state"] not in UNGROWN}
 
 
 def _details(record: RunRecord, row: Row) -> dict[str, Any]:
     """What the page shows of a candidate."""
     seeds = record.seeds_of(row)
-    name = row["candidate"] if row["kind"] == "contraction" else label_of(row["axis"], record)
+    name = label_of(row["axis"], record) if row["kind"] in ("start", "expansion") else row["candidate"]
     score = share(score_of(row)) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else "")
     beside = {"top1": "top-1", "mean-class-accuracy": "mean class"}
     beside.pop(record.objective.name, None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from expand.run.record import Row, key_of, score_of
+from expand.run.record import UNGROWN, Row, key_of, score_of
 from expand.system.units import show_count, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
@@ -62,8 +62,8 @@ def rounds_sheet(rows: Sequence[Row], words: str) -> Sheet:
     for row in rows:
         number = "" if row["round"] == previous else str(row["round"])
         previous = row["round"]
-        if row["state"] == "saturated":
-            lines.append(Line(key_of(row), (number, row["candidate"], "", "", "", "", "saturated"), "dim"))
+        if row["state"] in UNGROWN:
+            lines.append(Line(key_of(row), (number, row["candidate"], "", "", "", "", row["state"]), "dim"))
             continue
         spread = (
             f"{share(score_of(row, '_min'))} … {share(score_of(row, '_max'))}" if row["seeds"] > 1 else ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+UNGROWN = ("saturated", "free")  # states of axes along which a round has no candidate
 _FACTOR = "factor_"  # before a factor's name, where it is a column
 
 

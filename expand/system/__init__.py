@@ -1,4 +1,1 @@
-"""What any program needs of its machine: whole files, locks, signals, child processes, words and units.
-
-Nothing here knows of networks or videos.
-"""
+"""Helpers that know nothing of networks or videos: atomic files, locks, signals, child processes, units."""

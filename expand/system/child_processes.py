@@ -1,4 +1,4 @@
-"""Processes that a driver starts, and that end with it."""
+"""Child processes of a driver, which exit when the driver exits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
-# What libraries read when they are loaded. A training sets its own number of threads after that.
+# Numeric libraries read these when they are loaded. A training sets its own number of threads later.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# It starts no threads and touches no GPU when it is imported, so that its importer may be forked.
+# Importing it starts no threads and touches no GPU, so the process that has imported it may be forked.
 _PRELOADED = ["expand.training.candidate"]
 
 
 def start_method() -> BaseContext:
-    """How children are started: afresh; on Linux from one process that has imported what they need.
+    """Return the multiprocessing context for children: a fork server on Linux, `spawn` elsewhere.
 
-    That saves each child seconds of imports, and again each that takes the place of one that died.
+    The fork server has imported torch and the training code once, so that each child, and each replacement
+    of a child that died, starts without seconds of imports.
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
@@ -32,10 +33,10 @@ def start_method() -> BaseContext:
 
 
 def begin_child(environment: Mapping[str, str]) -> None:
-    """In a child: leave the signals of the terminal to the driver, and end as soon as that is gone.
+    """Set up a child process: it ignores Ctrl-C and SIGHUP, and exits as soon as its driver is gone.
 
     Args:
-        environment: of the driver, now; that of the process which a child is forked from may be older.
+        environment: the driver's current environment variables; the fork server's may be older.
     """
     os.environ.clear()
     os.environ.update({**environment, **_ONE_THREAD})
@@ -47,7 +48,7 @@ def begin_child(environment: Mapping[str, str]) -> None:
 
 def _end_with_driver() -> None:
     driver = multiprocessing.parent_process()
-    assert driver is not None, "this is no child"
+    assert driver is not None, "must be called in a child process"
     driver.join()
     os._exit(1)
 

@@ -1,10 +1,13 @@
-"""What every verb of the command prints with: texts from data are shown as they are, and do nothing."""
+"""The consoles that the command prints with; control characters and markup in texts have no effect."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import rich.console
@@ -16,25 +19,25 @@ from expand.system.escaping import visible
 
 
 class Console(rich.console.Console):
-    """A console for texts that others gave: no markup, no emoji codes, and control characters written out.
+    r"""A Rich console for untrusted texts: no markup, no emoji codes, control characters shown as `\x1b`.
 
-    A broken pipe ends the command as every other program's does.
+    A broken pipe ends the command by a BrokenPipeError.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text with the width that it will have."""
+        """Escape a string before its width is measured."""
         return super().render_str(visible(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is put on the screen: the last place that all text goes through."""
+        """Escape the text of every segment that reaches the screen, whatever it was made from."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
-        """Write nothing more; `main` gives the exit code."""
+        """Write nothing more and raise; `main` turns the exception into the exit code."""
         self.quiet = True
         raise BrokenPipeError
 
@@ -42,11 +45,23 @@ class Console(rich.console.Console):
 out, err = Console(), Console(stderr=True)
 
 
+def to_type(name: str, path: str) -> str:
+    """A program for a shell: its name where that leads to it, else its path, as it was called."""
+    found = shutil.which(name)
+    return name if found is not None and Path(found).absolute() == Path(path).absolute() else quote(path)
+
+
+def own_command() -> str:
+    """This command for a shell: `xpand`, or the path that it was called by, such as .venv/bin/xpand."""
+    called = sys.argv[0]
+    return to_type("xpand", called) if Path(called).name == "xpand" else "xpand"
+
+
 def say(text: str) -> None:
-    """A line, or a few, on stderr, as they are: long ones are not broken, so that they can be copied."""
+    """Print text to stderr without wrapping long lines, so that they can be copied."""
     err.print(text, highlight=False, soft_wrap=True)
 
 
 def print_json(values: object) -> None:
-    """One object on stdout."""
+    """Print one JSON object to stdout."""
     sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The mistakes of users, and the ends of runs, as exceptions that the command turns into exit codes."""
+"""Exceptions that end a command with a message for the user and an exit code."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """The user's mistake: one line with what must hold, what was given and what to do. Exit code 2."""
+    """A mistake of the user; the message says what must hold, what was given and what to do. Exit code 2."""
 
 
 class OtherNetwork(UserError):
-    """A network that a target builds otherwise: the one mistake that takes a table, of both, to tell."""
+    """An export target would build another network than the given one; the message has a table of both."""
 
 
 class RunFailed(Exception):
-    """The run cannot go on, through no mistake of the user: one line with the reasons. Exit code 1."""
+    """The run cannot go on, though the user made no mistake; the message says why. Exit code 1."""
 
 
 def cannot_write(path: Path | None, error: OSError) -> UserError:
-    """What to tell a user whose file or folder cannot be written."""
+    """Make the error for a file or folder that cannot be written."""
     return UserError(f"{path} cannot be written: {error.strerror or error}.")
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in a line; its kind where it says nothing."""
+    """Return the first line of an exception's message, or its class name where the message is empty."""
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,28 +1,28 @@
-"""Names and texts that others gave, from data, model files or errors, where people and shells read them."""
+"""Escaping of untrusted texts (from data, model files or errors) for terminals, file names and shells."""
 
 from __future__ import annotations
 
 import re
 
-# Control characters, what turns the direction of writing, line ends that are not \n, and what is no text.
+# Control characters, marks that reverse the writing direction, line ends other than \n, lone surrogates.
 _HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE = re.compile(r"[^\w.]+")
 
 
 def visible(text: str) -> str:
-    r"""Text that does nothing to a terminal: control characters are written out, such as \x1b."""
-    return _HIDDEN.sub(_written_out, text)
+    r"""Escape control characters, such as \x1b, so that the text cannot control a terminal."""
+    return _HIDDEN.sub(_escaped, text)
 
 
 def visible_line(text: str) -> str:
-    r"""The same in one line: \n and \t are written out too."""
+    r"""Escape control characters, \n and \t too, so that the text stays on one line."""
     return visible(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def file_name(text: str, otherwise: str) -> str:
-    """A name that a file may have anywhere and that no shell takes for more; `otherwise`: nothing is left."""
+    """Turn text into a file name of letters, digits, `_`, `.` and `-`; `otherwise` if none of it remains."""
     return _UNSAFE.sub("-", text).strip(".-") or otherwise
 
 
-def _written_out(match: re.Match[str]) -> str:
+def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()

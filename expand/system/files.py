@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what to say where they cannot be."""
+"""Atomic writes, so that readers see a whole file or none, and the errors of full or failing disks."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Any
 
 from expand.system.errors import RunFailed
 
-# What a disk says, whoever asked for what: it is full, or it is going.
+# The disk is full, a quota or the largest file size is reached, or the hardware fails.
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 def disk_failed(error: BaseException) -> bool:
-    """Whether an exception says that a disk is full or failing: nobody's mistake, and no candidate's."""
+    """Whether an exception means that a disk is full or failing, which is no candidate's fault."""
     return isinstance(error, OSError) and error.errno in _DISK
 
 
 @contextmanager
 def writing(path: Path, then: str = "resume") -> Iterator[None]:
-    """What is written meanwhile is told by its path where the disk is full or failing.
+    """Turn disk-full and I/O errors inside the block into a RunFailed that names `path`.
 
     Args:
-        path: of the file.
-        then: what its user does when there is room again.
+        path: the file that is written.
+        then: what the user should do once there is room again, for the message.
 
     Raises:
-        RunFailed: it is.
+        RunFailed: the disk is full or failing.
     """
     try:
         yield
@@ -43,10 +43,10 @@ def writing(path: Path, then: str = "resume") -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, then: str = "resume") -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, flushed to disk before; see `writing`.
+    """Yield a temporary path beside `path`; at the end it is flushed to disk and renamed to `path`.
 
     Raises:
-        RunFailed: the disk is full or failing; what was at `path` is still there.
+        RunFailed: the disk is full or failing; the old file at `path` is kept.
     """
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -60,7 +60,7 @@ def replacing(path: Path, then: str = "resume") -> Iterator[Path]:
 
 
 def write_atomic(path: Path, text: str, then: str = "resume") -> None:
-    """Put a whole file in place in one step: a reader sees the old one or the new one; see `writing`."""
+    """Write a text file in one step: readers see the old text or the new one. Errors: see `replacing`."""
     with replacing(path, then) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -70,7 +70,7 @@ def write_json(path: Path, values: object, then: str = "resume") -> None:
 
 
 def read_json(path: Path) -> Any | None:
-    """The values in a file; None where there is none, or where they are torn: that is set aside."""
+    """Read a JSON file; None where it is missing or damaged. A damaged file is renamed (`quarantine`)."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -81,10 +81,10 @@ def read_json(path: Path) -> Any | None:
 
 
 def quarantine(path: Path) -> Path:
-    """Set a damaged file aside, where nobody reads it and its owner can look at it."""
+    """Rename a damaged file to NAME.damaged, so that nobody reads it; return its new path."""
     aside = path.with_name(f"{path.name}.damaged")
     try:
         path.replace(aside)
-    except OSError:  # a folder that only is read
+    except OSError:  # the folder is read-only
         return path
     return aside

@@ -1,4 +1,4 @@
-"""What run folders of all kinds have in common: one driver, and a configuration that stays as it was."""
+"""Run folders of any kind: checks of a new one, the lock of its one driver, changes of its configuration."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ from expand.system.errors import UserError, cannot_write
 from expand.system.files import write_json
 
 _DRIVER = "driver.json"
-_LONGEST = 470  # bytes: SQLite's 512, less what it and the making of a run append
+_LONGEST = 470  # bytes: SQLite's limit of 512, less the suffixes that SQLite and the run itself append
 
 
 def check_free(folder: Path) -> None:
-    """Raises UserError where a new run cannot be put at `folder`."""
+    """Check that a folder can take a new run.
+
+    Raises:
+        UserError: the folder holds a run or other files.
+    """
     if (folder / "study.db").exists() or (folder / "training.json").exists():
         raise UserError(
             f"{folder} must be free for a new run, but it holds one: go on with it by "
@@ -34,7 +38,11 @@ def check_free(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises UserError where a new run cannot be made at `folder`; before hours of work, not after."""
+    """Check, before hours of work, that a new run can be created at `folder`.
+
+    Raises:
+        UserError: the path is too long for SQLite, or the folder above cannot be written.
+    """
     if (length := len(os.fsencode(os.path.realpath(folder)))) > _LONGEST:
         raise UserError(
             f"{folder} must have a path of at most {_LONGEST} bytes, since SQLite opens none that is longer, "
@@ -48,7 +56,7 @@ def check_writable(folder: Path) -> None:
 
 
 def free_folder(parent: Path, name: str) -> Path:
-    """NAME, or NAME-2, NAME-3, … where it is taken."""
+    """Return the first of NAME, NAME-2, NAME-3, … that does not exist in `parent`."""
     folder, number = parent / name, 1
     while folder.exists():
         number += 1
@@ -58,10 +66,10 @@ def free_folder(parent: Path, name: str) -> Path:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder as its only driver. The lock of a process that died is free.
+    """Lock a folder for this process as its only driver; the kernel frees the lock when its holder dies.
 
     Raises:
-        UserError: another process drives it, says which; or it cannot be written.
+        UserError: another process drives the folder, or the folder cannot be written.
     """
     lock, holder = FileLock(folder / ".lock", timeout=0), folder / _DRIVER
     try:
@@ -85,11 +93,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Driver:
-    """Who drives a folder.
+    """The process that drives a folder, as driver.json has it.
 
     Attributes:
-        host, process, since: who, and since when (ISO 8601).
-        told: what it says of itself besides, by name.
+        host: its host name.
+        process: its process id.
+        since: when it took the folder (ISO 8601).
+        told: further values that it has announced, by name.
     """
 
     host: str
@@ -99,14 +109,14 @@ class Driver:
 
     @property
     def alive(self) -> bool:
-        """Whether it is still there; of another host, as far as is known."""
+        """Whether the process still runs; on another host it is assumed to."""
         if self.host != socket.gethostname():
             return True
         try:
             os.kill(self.process, 0)
         except ProcessLookupError:
             return False
-        except PermissionError:  # it is another user's
+        except PermissionError:  # the process is another user's
             return True
         return True
 
@@ -114,15 +124,15 @@ class Driver:
         return f"process {self.process} on {self.host}, since {self.since}"
 
 
-def announce(folder: Path, told: dict[str, Any]) -> None:
-    """Add to what the driver of a folder says of itself; for the driver alone."""
+def announce(folder: Path, values: dict[str, Any]) -> None:
+    """Add values to the folder's driver.json, for readers of the run's status; only the driver calls it."""
     driver = read_driver(folder)
     if driver is not None:
-        write_json(folder / _DRIVER, asdict(replace(driver, told=driver.told | told)))
+        write_json(folder / _DRIVER, asdict(replace(driver, told=driver.told | values)))
 
 
 def read_driver(folder: Path) -> Driver | None:
-    """Who drives a folder, or did when it was killed; None: nobody, as far as is known."""
+    """Read who drives a folder, or did until it was killed; None where driver.json is missing or damaged."""
     try:
         return Driver(**json.loads((folder / _DRIVER).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -130,7 +140,7 @@ def read_driver(folder: Path) -> Driver | None:
 
 
 def differences(was: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Each leaf that differs, as `search.targets: [1] → [2]`."""
+    """Yield each value that differs between two nested dicts, as `search.targets: [1] → [2]`."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in {**was, **now}:
             yield from differences(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""Tables on a terminal, without lines; where one does not fit, columns are left out before words are cut."""
+"""Borderless tables for a terminal; where one is too wide, columns are left out before words are cut."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _WIDE = 10_000  # columns: more than any table takes
 
 
 class Listing:
-    """Rows under headings.
+    """A table of rows under headings, which Rich can print.
 
         listing = Listing(["axis", "MACs", "state"], right=["MACs"], wrapped=["state"], spare=["MACs"])
         listing.row("depth", "41.0 M", "failed: out of memory")
 
     Args:
-        headings: of the columns.
-        right: those whose cells stand at the right, as numbers do.
-        wrapped: those whose cells may take several lines.
-        spare: those that are left out where there is no room, in this order.
-        gap: spaces on either side of a cell.
+        headings: the headings of the columns.
+        right: headings of columns that are aligned at the right, as numbers are.
+        wrapped: headings of columns whose cells may take several lines.
+        spare: headings of columns that are left out, in this order, where the table is too wide.
+        gap: number of spaces on either side of a cell.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class Listing:
         self._spare, self._gap = spare, gap
 
     def row(self, *cells: RenderableType, style: str | None = None) -> None:
-        """Add a row, a cell for each heading."""
+        """Add a row with one cell for each heading."""
         self._rows.append((cells, style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, with as many columns as there is room for."""
+        """Render the table with as many columns as fit."""
         widths = {heading: self._width(console, options, heading) for heading in self._headings}
         for heading in self._spare:
             if sum(widths.values()) > options.max_width:
                 widths.pop(heading, None)
-        shown = [place for place, heading in enumerate(self._headings) if heading in widths]
+        shown = [column for column, heading in enumerate(self._headings) if heading in widths]
         table = Table(box=None, header_style="dim", padding=(0, self._gap))
         for heading in widths:
             wrapped = heading in self._wrapped
@@ -59,14 +59,14 @@ class Listing:
                 overflow="fold" if wrapped else "ellipsis",
             )
         for cells, style in self._rows:
-            table.add_row(*(cells[place] for place in shown), style=style)
+            table.add_row(*(cells[column] for column in shown), style=style)
         yield table
 
     def _width(self, console: Console, options: ConsoleOptions, heading: str) -> int:
-        """The least that a column takes: its longest cell, or its longest word where it is wrapped."""
-        place = self._headings.index(heading)
+        """Return a column's least width: that of its longest cell, or of its longest word if wrapped."""
+        column = self._headings.index(heading)
         wide = options.update(max_width=_WIDE)
-        cells = [heading, *(row[place] for row, _ in self._rows)]
+        cells = [heading, *(row[column] for row, _ in self._rows)]
         measured = [Measurement.get(console, wide, cell) for cell in cells]
         wrapped = heading in self._wrapped
         return max(one.minimum if wrapped else one.maximum for one in measured) + 2 * self._gap

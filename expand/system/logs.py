@@ -1,4 +1,4 @@
-"""Log files: of a run, and of each job."""
+"""Log files of a run and of each job."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from expand.system.escaping import visible
 
 
 class _Quiet(logging.FileHandler):
-    """A log that cannot be written, on a full disk for one, is no reason to stop or to print a traceback."""
+    """A file handler that drops lines that cannot be written, as on a full disk, instead of failing."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Do without the line."""
+        """Drop the line."""
         del record
 
     def close(self) -> None:
@@ -23,7 +23,7 @@ class _Quiet(logging.FileHandler):
 
 
 class _Plain(logging.Formatter):
-    """Whoever prints a log prints texts from data: control characters are written out."""
+    """A formatter that escapes control characters, as messages may contain texts from data."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))
@@ -31,7 +31,7 @@ class _Plain(logging.Formatter):
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Everything that these packages log meanwhile is added to a file, with the time."""
+    """Append all that `expand` and `search_spaces` log inside the block to a file, with the time."""
     handler = _Quiet(path, encoding="utf-8")
     handler.setFormatter(_Plain("%(asctime)s %(levelname)s %(message)s"))
     packages = [logging.getLogger(name) for name in ("expand", "search_spaces")]

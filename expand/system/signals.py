@@ -1,4 +1,4 @@
-"""How a command ends early: by a signal, as an exception."""
+"""Signals that end a command, turned into an exception or noted until the work can stop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Interrupted(BaseException):
-    """A signal that ends the command: Ctrl-C, SIGTERM, or SIGHUP of a terminal that is closed."""
+    """A signal has ended the command: Ctrl-C, SIGTERM, or SIGHUP from a closed terminal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -18,7 +18,7 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn the signals that end a command into an exception, so that workers end with it."""
+    """Raise Interrupted inside the block when a signal ends the command, so that workers are cleaned up."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(number)
@@ -29,22 +29,22 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[list[int]]:
-    """Only note the signals that end a command, in the list; a second one ends it at once."""
-    came: list[int] = []
+    """Append the first signal that would end the command to the yielded list; the second raises at once."""
+    received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if came:
+        if received:
             raise Interrupted(number)
-        came.append(number)
+        received.append(number)
 
     with _handled(note):
-        yield came
+        yield received
 
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup has it ignored
         numbers.append(signal.SIGHUP)
     previous = {number: signal.signal(number, handler) for number in numbers}
     try:

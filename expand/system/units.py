@@ -9,10 +9,10 @@ _COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)", re.IGNORECASE)
 
 
 def parse_count(value: object) -> int:
-    """A count from `80M`, `1.5G` or a whole number.
+    """Parse a count from `80M`, `1.5G` or a whole number.
 
     Raises:
-        ValueError: it is none of these, or not above 0.
+        ValueError: the value is none of these, or not above 0.
     """
     number = value
     if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().replace("_", ""))):
@@ -23,7 +23,7 @@ def parse_count(value: object) -> int:
 
 
 def short_count(count: int) -> str:
-    """The shortest exact form, for names: 80M, 1.25G; all digits where two decimals don't do: 20662304."""
+    """Print a count exactly, for names: 80M, 1.25G; all digits if two decimals do not suffice: 20662304."""
     for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
         if count >= size:
             value = f"{count / size:.2f}".rstrip("0").rstrip(".")
@@ -33,7 +33,7 @@ def short_count(count: int) -> str:
 
 
 def show_count(count: float) -> str:
-    """Four digits for tables: 20.66 M, 1.963 G."""
+    """Print a count with four digits, for tables: 20.66 M, 1.963 G."""
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("K", 1e3)):
         if count >= size:
             return f"{count / size:.4g} {unit}"
@@ -41,7 +41,7 @@ def show_count(count: float) -> str:
 
 
 def show_bytes(count: float) -> str:
-    """Three digits of memory: 9.61 GB, 512 MB."""
+    """Print bytes with three digits: 9.61 GB, 512 MB."""
     for unit, size in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9)):
         if count >= size:
             return f"{count / size:.3g} {unit}"
@@ -49,12 +49,12 @@ def show_bytes(count: float) -> str:
 
 
 def show_milliseconds(seconds: float) -> str:
-    """Three digits of a short time: 2.19 ms."""
+    """Print a short time with three digits, in milliseconds: 2.19 ms."""
     return f"{1000 * seconds:.3g} ms"
 
 
 def show_seconds(seconds: float) -> str:
-    """A duration to two parts: 42 s, 3 min 10 s, 2 h 5 min."""
+    """Print a duration with at most two units: 42 s, 3 min 10 s, 2 h 5 min."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

@@ -20,7 +20,7 @@ from expand.data.base import Split
 from expand.data.clips import Augment, ViewGrid, train_batches
 from expand.data.labels import OneLabel, SeveralLabels
 from expand.training.checkpoints import State
-from expand.training.devices import Precision, autocast, place_clips
+from expand.training.devices import Precision, autocast, place_clips, seed_step
 from expand.training.graphs import Graphed, read_later
 from expand.training.losses import Losses, Read, Report
 from expand.training.processes import without_exchange
@@ -259,7 +259,7 @@ def train(
         before, clips_seen = clips_seen, clips_seen + len(clips)
         factor = learning_rate_factor(clips_seen / total, recipe.warmup)
         set_learning_rate(optimizer, recipe.learning_rate * factor)
-        torch.manual_seed(step_seed(seed, step_number))
+        seed_step(device, step_seed(seed, step_number))
         losses.add(len(clips), step(clips, labels))
         step_number += 1
         if save is not None and before // epoch < clips_seen // epoch and clips_seen < total:

@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from expand.config.base import read_yaml, validated
 from expand.config.search import SpaceConfig
 from expand.config.spaces import Space, load_space
+from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
 from expand.search.base import Candidate
 from expand.search.problem import Setup
@@ -109,7 +108,7 @@ def write_model(
 
 def write_values(path: Path, values: Json) -> Path:
     """Put a model file in place; its weights are there before, so that a file's model is whole."""
-    write_atomic(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    write_atomic(path, dump_yaml(values))
     return path
 
 

@@ -1,11 +1,12 @@
-"""Where candidates are trained. Workers know job folders and nothing of a search.
+"""Workers, which train candidates: in this process, in local processes, or on a Ray cluster.
 
     with open_workers(2) as workers:
         for ended in workers.run([Task(folder) for folder in folders]):   # in the order in which they end
-            read_result(ended.folder)         # there: a Measurement or a Failure; but for one that is lost
+            read_result(ended.folder)         # a Measurement or a Failure, unless `ended.lost`
 
-A job whose worker dies is tried again, from its last epoch, three times at most. One that takes too long is
-ended, and failed. Leaving the `with` block early, by an exception or a signal, ends all processes at once.
+Workers know job folders, and nothing of a search. A job whose worker dies is retried from its last epoch,
+three times at most. A job that exceeds its time limit is ended, with a Failure as its result. Leaving the
+`with` block early, by an exception or a signal, ends all processes at once.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ __all__ = ["TRAINER", "Ended", "Task", "Workers", "open_workers"]
 
 @contextlib.contextmanager
 def open_workers(count: int, *, gpus: Sequence[str] = (), trainer: str = TRAINER) -> Iterator[Workers]:
-    """One worker in this process, or several local processes.
+    """Open one worker in this process, or several local processes.
 
     Args:
-        count: how many.
+        count: number of workers.
         gpus: names of CUDA devices, as in CUDA_VISIBLE_DEVICES, that the processes are spread over.
-        trainer: what does a job, as `module:function` of its folder.
+        trainer: the function that does a job, as `module:function`; its argument is the job's folder.
     """
     if count == 1:
         from expand.workers.here import Here

@@ -1,4 +1,4 @@
-"""What all kinds of workers have in common."""
+"""The interface of workers, and the functions that all kinds of workers share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAINER = "expand.training.candidate:run_job"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job's folder, and how many seconds an attempt at it may take; None: any number."""
+    """A job's folder, and the time limit of an attempt in seconds; None for no limit."""
 
     folder: Path
     limit: float | None = None
@@ -25,11 +25,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job that nobody works at any more.
+    """A job that has ended, with or without a result.
 
     Attributes:
-        folder: the job's; its result is in place where `lost` is None.
-        lost: how its last worker ended, where each of them died at it: there is no result.
+        folder: the job's folder, which holds its result if `lost` is None.
+        lost: how the last worker died, where every attempt ended with the death of its worker, so that there
+            is no result; else None.
     """
 
     folder: Path
@@ -37,26 +38,26 @@ class Ended:
 
 
 class Workers(Protocol):
-    """Does jobs; see the package's docstring."""
+    """Does jobs; the package's docstring has an example."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Ended]:
-        """Do these jobs, started in this order; yields each when it has ended.
+        """Start these jobs in this order, and yield each when it has ended.
 
         Raises:
-            RunFailed: something that is no job's fault, such as a full disk or a cluster that is gone.
+            RunFailed: a failure that is no job's fault, such as a full disk or a lost cluster.
         """
         ...
 
 
 def find_trainer(name: str) -> Callable[[Path], None]:
-    """The function that `module:function` names."""
+    """Import the function that `module:function` names."""
     module, _, function = name.partition(":")
     trainer: Callable[[Path], None] = getattr(importlib.import_module(module), function)
     return trainer
 
 
 def fail_overdue(task: Task) -> None:
-    """Leave the result of a job that was ended for taking too long."""
+    """Write a Failure as the result of a job that was ended at its time limit."""
     assert task.limit is not None
     reason = f"it had not ended after {show_seconds(task.limit)}, far longer than expected (run.time_limit)"
     write_result(task.folder, Failure(reason=reason))

@@ -1,6 +1,6 @@
-"""A Ray cluster as workers. Ray schedules and tells of losses; what is done about them is the supervisor's.
+"""Workers on a Ray cluster: Ray schedules jobs and reports lost workers; retries are the supervisor's.
 
-Run folders and the cache of decoded videos must lie on a disk that all nodes share: a job is a folder there.
+Run folders and the cache of decoded videos must be on a disk that all nodes share: a job is a folder there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.version import VERSION
 from expand.workers.base import find_trainer
 
-_WITHOUT_NODES = 60.0  # seconds that a cluster may be without a node for a candidate before the run gives up
+_WITHOUT_NODES = 60.0  # seconds without a node that a candidate fits on, before the run gives up
 _STOP = 10.0  # seconds that workers have to end
-_AHEAD = 2  # jobs given to Ray for each that can run, so that no node waits for the driver
+_AHEAD = 2  # jobs given to Ray for each that can run at a time, so that no node waits for the driver
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ class Cluster:
     """A Ray cluster that this process is connected to.
 
     Attributes:
-        config: its address, and what a candidate takes of it.
-        cpus: cores of a candidate.
+        config: its address, and the resources of a candidate.
+        cpus: number of cores of a candidate.
     """
 
     config: RayConfig
@@ -43,12 +43,12 @@ class Cluster:
 
     @classmethod
     def connect(cls, config: RayConfig, cpus: float) -> Cluster:
-        """Connect this process; once for all.
+        """Connect this process to a cluster, unless it is connected already.
 
         Raises:
-            UserError: Ray is not installed, or there is no cluster.
+            UserError: Ray is not installed, or there is no cluster at the address.
         """
-        # It prints words of its own to stdout about nodes that go away, which the run tells of.
+        # Without this, Ray prints messages about lost nodes to stdout; the run reports them itself.
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         try:
             import ray
@@ -61,47 +61,50 @@ class Cluster:
             before = signal.getsignal(signal.SIGTERM)
             try:
                 ray.init(address=config.address, log_to_driver=False, logging_level=logging.ERROR)
-            except Exception as error:  # of many kinds: one for each way in which a cluster can be missing
+            except (
+                Exception
+            ) as error:  # there are many kinds, one for each way in which a cluster can be missing
                 raise UserError(
                     f"run.ray.address must be that of a Ray cluster, got {config.address!r}: "
                     f"{first_line(error).rstrip('.')}. Start one with `ray start --head`, or name another."
                 ) from None
             finally:
-                signal.signal(signal.SIGTERM, before)  # which Ray takes for itself
+                signal.signal(signal.SIGTERM, before)  # Ray installs its own handler
         return cls(config, cpus)
 
     @property
     def request(self) -> dict[str, float]:
-        """What a candidate takes of a node."""
+        """The resources of a node that a candidate takes, by name."""
         taken = {"CPU": self.cpus, "GPU": self.config.gpus, **self.config.resources}
         return {name: amount for name, amount in taken.items() if amount > 0}
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The nodes that a candidate fits on."""
+        """Return the nodes that a candidate fits on."""
         import ray
 
-        found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return [
             node
-            for node in found
+            for node in nodes
             if node["Alive"]
             and all(node["Resources"].get(name, 0) >= amount for name, amount in self.request.items())
         ]
 
     def capacity(self) -> int:
-        """How many candidates it has room for at a time."""
+        """Return how many candidates can be trained at a time."""
         return sum(
             min(int(node["Resources"][name] / amount) for name, amount in self.request.items())
             for node in self.nodes()
         )
 
     def check(self, folders: Sequence[Path]) -> None:
-        """Look from every node whether it has these folders and this version of xpand.
+        """Check that every node sees these folders and has this version of xpand.
 
-        A node that goes away meanwhile is not asked any more: the run is told of it where it loses a job.
+        A node that is lost meanwhile is skipped: the run notices it if it loses a job.
 
         Raises:
-            UserError: one does not; says which.
+            UserError: no node has room for a candidate, or a node does not see a folder or has another
+                version; the message says which.
         """
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -141,7 +144,7 @@ class Cluster:
                 )
 
     def time(self, config: Config, card: dict[str, Any], device: str, threads: int) -> dict[str, float]:
-        """What a node's calibration gives, as Speed's fields."""
+        """Calibrate the speed of a node, and return the fields of a Speed."""
         import ray
 
         measured: dict[str, float] = self._get(
@@ -153,7 +156,7 @@ class Cluster:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What Ray is told of a task."""
+        """The options of a Ray task that trains a candidate."""
         return {
             "num_cpus": self.cpus,
             "num_gpus": self.config.gpus,
@@ -174,7 +177,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def engine(self, trainer: str) -> Iterator[RayTasks]:
-        """An Engine on this cluster; its jobs end with the block."""
+        """Open an Engine on this cluster, whose jobs are ended with the block."""
         tasks = RayTasks(self, trainer)
         try:
             yield tasks
@@ -183,7 +186,7 @@ class Cluster:
 
 
 class RayTasks:
-    """An Engine: a task of Ray for each job."""
+    """An Engine that starts a Ray task for each job."""
 
     def __init__(self, cluster: Cluster, trainer: str) -> None:
         import ray
@@ -230,14 +233,14 @@ class RayTasks:
         """End all jobs."""
         import ray
 
-        with contextlib.suppress(Exception):  # a cluster that is gone has no jobs any more
+        with contextlib.suppress(Exception):  # a lost cluster has no jobs any more
             for task in self._folders:
                 ray.cancel(task, force=True)
             ray.wait([*self._folders], num_returns=len(self._folders), timeout=_STOP)
         self._folders.clear()
 
     def _end_of(self, task: Any) -> str | None:
-        """How a task's worker died, if it did."""
+        """Return how a task's worker died; None where it did not."""
         import ray
 
         try:
@@ -249,7 +252,11 @@ class RayTasks:
         return None
 
     def _check_nodes(self) -> None:
-        """Raises RunFailed where no node has had room for a candidate for long."""
+        """Check that a candidate has fitted on some node within the last minute.
+
+        Raises:
+            RunFailed: it has not.
+        """
         if self._cluster.nodes():
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > _WITHOUT_NODES:
@@ -264,7 +271,7 @@ def _show(request: dict[str, float]) -> str:
 
 
 def _do(trainer: str, folder: str, cwd: str) -> None:
-    """Do a job, in the worker. A module of the user's own is found as in the driver's folder."""
+    """Do a job, in the worker; in the driver's working directory, so that the user's modules are found."""
     with contextlib.suppress(OSError):
         os.chdir(cwd)
     if not (Path(folder) / "job.json").exists():
@@ -276,7 +283,7 @@ def _do(trainer: str, folder: str, cwd: str) -> None:
 
 
 def _look(folders: Sequence[str]) -> tuple[str, str, list[str]]:
-    """The host, its xpand, and which of these folders it does not see."""
+    """Return this node's host name, its version of xpand, and the folders that it does not see."""
     return socket.gethostname(), VERSION, [folder for folder in folders if not Path(folder).is_dir()]
 
 

@@ -1,4 +1,4 @@
-"""The worker in this process."""
+"""The worker that does jobs in this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from expand.workers.base import Ended, Task, fail_overdue, find_trainer
 class Here:
     """Does one job after another in this process.
 
-    A job that hangs is ended by an alarm. That reaches Python only: one that hangs in a library's own code
-    needs a process of its own to be ended with.
+    At its time limit a job is ended by an alarm signal, whose handler only runs between Python instructions:
+    a job that hangs inside a library's C code can only be ended in a process of its own.
     """
 
     def __init__(self, trainer: str) -> None:
@@ -34,12 +34,12 @@ class Here:
 
 
 class _Overdue(BaseException):
-    """Time is up. No Exception, since what a candidate raises fails that candidate in another way."""
+    """The time limit is over. Not an Exception, as those are caught as failures of the candidate."""
 
 
 @contextmanager
 def _alarm(seconds: float | None) -> Iterator[None]:
-    """Raise _Overdue in here after so long; only the main thread can be told."""
+    """Raise _Overdue inside the block after `seconds`; has no effect outside of the main thread."""
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Local processes as workers."""
+"""Workers in local processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from expand.workers.base import find_trainer
 
 
 class LocalProcesses:
-    """An Engine of processes that start afresh, each doing one job at a time.
+    """An Engine of local processes, each doing one job at a time.
 
-    Each process is a pool of its own, which starts it anew when it dies, with the same GPU.
+    Each process is a pool of one, which replaces a process that died by another with the same GPU.
     """
 
     def __init__(self, count: int, *, gpus: Sequence[str], trainer: str) -> None:
@@ -36,16 +36,16 @@ class LocalProcesses:
 
     def start(self, folder: Path) -> None:
         """See `Engine`."""
-        place = self._free.pop(0)
+        number = self._free.pop(0)
         try:
-            future = self._pools[place].schedule(_do, args=[self._trainer, folder])
-        except RuntimeError:  # its process died while it had nothing to do, which a pool does not outlive
-            self._renew(place)
-            future = self._pools[place].schedule(_do, args=[self._trainer, folder])
-        self._jobs[future] = folder, place
+            future = self._pools[number].schedule(_do, args=[self._trainer, folder])
+        except RuntimeError:  # the pool broke because its process died while idle
+            self._renew(number)
+            future = self._pools[number].schedule(_do, args=[self._trainer, folder])
+        self._jobs[future] = folder, number
 
     def began(self, _: Path) -> bool:
-        """See `Engine`: at once, as no job is started that no process is free for."""
+        """See `Engine`; always true, as a job is only started when a process is free."""
         return True
 
     def wait(self, seconds: float) -> list[tuple[Path, str | None]]:
@@ -54,12 +54,12 @@ class LocalProcesses:
 
         ended: list[tuple[Path, str | None]] = []
         for future in wait(self._jobs, timeout=seconds, return_when=FIRST_COMPLETED).done:
-            folder, place = self._take(future)
+            folder, number = self._take(future)
             error = future.exception()
             if isinstance(error, ProcessExpired):
                 ended.append((folder, how_ended(error.exitcode)))
-            elif isinstance(error, BrokenProcessPool):  # it died before it had taken the job
-                self._renew(place)
+            elif isinstance(error, BrokenProcessPool):  # the process died before it took the job
+                self._renew(number)
                 ended.append((folder, "the worker ended before it began"))
             elif error is not None:
                 raise error
@@ -70,32 +70,32 @@ class LocalProcesses:
     def end(self, folder: Path) -> None:
         """See `Engine`."""
         future = next(future for future, (job, _) in self._jobs.items() if job == folder)
-        future.cancel()  # pebble ends the process that is at it
+        future.cancel()  # pebble ends the process that does the job
         with contextlib.suppress(CancelledError, Exception):
             future.result()
         self._take(future)
 
     def stop(self) -> None:
-        """End all processes, at once."""
+        """End all processes at once."""
         for pool in self._pools:
             pool.stop()
         for pool in self._pools:
             pool.join()
 
     def _take(self, future: Future[None]) -> tuple[Path, int]:
-        folder, place = self._jobs.pop(future)
-        self._free.append(place)
-        return folder, place
+        folder, number = self._jobs.pop(future)
+        self._free.append(number)
+        return folder, number
 
-    def _renew(self, place: int) -> None:
-        """Put a new pool in the place of one that is of no use any more."""
-        self._pools[place].stop()
-        self._pools[place].join()
-        self._pools[place] = _pool(self._context, self._gpus[place])
+    def _renew(self, number: int) -> None:
+        """Replace a broken pool."""
+        self._pools[number].stop()
+        self._pools[number].join()
+        self._pools[number] = _pool(self._context, self._gpus[number])
 
 
 def how_ended(exitcode: int) -> str:
-    """The end of a process in words."""
+    """Describe how a process ended, for messages."""
     if exitcode < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-exitcode).name

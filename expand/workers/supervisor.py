@@ -1,4 +1,4 @@
-"""What is done about workers that die and jobs that hang: the same for every kind of worker."""
+"""Retries jobs whose workers died, and ends jobs at their time limit, for any kind of worker."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from expand.jobs.folder import read_result
 from expand.workers.base import Ended, Task, fail_overdue
 
 RETRIES = 3
-_TICK = 1.0  # seconds between two looks for jobs that hang
+_TICK = 1.0  # seconds between two checks for jobs over their time limit
 
 log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """Starts jobs and tells how their workers ended; decides nothing."""
+    """Starts jobs in workers and reports how they ended; the supervisor decides about retries."""
 
     def has_room(self) -> bool:
         """Whether one more job can be started."""
@@ -28,27 +28,27 @@ class Engine(Protocol):
     def start(self, folder: Path) -> None: ...
 
     def began(self, folder: Path, /) -> bool:
-        """Whether a worker is at it, which a job that was started may still wait for."""
+        """Whether a worker has begun the job, which may be queued for a while after `start`."""
         ...
 
     def wait(self, seconds: float) -> Sequence[tuple[Path, str | None]]:
-        """Wait so long for a job to end; those that did, with how their worker died if it did.
+        """Wait up to `seconds` for a job to end, and return the ended jobs.
+
+        Returns:
+            The folder of each ended job, and how its worker died, or None where it did not.
 
         Raises:
-            RunFailed: something that is no job's fault.
+            RunFailed: a failure that is no job's fault, such as a lost cluster.
         """
         ...
 
     def end(self, folder: Path) -> None:
-        """End a job and its worker, at once; `wait` does not tell of it any more."""
+        """End a job and its worker at once; `wait` does not return it any more."""
         ...
 
 
 class Supervised:
-    """Workers that an engine starts.
-
-    Time is told by a clock that never goes back.
-    """
+    """Workers that an engine starts, with retries and time limits."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -68,7 +68,7 @@ class Supervised:
             for folder, lost in self._engine.wait(_TICK):
                 task = running.pop(folder)
                 began.pop(folder, None)
-                if lost is None or read_result(folder) is not None:  # it may have died just after
+                if lost is None or read_result(folder) is not None:  # the worker may have died just after
                     ended.append(Ended(folder))
                     continue
                 losses[folder] += 1
@@ -81,7 +81,7 @@ class Supervised:
             yield from ended
 
     def _end_overdue(self, running: dict[Path, Task], began: dict[Path, float]) -> Iterator[Task]:
-        """End the jobs that take too long, and leave their results."""
+        """End the jobs over their time limit, write their results, and yield them."""
         now = time.monotonic()
         for folder, task in [*running.items()]:
             if folder not in began and self._engine.began(folder):
@@ -89,6 +89,6 @@ class Supervised:
             if task.limit is not None and folder in began and now - began[folder] > task.limit:
                 self._engine.end(folder)
                 del running[folder], began[folder]
-                if read_result(folder) is None:  # it may have ended just before
+                if read_result(folder) is None:  # the job may have ended just before
                     fail_overdue(task)
                 yield task

@@ -1,4 +1,4 @@
-"""Accuracies that others published, for figures beside what xpand measured; never in one series with it.
+"""Published accuracies of X3D, which figures show as a series apart from what xpand measured.
 
 Source: the model zoo of facebookresearch/SlowFast (XS to L) and Feichtenhofer, CVPR 2020, table 4 (XL). Top-1
 on the validation set of Kinetics-400 after full training. The networks and their multiply-adds are those of
@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accuracy:
-    """Top-1 as a share, averaged over 10 views (uniform in time) and 30 (those times 3 crops)."""
+    """Top-1 accuracy from 0 to 1, by 10 views (uniform in time) and by 30 (the same times 3 crops)."""
 
     views_10: float | None
     views_30: float

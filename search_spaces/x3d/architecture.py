@@ -1,4 +1,4 @@
-"""From factors to an architecture: every width, depth and size a whole number."""
+"""The architecture at a point of the space: every width, depth and size as a whole number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE, Basis, Factors, sampling
 
 _SQUEEZE_RATIO = 0.0625  # width of squeeze-excite over the inner width of its block
-_SQUEEZE_MULTIPLE = 8  # also where the stages' widths have another multiple, as in SlowFast
+_SQUEEZE_MULTIPLE = 8  # even where the widths of stages are multiples of another number, as in SlowFast
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,8 +24,8 @@ class Stage:
         squeeze_width: channels inside squeeze-excite, which blocks 0, 2, 4, … have.
         depth: blocks.
         shortcut_norm: whether the shortcut of the first block has a BatchNorm.
-        shortcut: of the first block: B, a 1×1×1 convolution, or A, which has no weights: every second pixel,
-            padded with channels of zeros.
+        shortcut: type of the first block's shortcut: B is a 1×1×1 convolution; A has no weights: it takes
+            every second pixel and pads the channels with zeros.
     """
 
     width: int
@@ -45,7 +45,7 @@ class Stage:
             )
 
     def to_json(self) -> Json:
-        """The values; the usual shortcut is left out."""
+        """The fields as JSON; the usual shortcut, B, is left out."""
         values = asdict(self)
         if self.shortcut == "B":
             del values["shortcut"]
@@ -54,7 +54,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Architecture:
-    """A network and the clips that it is built for. Two equal ones are one network.
+    """A network and the clips that it is built for, as integers; equal values are the same network.
 
     Frames and size fix its cost, not its weights: the network takes clips of any length, and of any size from
     32 pixels.
@@ -63,7 +63,7 @@ class Architecture:
         frames: frames in a clip.
         size: side of the square crop, in pixels.
         stem_width: channels of the stem.
-        stages: res2 and on.
+        stages: the stages from res2 on.
         conv5_width: channels of the head's convolution before the pool.
         head_width: channels of the last hidden layer.
     """
@@ -102,7 +102,7 @@ class Architecture:
 
 
 def architecture(basis: Basis, factors: Factors) -> Architecture:
-    """The network at a point. The rounding is that of the published networks."""
+    """Return the network at a point, rounded as the published networks are."""
     clip = sampling(basis, factors)
     stem_width = round_width(basis.stem_width, factors.width, basis.width_multiple)
     stages: list[Stage] = []
@@ -132,12 +132,12 @@ def architecture(basis: Basis, factors: Factors) -> Architecture:
 
 
 def squeeze_width(inner_width: int) -> int:
-    """The channels inside of squeeze-excite, from those of its block."""
+    """Return the channels inside squeeze-excite, given the inner width of its block."""
     return round_width(inner_width, _SQUEEZE_RATIO, _SQUEEZE_MULTIPLE)
 
 
 def round_width(width: int, factor: float, multiple: int) -> int:
-    """The multiple nearest to `width · factor`, at least one; the next where over a tenth would be lost."""
+    """Round `width · factor` to the nearest multiple, at least one; up if that would lose over a tenth."""
     scaled = width * factor
     rounded = max(multiple, int(scaled + multiple / 2) // multiple * multiple)
     return rounded + multiple if rounded < 0.9 * scaled else rounded

@@ -1,4 +1,4 @@
-"""The cost of an X3D network in closed form: no torch, tens of microseconds.
+"""The cost of an X3D network in closed form, without torch and in tens of microseconds.
 
 Mirrors layers.py and network.py: the same modules, in the same order, under the same names. The cost of a
 convolution over `positions` outputs (T·H·W) with `weights` weights and C output channels is
@@ -56,7 +56,7 @@ def _stem(width: int, positions: int) -> Counts:
 
 
 def _stage(stage: Stage, width_in: int, positions_in: int, positions: int) -> Counts:
-    # The first block has a shortcut layer, and its expand works before the stride; the others are alike.
+    # The first block has a shortcut layer, and its expand comes before the stride; all others are equal.
     first = _block(stage, width_in, positions_in, positions)
     shortcut = _shortcut(stage, width_in, positions)
     other = _block(stage, stage.width, positions, positions)
@@ -94,7 +94,7 @@ def _shortcut(stage: Stage, width_in: int, positions: int) -> Counts:
 
 
 def _squeeze_excite(stage: Stage) -> Counts:
-    inner, squeezed = stage.inner_width, stage.squeeze_width  # one position: the pool comes first
+    inner, squeezed = stage.inner_width, stage.squeeze_width  # one position, as pooling comes first
     squeeze = inner * squeezed
     squeeze_bias = squeezed
     excite = squeezed * inner
@@ -105,7 +105,7 @@ def _squeeze_excite(stage: Stage) -> Counts:
 def _head(architecture: Architecture, width: int, positions: int, num_classes: int) -> Counts:
     conv5 = width * architecture.conv5_width
     conv5_norm = 2 * architecture.conv5_width
-    hidden = architecture.conv5_width * architecture.head_width  # from here on one position: the pool
+    hidden = architecture.conv5_width * architecture.head_width  # one position from here on, after pooling
     classifier = architecture.head_width * num_classes
     classifier_bias = num_classes
     return (

@@ -1,4 +1,4 @@
-"""Points of the X3D space: six factors, the basis that they scale, six ways to grow them, the published ones.
+"""Points of the X3D space: six factors, the basis that they scale, the six axes, the published networks.
 
 Source of factors, axes and published points: Feichtenhofer, "X3D: Expanding Architectures for Efficient Video
 Recognition", CVPR 2020 (arXiv 2004.04730).
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MIN_SIZE = 32  # pixels: the stem and the four stages halve the frame five times
 
-_DIGITS = 10  # decimals of a factor that a move sets: 1.45, not 1.4500000000000002
-_DUST = 1e-9  # what float arithmetic may be off by, in grid steps
+_DIGITS = 10  # decimals that a moved factor is rounded to: 1.45, not 1.4500000000000002
+_TOLERANCE = 1e-9  # of float arithmetic, in grid steps
 
 
 def _is_number(value: object) -> bool:
@@ -37,7 +37,7 @@ class Factors:
 
     Attributes:
         frames: γt, frames in a clip.
-        rate: γτ, sampling rate; the stride in source frames is the basis' stride over it, rounded.
+        rate: γτ, sampling rate; the stride in source frames is the stride of the basis over it, rounded.
         size: γs, side of the square crop.
         width: γw, channels of every stage.
         bottleneck: γb, inner over outer channels of a block.
@@ -79,8 +79,8 @@ class Basis:
             own X3D has had 1 since June 2021, which makes its XL another network.
         norm_every_shortcut: the shortcut of a stage's first block has a BatchNorm even where it keeps the
             width (res2), as in SlowFast. PyTorchVideo leaves that one out: 48 parameters fewer.
-        shortcut: of each stage's first block: B, a 1×1×1 convolution, as published; A, an identity that is
-            padded with channels of zeros, as X3D-Multigrid offers it.
+        shortcut: type of the shortcut of each stage's first block: B, a 1×1×1 convolution, as published;
+            A, an identity padded with channels of zeros, as X3D-Multigrid offers it.
         resolution: the step of the grid on which depth, width and bottleneck move.
         size_multiple: the step of the grid on which the size moves, in pixels.
     """
@@ -135,7 +135,7 @@ class Basis:
 
 
 def sampling(basis: Basis, factors: Factors) -> ClipSampling:
-    """The clips at a point: frames, stride and size as whole numbers."""
+    """Return the clips at a point, with frames, stride and size as whole numbers."""
     return ClipSampling(
         frames=round(factors.frames * basis.frames),
         stride=max(1, round(basis.stride / factors.rate)),
@@ -146,11 +146,11 @@ def sampling(basis: Basis, factors: Factors) -> ClipSampling:
 
 @dataclass(frozen=True, slots=True)
 class FramesAxis:
-    """More frames, at a rate that grows by a power of their growth. One step is one frame.
+    """Scale the number of frames by k and the frame rate by k to some power. One step is one frame.
 
-    X-Fast takes the power 1 both ways, so the clip's duration is kept; it ends where frames of the video
-    follow each other. X-Temporal takes ½ up, so the clip gets longer too, and 0 down, so that it only loses
-    frames: that is how 16×6, contracted, becomes the published X3D-S, 13×6.
+    X-Fast has the power 1 up and down, so the clip's duration is kept; it ends at a stride of one frame.
+    X-Temporal has ½ up, so the clip gets longer too, and 0 down, so that the clip only loses frames: that is
+    how 16×6, contracted, becomes the published X3D-S, 13×6.
     """
 
     name: Literal["fast", "temporal"]
@@ -175,7 +175,7 @@ class FramesAxis:
 
 @dataclass(frozen=True, slots=True)
 class SpatialAxis:
-    """More pixels. One step is the next multiple of the basis' `size_multiple`."""
+    """Scale the size of the clip. One step is the next multiple of the basis' `size_multiple`, in pixels."""
 
     name: str = "spatial"
     label: str = "X-Spatial"
@@ -190,7 +190,7 @@ class SpatialAxis:
 
 @dataclass(frozen=True, slots=True)
 class GridAxis:
-    """More of the factor that the axis is named after. One step is the next multiple of `resolution`."""
+    """Scale the factor that the axis is named after. One step is the next multiple of `resolution`."""
 
     name: Literal["depth", "width", "bottleneck"]
     label: str
@@ -221,7 +221,7 @@ AXES: Mapping[str, Axis[Factors]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """A published network: a point over the default basis, and how it is tested.
+    """A published network: a point over the default basis, and the size of its test clips.
 
     Attributes:
         name: such as `x3d-m`.
@@ -270,14 +270,18 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
 
 
 def published(name: str) -> Published:
-    """A published network by name, such as `x3d-m`, in any case."""
-    if (found := PUBLISHED.get(name.lower())) is None:
+    """Return a published network by its name, such as `x3d-m`; upper and lower case are alike.
+
+    Raises:
+        ValueError: no published network has that name.
+    """
+    if (network := PUBLISHED.get(name.lower())) is None:
         raise ValueError(f"a published network must be one of {', '.join(PUBLISHED)}, got {name!r}.")
-    return found
+    return network
 
 
 def _grid_index(position: float, steps: int) -> int:
-    """The grid index `steps` away; a position between two indices goes to the next one first."""
+    """Return the grid index `steps` away; from between two indices, the next one is the first step."""
     if steps > 0:
-        return math.floor(position + _DUST) + steps
-    return math.ceil(position - _DUST) + steps
+        return math.floor(position + _TOLERANCE) + steps
+    return math.ceil(position - _TOLERANCE) + steps

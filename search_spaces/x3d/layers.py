@@ -1,4 +1,4 @@
-"""The parts of an X3D network.
+"""The modules of an X3D network: stem, blocks, stages and head.
 
 Shapes: B clips, C channels, T frames, H×W pixels; inputs are (B, C, T, H, W).
 """
@@ -18,12 +18,11 @@ MOMENTUM = 0.1
 
 
 class Conv(nn.Conv3d):
-    """A 3D convolution with faster ways to the same result.
+    """A 3D convolution that runs faster implementations with the same result where it can.
 
-    On CUDA a channelwise one is done by kernels of ours. On the CPU a single frame is convolved in two
-    dimensions: of one padded frame only the kernel's middle tap meets anything but zeros, so this is exact.
-    Traces and counters see the 3D convolution: they may go on to other lengths, and their counts stay those
-    of the paper.
+    On CUDA a channelwise convolution runs Triton kernels. On the CPU a single frame is convolved in 2D, which
+    is exact, as the other temporal taps of the kernel only meet padding. Traces and FLOP counters get the
+    plain 3D convolution: a trace may be used for clips of other lengths, and the count is that of the paper.
     """
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, T, H, W)
@@ -88,7 +87,7 @@ class Stem(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by a gate worked out from the means of all channels."""
+    """Squeeze-excite: scale each channel by a gate computed from the means of all channels."""
 
     def __init__(self, width: int, squeezed: int) -> None:
         super().__init__()
@@ -102,7 +101,7 @@ class SqueezeExcite(nn.Module):
 
 
 class ZeroPadded(nn.Module):
-    """A shortcut without weights (type A): every second pixel, and channels of zeros for those that lack."""
+    """A shortcut without weights (type A): every second pixel, padded with channels of zeros to `width`."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -114,7 +113,7 @@ class ZeroPadded(nn.Module):
 
 
 def _shortcut(stage: Stage, width_in: int) -> Conv | ZeroPadded:
-    """That of a stage's first block."""
+    """Make the shortcut of a stage's first block."""
     return conv(width_in, stage.width, halve=True) if stage.shortcut == "B" else ZeroPadded(stage.width)
 
 
@@ -124,7 +123,7 @@ class Block(nn.Module):
     Args:
         stage: the stage that the block belongs to.
         width_in: channels of the input.
-        index: the place in the stage; the first block halves height and width, every second has
+        index: position in the stage, from 0; block 0 halves height and width, and blocks 0, 2, 4, … have
             squeeze-excite.
     """
 
@@ -165,15 +164,15 @@ class Block(nn.Module):
     ) -> Tensor:
         parameters, stride = self._parameters_in_order(), int(self.depthwise.stride[-1])
 
-        def done(part: Tensor, index: int) -> Tensor:
+        def run(part: Tensor, index: int) -> Tensor:
             in_order = (*norms[:3], self.shortcut_norm)
             buffers = [tensor for norm in in_order for tensor in statistics(norm, index)]
             return fused.block(part, parameters, buffers, stride, counted)
 
-        return in_splits(x, norms, done)
+        return in_splits(x, norms, run)
 
     def _parameters_in_order(self) -> list[Tensor | None]:
-        """As the fused kernel takes them; None for a part that the block does not have."""
+        """Return the parameters in the fused kernel's order; None for parts that the block lacks."""
         se = self.squeeze_excite
         return [
             self.expand.weight,
@@ -209,9 +208,9 @@ class Head(nn.Module):
         width_in: channels of the last stage.
         conv5_width: channels of the convolution before the pool.
         hidden_width: channels of the layer after the pool.
-        num_classes: logits.
-        dropout: probability, before the classifier.
-        per_frame: pool over space only: logits for every frame.
+        num_classes: number of logits.
+        dropout: dropout probability before the classifier.
+        per_frame: pool over space only, for logits of every frame.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From an architecture to a network.
+"""The X3D network as a torch module.
 
 Shapes: B clips, T frames, H×W pixels.
 """
@@ -24,10 +24,10 @@ class X3D(nn.Module):
         network(torch.rand(2, 3, 4, 160, 160))  # (2, 10)
 
     Args:
-        architecture: every width and depth; its frames and size don't matter here.
-        num_classes: logits.
+        architecture: every width and depth; its frames and size are not used.
+        num_classes: number of logits.
         head: `clip` gives (B, classes); `frame` pools over space only and gives (B, T, classes).
-        dropout: probability, before the classifier.
+        dropout: dropout probability before the classifier.
         zero_init: the last BatchNorm of each block starts at 0, so that blocks start as their shortcuts.
     """
 
@@ -63,11 +63,11 @@ class X3D(nn.Module):
         self.reset_parameters(zero_init=zero_init)
 
     def reset_parameters(self, *, zero_init: bool) -> None:
-        """Fresh weights: He normal (fan out) for convolutions, normal for the classifier, biases 0."""
+        """Initialise weights: He normal (fan out) for convolutions, normal for the classifier, biases 0."""
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
-                # torch's fan out ignores groups: C·27 for a channelwise 3×3×3. The published networks
-                # started from exactly that.
+                # torch's fan out ignores groups: C·27 for a channelwise 3×3×3. The published networks were
+                # initialised with exactly that.
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=CLASSIFIER_STD)
@@ -80,14 +80,14 @@ class X3D(nn.Module):
                 nn.init.zeros_(module.project_norm.weight)
 
     def replace_classifier(self, num_classes: int) -> None:
-        """A fresh classifier, for another label set; all other weights stay."""
+        """Replace the classifier by a new one, for other classes; all other weights are kept."""
         old = self.head.classifier
         self.head.classifier = nn.Linear(old.in_features, num_classes).to(old.weight)
         nn.init.normal_(self.head.classifier.weight, std=CLASSIFIER_STD)
         nn.init.zeros_(self.head.classifier.bias)
 
     def forward(self, clips: Tensor) -> Tensor:  # (B, 3, T, H, W)
-        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # sizes are no numbers then
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # a trace has no sizes as numbers
             _check_clips(clips)
         x = self.stages(self.stem(clips))
         logits: Tensor = self.head(x)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, init=False)
 class X3DSpace:
-    """The networks that six factors reach from a basis; the default basis is X2D.
+    """The networks that six factors scale from a basis; the default basis is X2D.
 
         X3DSpace()
-        X3DSpace(size=64, frames=2)      # settings of the basis, such as a config file has them
+        X3DSpace(size=64, frames=2)      # settings of the basis, as in a config file
         X3DSpace(basis=Basis(size=64))   # or the basis itself
 
     Two spaces with equal bases are equal.
@@ -90,7 +90,7 @@ class X3DSpace:
         return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
 
     def example(self, architecture: Architecture, batch: int) -> Tensor:
-        """(B, 3, T, S, S) zeros."""
+        """A batch of (B, 3, T, S, S) zeros."""
         import torch
 
         return torch.zeros(batch, 3, architecture.frames, architecture.size, architecture.size)

@@ -1,4 +1,4 @@
-"""BatchNorm over parts of a batch: for multigrid training, whose batches grow to many times their size.
+"""BatchNorm over parts of a batch, for multigrid training, where batches grow to many times their size.
 
 Shapes: B clips, n splits, C channels; inputs are (B, C, T, H, W).
 
@@ -16,10 +16,10 @@ from torch.nn import functional
 
 
 class SplitBatchNorm(nn.BatchNorm3d):
-    """BatchNorm with statistics of its own for each of n equal parts of a training batch.
+    """BatchNorm with separate statistics for each of n equal parts of a training batch.
 
-    Weight and bias are shared. In evaluation it is a BatchNorm with the running statistics that `aggregate`
-    makes of the parts'.
+    Weight and bias are shared. In evaluation it is a plain BatchNorm, with the running statistics that
+    `aggregate` computes from those of the parts.
 
     Args:
         width: channels.
@@ -39,7 +39,7 @@ class SplitBatchNorm(nn.BatchNorm3d):
 
     @classmethod
     def of(cls, norm: nn.BatchNorm3d, splits: int) -> Self:
-        """The same parameters and statistics, the latter once for every split."""
+        """Make a SplitBatchNorm that shares `norm`'s parameters and starts every part from its statistics."""
         split = cls(norm.num_features, splits, eps=norm.eps, momentum=norm.momentum)
         _take_over(norm, split)
         assert split.running_mean is not None
@@ -50,9 +50,10 @@ class SplitBatchNorm(nn.BatchNorm3d):
 
     @torch.no_grad()
     def aggregate(self) -> None:
-        """Running statistics of all parts: the mean of the means; the mean variance plus that of the means.
+        """Set the running statistics to those of all parts together.
 
-        The parts have equally many clips, so these are the statistics of the parts together.
+        As the parts have equally many clips, that is the mean of the means, and the mean of the variances
+        plus the variance of the means.
         """
         assert self.running_mean is not None
         assert self.running_var is not None
@@ -76,12 +77,13 @@ class SplitBatchNorm(nn.BatchNorm3d):
 def in_splits(
     x: Tensor, norms: Sequence[nn.BatchNorm3d], function: Callable[[Tensor, int], Tensor]
 ) -> Tensor:
-    """What `function` makes of each part of a batch, which its norms split; of the whole where they don't.
+    """Apply a function to each part of a training batch, and concatenate the results.
 
     Args:
-        x: (B, C, T, H, W).
-        norms: all alike.
-        function: of a part and its index.
+        x: the batch, (B, C, T, H, W).
+        norms: the BatchNorms inside the function, which all have the same number of splits; where they have
+            one, or are in evaluation mode, the function gets the whole batch.
+        function: takes a part and its index.
 
     Raises:
         ValueError: the batch can't be split into equal parts.
@@ -99,7 +101,7 @@ def splits_of(norm: nn.Module) -> int:
 
 
 def statistics(norm: nn.BatchNorm3d | None, index: int) -> tuple[Tensor | None, Tensor | None]:
-    """The running mean and variance of a part of the batch."""
+    """Return the running mean and variance that a part of the batch updates."""
     if norm is None:
         return None, None
     if isinstance(norm, SplitBatchNorm) and norm.training:
@@ -108,10 +110,10 @@ def statistics(norm: nn.BatchNorm3d | None, index: int) -> tuple[Tensor | None, 
 
 
 def set_splits(network: nn.Module, splits: int) -> None:
-    """Have every BatchNorm of a network split its training batches; with 1, plain BatchNorms again.
+    """Replace every BatchNorm of a network by one with `splits` splits; by a plain BatchNorm for 1.
 
-    The parameters stay the same objects, so an optimizer goes on with them. Statistics of splits that were
-    there before are aggregated, and each new split starts from that.
+    The parameters stay the same objects, so an optimizer keeps working. The statistics of previous splits are
+    aggregated, and each new split starts from the result.
     """
     aggregate(network)
     for name, norm in list(network.named_modules()):
@@ -120,7 +122,7 @@ def set_splits(network: nn.Module, splits: int) -> None:
 
 
 def aggregate(network: nn.Module) -> None:
-    """Bring the running statistics of all split norms up to date: needed before an evaluation."""
+    """Update the running statistics of all SplitBatchNorms, which an evaluation needs."""
     for norm in network.modules():
         if isinstance(norm, SplitBatchNorm):
             norm.aggregate()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster() -> Iterator[Any]:
     """A Ray cluster of two nodes with a CPU each, for all tests that leave it as it is."""
     pytest.importorskip("ray")
-    os.environ["PYTHONPATH"] = str(ROOT)  # where the nodes find the spaces of the tests
-    with ray_cluster(1, 1) as found:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(ROOT))  # where the nodes find the spaces of the tests
+            found = stack.enter_context(ray_cluster(1, 1))
         yield found

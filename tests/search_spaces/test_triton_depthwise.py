@@ -28,7 +28,12 @@ CUBE, LINE = (3, 3, 3), (5, 1, 1)
 needs_cuda = pytest.mark.skipif(not CUDA, reason="needs CUDA, and there is none here")
 
 
-@pytest.fixture(params=[1, 512], ids=["one program", "many programs"])
+@pytest.fixture(
+    params=[
+        pytest.param(1, id="one program"),
+        pytest.param(512, id="many programs", marks=pytest.mark.slow),
+    ]
+)
 def _programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a program walks along all frames and sums up all tiles, or has one of each."""
     monkeypatch.setattr(triton_depthwise, "_PROGRAMS", request.param)
@@ -86,6 +91,7 @@ def test_output_and_gradients_are_those_of_torch(
     assert largest_difference(*inputs(kernel, shape), stride) < 1e-5
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None)
 @given(
     stride=st.sampled_from([1, 2]),

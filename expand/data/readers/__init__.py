@@ -1,6 +1,6 @@
-"""How data sets list their videos: a file for each way, with base.py as the contract."""
+"""Readers of data sets' lists: a module for each format, with the interface in base.py."""
 
-# In the order in which a folder is looked at; `multi-label` lists look as any others, so they are named.
+# In the order in which `auto` tries them; `multi-label` lists look like others, so `auto` never chooses them.
 READERS = {
     "ucf101": "expand.data.readers.ucf101:Ucf101",
     "hmdb51": "expand.data.readers.hmdb51:Hmdb51",

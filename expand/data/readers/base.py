@@ -1,4 +1,4 @@
-"""The contract between a data set's own files and xpand: what a reader says of a folder."""
+"""The interface of readers, which turn a data set's own lists into labelled videos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALWAYS = float("inf")
 
 
 class Shown(NamedTuple):
-    """A class by its name, from when to when it is seen, in seconds; without times, in all of a video."""
+    """A class that a video shows from `start` to `end`, in seconds; by default throughout."""
 
     label: str
     start: float = 0.0
@@ -28,10 +28,10 @@ class ListedVideo:
     """A video as a data set lists it.
 
     Attributes:
-        key: names it: its path in the data's folder, or whole where it lies elsewhere; of a part of a video,
-            what `part_key` gives.
-        shows: its class, or, where videos may have several, all that it shows.
-        cut: of a longer video; None: all of the video that `key` names.
+        key: its unique name: the path relative to the data's folder, or the absolute path of a video
+            elsewhere; for a part of a video, the result of `part_key`.
+        shows: its class, or all classes that it shows in data with several labels a video.
+        cut: the part of a longer video that it is; None where it is the whole video `key`.
         pictures: whether it is a folder of numbered pictures.
     """
 
@@ -42,22 +42,22 @@ class ListedVideo:
 
     @property
     def label(self) -> str:
-        """Of a video with one."""
+        """The class, for data with one label a video."""
         return self.shows[0].label
 
     @property
     def file(self) -> str:
-        """The key of the video that it is in."""
+        """The key of the file that holds the video."""
         return self.key if self.cut is None else self.cut.file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeftOut:
-    """What was listed or lies there, but is no video of the data.
+    """Lines or files that are not used, counted by reason.
 
     Attributes:
-        what: in words, with why: `lines that are comments`.
-        count: how many there are.
+        what: the reason in words, such as `lines that are comments`.
+        count: the number of them.
         example: one of them.
     """
 
@@ -68,18 +68,18 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """What a data set lists.
+    """The labelled videos that a data set lists.
 
     Attributes:
-        name: what the data is called, such as the folder's name.
+        name: the name of the data, such as the folder's name.
         root: the folder that keys are relative to.
-        splits: those that it has, of those that were asked for and that these need (`splits_to_read`).
-        origins: of each of these, what messages call it: its list or its folder.
-        classes: in their order, those without videos too; None: sorted by name.
-        several: whether a video may show several classes, or none.
-        frames_fps: the frame rate of folders of pictures, where the data set has its own.
-        left_out: what was listed, but is none of its videos.
-        remarks: what else the user should know, a line each.
+        splits: the videos of each split that was read (see `splits_to_read`).
+        origins: the list or folder that each split was read from, for messages.
+        classes: all classes in their order, even those without videos; None for sorted by name.
+        several: whether a video may have several labels, or none.
+        frames_fps: the frame rate of folders of pictures, if the data set defines it.
+        left_out: lines and files that are not used.
+        remarks: further remarks for the user, a line each.
     """
 
     name: str
@@ -94,30 +94,30 @@ class Listed:
 
 
 class Reader(Protocol):
-    """Reads one way in which people list videos. One's own is named as `data.format: module:Class`.
+    """Reads one format of lists. The user's own reader is named by `data.format: module:Class`.
 
         reader = Ucf101()
         reader.found(Path("UCF101"))                      # True: there is a ucfTrainTestlist/classInd.txt
         listed = reader.read(config, ("train", "val"))    # its splits are train and test: it has no val
         listed.splits["train"][0].label                   # "ApplyEyeMakeup"
 
-    It opens no video. What it does not understand it refuses, by a UserError of one line; what it leaves out
-    it counts. Where a data set has no `val`, xpand makes one: of its `test`, or of a share of training.
+    A reader opens no video. Lines that it does not understand raise a UserError of one line; lines that it
+    leaves out are counted. Where a data set has no `val`, xpand takes `test` for it, or a share of training.
     """
 
     def found(self, folder: Path) -> bool:
-        """Whether a folder is listed in this way, by the files that are in it."""
+        """Whether a folder is in this format, by the files in it."""
         ...
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:
-        """What is listed there.
+        """Read the lists of a data set.
 
         Args:
-            config: names the folder.
-            splits: what is asked for; `splits_to_read` says what has to be read for it.
+            config: the data section of a configuration, which names the folder.
+            splits: the requested splits; `splits_to_read` gives those that have to be read for them.
 
         Raises:
-            UserError: something that is listed cannot be understood.
+            UserError: a list is missing or cannot be understood.
         """
         ...
 
@@ -125,10 +125,10 @@ class Reader(Protocol):
 def splits_to_read(
     has: Collection[SplitName], asked: Collection[SplitName], config: DataConfig
 ) -> tuple[SplitName, ...]:
-    """Of the splits that a data set has, those to read.
+    """Return which of the splits that a data set has must be read for the requested ones.
 
-    Training is always one, for its classes; what decides is one where training is asked for, for it may be a
-    part of training.
+    Training is always read, for its classes; the validation split is also read where only training is
+    requested, since it may be set aside from training.
     """
     searched = "train" in asked or "val" in asked
     wanted: dict[SplitName, bool] = {
@@ -140,17 +140,21 @@ def splits_to_read(
 
 
 def test_validates(has: Collection[SplitName], config: DataConfig) -> bool:
-    """Whether the videos to test on are those that decide: there are no others, and none are set aside."""
+    """Whether the test split serves as validation: there is no `val`, and none is set aside from training."""
     return "test" in has and "val" not in has and (config.val_share is None or "train" not in has)
 
 
 def part_key(file: str, start: float, end: float) -> str:
-    """What a part of a video is called, such as `long.mp4 1.5-4`."""
+    """Return the key of a part of a video, such as `long.mp4 1.5-4`."""
     return f"{file} {_seconds(start)}-{_seconds(end)}"
 
 
 def needed_path(config: DataConfig) -> Path:
-    """The data's folder; raises UserError where none is given."""
+    """Return the data's folder.
+
+    Raises:
+        UserError: data.path is not set.
+    """
     if config.path is None:
         raise UserError(
             f"data.format {config.format} needs data.path, the folder of the videos, got nothing."
@@ -159,13 +163,13 @@ def needed_path(config: DataConfig) -> Path:
 
 
 def data_name(root: Path) -> str:
-    """What data in a folder is called."""
+    """Return the name of the data in a folder."""
     return visible_line(root.resolve().name)
 
 
-def left_out(what: str, found: Sequence[str]) -> Iterable[LeftOut]:
-    """One for all of these, or nothing where there are none."""
-    return [LeftOut(what=what, count=len(found), example=found[0])] if found else []
+def left_out(what: str, entries: Sequence[str]) -> Iterable[LeftOut]:
+    """Return one LeftOut for all entries, or nothing where there are none."""
+    return [LeftOut(what=what, count=len(entries), example=entries[0])] if entries else []
 
 
 def _seconds(value: float) -> str:

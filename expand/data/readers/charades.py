@@ -1,4 +1,4 @@
-"""Charades by its own tables, as Charades.zip has them: several labels a video, each with its times.
+"""Reads Charades by the tables of Charades.zip: several labels a video, each with its times.
 
     Charades_v1_classes.txt    c092 Walking through a doorway
     Charades_v1_train.csv      id,…,actions,…        AB12C,…,c092 11.9 21.2;c147 0 12.6,…
@@ -29,7 +29,7 @@ _VIDEOS = ("Charades_v1_480", "Charades_v1", "videos")
 
 
 class Charades:
-    """Its training table, and its test table as `test`."""
+    """Reads the training table as `train` and the test table as `test`."""
 
     def found(self, folder: Path) -> bool:
         return _lists(folder) is not None
@@ -65,13 +65,13 @@ class Charades:
 
 
 def _lists(root: Path) -> Path | None:
-    """The folder of Charades' own files."""
+    """Return the folder of Charades' tables; None where there are none."""
     folders = (root, root / "Charades")
     return next((folder for folder in folders if (folder / "Charades_v1_train.csv").is_file()), None)
 
 
 def _classes(path: Path) -> dict[str, str]:
-    """The names of the classes by their codes, such as c092."""
+    """Read the names of the classes by their codes, such as c092."""
     classes = {}
     for number, line in lines_of(path):
         match = _CLASS.fullmatch(line)
@@ -85,13 +85,13 @@ def _classes(path: Path) -> dict[str, str]:
 
 
 def _videos(lists: Path, root: Path) -> Path:
-    """The folder of the videos."""
-    places = [lists / name for name in _VIDEOS] + [root / name for name in _VIDEOS]
-    return next((place for place in places if place.is_dir()), root)
+    """Return the folder of the videos."""
+    folders = [lists / name for name in _VIDEOS] + [root / name for name in _VIDEOS]
+    return next((folder for folder in folders if folder.is_dir()), root)
 
 
 def _table(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tuple[Shown, ...], str]]:
-    """(the video's id, what it shows, file:line) of each row; a video may show nothing."""
+    """Yield (video's id, its labels, file:line) for each row; a video may have no labels."""
     table = csv.DictReader(io.StringIO(read_text(path)))
     if not {"id", "actions"} <= set(table.fieldnames or ()):
         raise UserError(f"{path} must be a table with the columns id and actions, but it is not.")

@@ -1,4 +1,4 @@
-"""What every reader must hold, ours and one's own: raises AssertionError, saying what does not hold."""
+"""A check of the properties that every reader must have, xpand's and the user's own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from expand.data.readers.base import Listed, Reader
 
 
 def check_reader(reader: Reader, config: DataConfig) -> Listed:
-    """Read a data set, and return what is listed.
+    """Read a data set, check the properties of readers, and return the listed videos.
 
     Args:
-        reader: to be checked.
-        config: names data that it reads, of at least one video to train on.
+        reader: the reader to check.
+        config: names data in the reader's format, with at least one training video.
 
     Raises:
-        AssertionError: a property of readers does not hold.
+        AssertionError: a property does not hold; the message says which.
     """
     listed = reader.read(config, SPLITS)
     assert reader.read(config, SPLITS) == listed, "must list the same each time"

@@ -1,7 +1,7 @@
-"""Where the entries of lists lead: to videos in the data's folder, or elsewhere where the user allows it.
+"""Resolves the entries of lists to videos in the data's folder, or outside of it where the user allows that.
 
-An entry is judged by its text, after `a/../b` has become `b`. Links within the data's folder are followed, as
-in folders of class folders: whoever made the folder made them.
+An entry is checked by its text, after `a/../b` has become `b`. Links within the data's folder are followed,
+even if they lead outside, as the owner of the folder made them.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ class Entries:
 
     Args:
         root: the data's folder, which keys are relative to; keys of videos elsewhere are absolute.
-        beside: the list's folder: an entry may be relative to it too, where the data's folder lacks it.
-        allow_outside: whether absolute entries may lead anywhere.
+        beside: the list's folder; entries that are not in the data's folder may be relative to this one.
+        allow_outside: whether absolute entries may lead outside of the data's folder.
     """
 
     def __init__(self, root: Path, *, beside: Path | None = None, allow_outside: bool = False) -> None:
         self._root, self._allowed = root, allow_outside
         self._whole = os.path.normpath(root.absolute())
-        self._names = (self._whole, str(root.resolve()))  # it may be a link to another folder
+        self._names = (self._whole, str(root.resolve()))  # the root may be a link
         self._name = Path(self._whole).name
         self._names_in: dict[Path, dict[str, list[str]]] = {}
         self._stems_in: dict[Path, dict[str, list[str]]] = {}
         self._bases = dict.fromkeys([self._whole, os.path.normpath((beside or root).absolute())])
 
     def key(self, entry: str, at: str) -> str:
-        """The key of the video that an entry leads to, whether or not it is there; `at` is file:line.
+        """Return the key of an entry's video, whether or not it exists; `at` is file:line, for messages.
 
         Raises:
-            UserError: it leads outside, or nowhere.
+            UserError: the entry is empty, or leads outside of the data's folder without permission.
         """
         if not entry or "\0" in entry:
             raise UserError(f"{at} must name a video, got {entry!r}: correct the line.")
@@ -60,19 +60,19 @@ class Entries:
         return next((key for key in keys if _exists(self._root / key)), keys[0])
 
     def find(self, entry: str, at: str) -> str:
-        r"""The same, but of the video that is meant where an entry is not quite its name.
+        r"""Return the key of an entry's video as `key` does, but allow for inexact names of existing videos.
 
-        As the video lies there, these are all `walk/a.mp4`: `walk\a.mp4`; `walk/a`, where no other video is
-        called so; `/walk/a.mp4` and `data/walk/a.mp4` for the folder `data`; and names whose accents are
-        written in another way.
+        If it exists, `walk/a.mp4` is also found as `walk\a.mp4`; as `walk/a`, if the suffix is unambiguous;
+        as `/walk/a.mp4` and as `data/walk/a.mp4` in the folder `data`; and under names whose accents have
+        another Unicode normalisation.
 
         Raises:
-            UserError: as above, or a name without its suffix fits several videos.
+            UserError: as for `key`, or a name without suffix fits several videos.
         """
-        entry = self._meant(entry)
+        entry = self._corrected(entry)
         key = self.key(entry, at)
         if key.isascii() and is_video_name(key):
-            return key  # whether it is there is found out later: looking takes long in a large list
+            return key  # not looked for here, as that takes long for large lists
         if _exists(self._root / key):
             return key
         similar = self._similar(key)
@@ -84,13 +84,14 @@ class Entries:
         return similar[0] if similar else key
 
     def is_there(self, entry: str) -> bool:
-        """Whether a video or a folder in the data's folder is called so, as `find` looks for it."""
+        """Whether `find` gives an existing video or folder for an entry."""
         try:
             return bool(entry) and _exists(self._root / self.find(entry, ""))
         except UserError:
             return False
 
-    def _meant(self, entry: str) -> str:
+    def _corrected(self, entry: str) -> str:
+        """Replace backslashes, and drop a leading `/` or name of the data's folder, if a file exists then."""
         if "\\" in entry and not _exists(self._root / entry):
             entry = entry.replace("\\", "/")
         first, _, rest = entry.removeprefix("./").partition("/")
@@ -101,16 +102,16 @@ class Entries:
         return entry
 
     def _similar(self, key: str) -> list[str]:
-        """Keys of what is there and is called so, but for its suffix and how accents are written."""
+        """Return keys of existing files whose names differ by suffix or Unicode normalisation only."""
         folder = Path(self._whole)
         if key.startswith("/"):
             return []
         *above, name = key.split("/")
         for part in above:
-            found = self._listed(folder).get(normalize("NFC", part), [])
-            if not found:
+            names = self._listed(folder).get(normalize("NFC", part), [])
+            if not names:
                 return []
-            folder /= part if part in found else found[0]
+            folder /= part if part in names else names[0]
         name = normalize("NFC", name)
         same = self._listed(folder).get(name, [])
         longer = [one for one in self._stems(folder).get(name, []) if is_video_name(one)]
@@ -118,21 +119,21 @@ class Entries:
         return [os.path.normpath(f"{before}/{one}") for one in same or longer]
 
     def _listed(self, folder: Path) -> dict[str, list[str]]:
-        """The names of what is in a folder, by how they are written in one way."""
+        """Return the names in a folder by their NFC normalisation."""
         if folder not in self._names_in:
-            found: dict[str, list[str]] = {}
+            by_name: dict[str, list[str]] = {}
             for name in _names(folder):
-                found.setdefault(normalize("NFC", name), []).append(name)
-            self._names_in[folder] = found
+                by_name.setdefault(normalize("NFC", name), []).append(name)
+            self._names_in[folder] = by_name
         return self._names_in[folder]
 
     def _stems(self, folder: Path) -> dict[str, list[str]]:
-        """The same by the names without their suffixes."""
+        """Return the names in a folder by their NFC normalisation without suffix."""
         if folder not in self._stems_in:
-            found: dict[str, list[str]] = {}
+            by_stem: dict[str, list[str]] = {}
             for name in _names(folder):
-                found.setdefault(normalize("NFC", Path(name).stem), []).append(name)
-            self._stems_in[folder] = found
+                by_stem.setdefault(normalize("NFC", Path(name).stem), []).append(name)
+            self._stems_in[folder] = by_stem
         return self._stems_in[folder]
 
     def _absolute(self, entry: str, at: str) -> str:
@@ -148,7 +149,7 @@ class Entries:
         )
 
     def _relative(self, entry: str) -> Iterator[str]:
-        """What it may mean: relative to the data's folder, then to the list's."""
+        """Yield the keys that an entry may mean: relative to the data's folder, then to the list's folder."""
         for base in self._bases:
             path = os.path.normpath(f"{base}/{entry}")
             if (key := _within(path, self._whole)) is not None:
@@ -158,7 +159,7 @@ class Entries:
 
 
 def _within(path: str, folder: str) -> str | None:
-    """A path relative to a folder that it is in; None: it is not."""
+    """Return a path relative to a folder; None where it is not in the folder."""
     before = folder.rstrip("/") + "/"
     return path.removeprefix(before) if path.startswith(before) else None
 
@@ -166,7 +167,7 @@ def _within(path: str, folder: str) -> str | None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that no file can have
+    except OSError:  # no valid file name, such as one that is too long
         return False
 
 

@@ -1,4 +1,4 @@
-"""Class folders, with or without folders of the splits above them."""
+"""Reads class folders, with or without folders of the splits above them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from expand.data.readers.base import (
     needed_path,
     splits_to_read,
 )
-from expand.data.readers.videos import Found, is_video_name, videos_below
+from expand.data.readers.videos import is_video_name, videos_below
 from expand.system.errors import UserError
 
 _SPLITS: dict[str, SplitName] = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 
 
 class Folders:
-    """`walk/a.mp4`, or `train/walk/a.mp4` beside `val/` (or `validation/`) and `test/`.
+    """Reads `walk/a.mp4`, or `train/walk/a.mp4` beside `val/` (or `validation/`) and `test/`.
 
-    Videos may lie deeper in a class's folder. A folder there with numbered pictures and no videos is a video.
-    Files that are no videos are counted.
+    Videos may be anywhere below a class's folder. A folder with numbered pictures and no videos is itself a
+    video. Other files are counted.
     """
 
     def found(self, folder: Path) -> bool:
@@ -45,11 +45,11 @@ class Folders:
         videos: dict[SplitName, tuple[ListedVideo, ...]] = {}
         out: list[LeftOut] = []
         for split in splits_to_read(folders, splits, config):
-            found, beside = _class_folders(folders[split], root)
-            if not found:
-                _check_flat(folders[split], beside)
-            videos[split] = tuple(found)
-            out += _left_out(folders[split], beside, root)
+            labelled, others = _class_folders(folders[split], root)
+            if not labelled:
+                _check_flat(folders[split], others)
+            videos[split] = tuple(labelled)
+            out += _left_out(folders[split], others, root)
         return Listed(
             name=data_name(root),
             root=root,
@@ -60,16 +60,16 @@ class Folders:
 
 
 def _split_folders(root: Path) -> dict[SplitName, Path]:
-    """The folder of each split that there is; class folders without one are all for training."""
+    """Return the folder of each split; where there are none, all class folders are for training."""
     inside = _entries(root)
-    found: dict[SplitName, Path] = {}
+    folders: dict[SplitName, Path] = {}
     for name, split in _SPLITS.items():
         if name in inside:
-            found.setdefault(split, inside[name])
-    if len(found) > 1 and "train" in found:
-        return found
-    if found and inside.keys() <= _SPLITS.keys():
-        return found
+            folders.setdefault(split, inside[name])
+    if len(folders) > 1 and "train" in folders:
+        return folders
+    if folders and inside.keys() <= _SPLITS.keys():
+        return folders
     return {"train": root}
 
 
@@ -78,17 +78,17 @@ def _entries(folder: Path) -> dict[str, Path]:
 
 
 def _class_folders(folder: Path, root: Path) -> tuple[list[ListedVideo], list[Path]]:
-    """The videos, and the files that are none or lie beside the class folders."""
+    """Return the videos in class folders, and files that are not videos or are outside of class folders."""
     videos: list[ListedVideo] = []
     others: list[Path] = []
     for name, subfolder in sorted(_entries(folder).items()):
-        found: Found = videos_below(subfolder)
-        pictures = set(found.pictures)
-        for path in sorted({*found.files, *pictures}, key=lambda path: path.as_posix()):
+        below = videos_below(subfolder)
+        pictures = set(below.pictures)
+        for path in sorted({*below.files, *pictures}, key=lambda path: path.as_posix()):
             key = path.relative_to(root).as_posix()
             _check_text(key, root)
             videos.append(ListedVideo(key=key, shows=(Shown(name),), pictures=path in pictures))
-        others += found.others
+        others += below.others
     stray = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return videos, [*others, *sorted(path for path in stray if is_video_name(path.name))]
 
@@ -104,9 +104,13 @@ def _left_out(folder: Path, others: Sequence[Path], root: Path) -> list[LeftOut]
     ]
 
 
-def _check_flat(folder: Path, beside: Sequence[Path]) -> None:
-    """Raises UserError where there are videos, but no class folders."""
-    stray = [path for path in beside if path.parent == folder]
+def _check_flat(folder: Path, others: Sequence[Path]) -> None:
+    """Check that a folder without class folders has no videos.
+
+    Raises:
+        UserError: the folder has videos, but no class folders.
+    """
+    stray = [path for path in others if path.parent == folder]
     if stray:
         raise UserError(
             f"videos must lie in a folder of their class, but {len(stray):,} lie beside each other in "
@@ -116,7 +120,11 @@ def _check_flat(folder: Path, beside: Sequence[Path]) -> None:
 
 
 def _check_text(key: str, root: Path) -> None:
-    """Raises UserError where the bytes of a file's name could not be read as UTF-8."""
+    """Check that a file's name is valid UTF-8.
+
+    Raises:
+        UserError: the name is not valid UTF-8.
+    """
     if any("\ud800" <= letter <= "\udfff" for letter in key):
         raise UserError(
             f"the names of folders and videos must be UTF-8, but in {root} there is {key!r}: rename it."

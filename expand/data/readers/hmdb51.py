@@ -1,4 +1,4 @@
-"""HMDB51 by its split files, as test_train_splits.rar has them, and its videos, unpacked by class.
+"""Reads HMDB51 by the split files of test_train_splits.rar, with its videos unpacked by class.
 
     testTrainMulti_7030_splits/brush_hair_test_split1.txt    April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1
     brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi
@@ -34,7 +34,7 @@ _SPLITS: dict[str, SplitName | None] = {"0": None, "1": "train", "2": "test"}
 
 
 class Hmdb51:
-    """One of its three splits, which `data.official_split` names; what it tests on is `test`."""
+    """Reads one of the three official splits, by `data.official_split`, as `train` and `test`."""
 
     def found(self, folder: Path) -> bool:
         return bool(_lists(folder, 1))
@@ -49,7 +49,7 @@ class Hmdb51:
             )
         videos = next((name for name in _VIDEOS if (root / name).is_dir()), "")
         entries = Entries(root, allow_outside=config.allow_outside)
-        found: dict[SplitName, list[ListedVideo]] = {"train": [], "test": []}
+        by_split: dict[SplitName, list[ListedVideo]] = {"train": [], "test": []}
         unused = []
         for label, path in lists.items():
             for number, line in lines_of(path):
@@ -61,12 +61,12 @@ class Hmdb51:
                     unused.append(f"{label}/{name.strip()}")
                     continue
                 key = entries.find(str(Path(videos, label, name.strip())), f"{path}:{number}")
-                found[split].append(ListedVideo(key=key, shows=(Shown(label),)))
+                by_split[split].append(ListedVideo(key=key, shows=(Shown(label),)))
         folder = str(next(iter(lists.values())).parent)
         return Listed(
             name=data_name(root),
             root=root,
-            splits={split: tuple(found[split]) for split in splits_to_read(found, splits, config)},
+            splits={split: tuple(by_split[split]) for split in splits_to_read(by_split, splits, config)},
             origins={"train": folder, "test": folder},
             classes=tuple(lists),
             left_out=tuple(left_out(f"videos that split {config.official_split} does not use", unused)),
@@ -74,9 +74,9 @@ class Hmdb51:
 
 
 def _lists(root: Path, split: int) -> dict[str, Path]:
-    """The list of each class, in the order of their names."""
+    """Return the list of each class, in the order of their names."""
     ending = f"_test_split{split}.txt"
     for folder in _LISTS:
-        if found := sorted((root / folder).glob(f"*{ending}")):
-            return {path.name.removesuffix(ending): path for path in found}
+        if paths := sorted((root / folder).glob(f"*{ending}")):
+            return {path.name.removesuffix(ending): path for path in paths}
     return {}

@@ -1,11 +1,11 @@
-"""Jester by its own lists; its videos are folders of pictures, 12 of them a second.
+"""Reads Jester by its own lists; its videos are folders of pictures, 12 a second.
 
     jester-v1-labels.csv         Doing other things
     jester-v1-train.csv          34870;Drumming Fingers
     jester-v1-validation.csv
     20bn-jester-v1/34870/00001.jpg
 
-The list to test on has no labels, so there is no `test`.
+The test list has no labels, so there is no `test`.
 
 Source: https://www.qualcomm.com/developer/software/jester-dataset; 12 frames a second by its paper
 (Materzynska et al., ICCV Workshops 2019).
@@ -30,7 +30,7 @@ _LISTS: dict[SplitName, str] = {"train": "train", "val": "validation"}
 
 
 class Jester:
-    """Its lists, with the classes in the order of its labels."""
+    """Reads the lists, with the classes in the order of jester-v1-labels.csv."""
 
     def found(self, folder: Path) -> bool:
         return _prefix(folder) is not None
@@ -61,7 +61,7 @@ class Jester:
 
 
 def _prefix(root: Path) -> str | None:
-    """What the names of the lists begin with."""
+    """Return the prefix of the lists' names; None where the lists are missing."""
     return next(
         (
             prefix

@@ -1,10 +1,11 @@
-"""Kinetics (400, 600, 700) by its own tables; of the videos, those that were downloaded.
+"""Reads Kinetics (400, 600, 700) by its own tables; videos that were not downloaded are left out.
 
     train.csv                                            label,youtube_id,time_start,time_end,split
     kinetics_val.csv, annotations/kinetics-400_test.csv  archery,-2Fjs9-XQe0,3,13,validate
     train/archery/-2Fjs9-XQe0_000003_000013.mp4
 
-A video may lie anywhere below the data's folder, as `ID_000003_000013.mp4` or `ID.mp4`, which is read whole.
+A video may be anywhere below the data's folder, as `ID_000003_000013.mp4` or as `ID.mp4`. Either file is used
+whole.
 
 Source: https://github.com/cvdfoundation/kinetics-dataset
 """
@@ -41,7 +42,7 @@ _FOLDERS = ("", "annotations")
 
 
 class Kinetics:
-    """Its tables; one without labels, as some releases have it for the test, counts as none."""
+    """Reads the tables; one without labels, as some releases have for the test, is ignored."""
 
     def found(self, folder: Path) -> bool:
         return bool(_tables(folder))
@@ -72,16 +73,16 @@ class Kinetics:
 
 
 def _tables(root: Path) -> dict[SplitName, Path]:
-    """The table of each split that has one with labels."""
-    found: dict[SplitName, Path] = {}
+    """Return the table of each split that has one with labels."""
+    tables: dict[SplitName, Path] = {}
     for folder in _FOLDERS:
         for split, endings in _ENDINGS.items():
             paths = [path for ending in endings for path in sorted((root / folder).glob(f"*{ending}"))]
             for path in paths:
                 header = _header(path)
                 if header is not None and {name.lower() for name in header.names} >= _COLUMNS:
-                    found.setdefault(split, path)
-    return found
+                    tables.setdefault(split, path)
+    return tables
 
 
 def _header(path: Path) -> Header | None:
@@ -90,7 +91,7 @@ def _header(path: Path) -> Header | None:
 
 
 def _videos(table: Path, files: dict[str, str]) -> tuple[tuple[ListedVideo, ...], list[LeftOut]]:
-    """The videos of a table that are there, and what is left out of it."""
+    """Return the existing videos of a table, and the rows that are left out."""
     header = _header(table)
     assert header is not None
     videos: dict[str, ListedVideo] = {}

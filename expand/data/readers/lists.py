@@ -1,4 +1,4 @@
-"""Lists of labelled videos: train.txt, val.txt and test.txt, or files that the settings name."""
+"""Reads lists of labelled videos: train.txt, val.txt and test.txt, or files that the settings name."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _NONE = re.compile(r"-1(?:\.0+)?")  # the label of videos without one
 
 
 class Lists:
-    """Lists with one label a line; see rows.py for what lines may be.
+    """Reads lists with one label a line; rows.py describes the lines.
 
     `classes.txt`, beside the training list or in the data's folder, gives the names of classes in their
-    order. Labels are these names, or their numbers: those before the names, or else from 0.
+    order. Labels are these names, or their numbers: those before the names, or else counted from 0.
     """
 
     def found(self, folder: Path) -> bool:
@@ -50,7 +50,7 @@ class Lists:
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:
         files = list_files(config, splits)
         rows = {split: split_rows(files, split, config) for split in files.paths}
-        read = _by_table(rows, files)
+        read = _by_split_column(rows, files)
         names = Names.of(files.classes, [row.label for rows in read.rows.values() for row in rows])
         videos: dict[SplitName, tuple[ListedVideo, ...]] = {}
         out = [*read.left_out]
@@ -72,12 +72,12 @@ class Lists:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListFiles:
-    """The lists of a data set.
+    """The files of a data set's lists.
 
     Attributes:
-        paths: of each split that has one, of those to be read.
+        paths: the list of each split that is to be read and has one.
         root: the folder of the videos.
-        classes: their names by their numbers; None: there is no classes.txt.
+        classes: the names of classes by their numbers; None without a classes.txt.
     """
 
     paths: dict[SplitName, Path]
@@ -86,10 +86,10 @@ class ListFiles:
 
 
 def list_files(config: DataConfig, splits: Sequence[SplitName]) -> ListFiles:
-    """The lists that the settings name, or that lie in the data's folder or beside the training list.
+    """Find the lists that the settings name, or that are in the data's folder or beside the training list.
 
     Raises:
-        UserError: one is named that is not there, or there is none to train on where that is asked for.
+        UserError: a named list does not exist, or there is no training list although training is requested.
     """
     given = {split: _given(getattr(config, split), config.path, split) for split in SPLITS}
     train = given["train"] or _default(config.path, "train")
@@ -104,8 +104,8 @@ def list_files(config: DataConfig, splits: Sequence[SplitName]) -> ListFiles:
         raise UserError(f"data.train must name a list, but {config.path} has no train.txt or train.csv.")
     first = next(iter(paths.values())).parent
     root = config.path or first
-    places = (path for path in (first / "classes.txt", root / "classes.txt") if path.is_file())
-    classes = next(places, None)
+    candidates = (first / "classes.txt", root / "classes.txt")
+    classes = next((path for path in candidates if path.is_file()), None)
     return ListFiles(
         paths={split: paths[split] for split in splits_to_read(paths, splits, config)},
         root=root,
@@ -114,25 +114,29 @@ def list_files(config: DataConfig, splits: Sequence[SplitName]) -> ListFiles:
 
 
 def _given(path: Path | None, folder: Path | None, split: SplitName) -> Path | None:
-    """A list that the setting data.`split` names, as it stands or within the data's folder."""
+    """Return the list that the setting data.`split` names, as given or relative to the data's folder.
+
+    Raises:
+        UserError: the file does not exist.
+    """
     if path is None:
         return None
-    for place in (path, folder / path if folder else path):
-        if place.is_file():
-            return place
+    for candidate in (path, folder / path if folder else path):
+        if candidate.is_file():
+            return candidate
     raise UserError(f"data.{split} must name a list of videos, got {path}: no such file.")
 
 
 def _default(folder: Path | None, split: SplitName) -> Path | None:
-    """The first list of a split in a folder."""
+    """Return the first existing list of a split in a folder, by its usual names."""
     if folder is None:
         return None
-    places = (folder / f"{name}{suffix}" for name in _NAMES[split] for suffix in (".txt", ".csv"))
-    return next((place for place in places if place.is_file()), None)
+    candidates = (folder / f"{name}{suffix}" for name in _NAMES[split] for suffix in (".txt", ".csv"))
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _lists_videos(path: Path, folder: Path) -> bool:
-    """Whether a file whose name does not say so by itself, such as test.txt, is a list."""
+    """Whether a file with an ambiguous name, such as test.txt, is a list of videos, by its first row."""
     try:
         rows = read_rows(path, Entries(folder).is_there).rows
     except UserError:
@@ -142,7 +146,7 @@ def _lists_videos(path: Path, folder: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitRows:
-    """The rows of a list, with the keys of their videos."""
+    """The rows of a list; `keys` has their videos by file:line, `pictures` those that are folders."""
 
     rows: tuple[Row, ...]
     keys: dict[str, str]
@@ -151,22 +155,28 @@ class SplitRows:
 
 
 def split_rows(files: ListFiles, split: SplitName, config: DataConfig, *, several: bool = False) -> SplitRows:
-    """The rows of the list of a split.
+    """Read the rows of a split's list.
+
+    Args:
+        files: the lists.
+        split: the split.
+        config: the data section of a configuration.
+        several: whether a row may have several labels.
 
     Raises:
-        UserError: a line cannot be read, or leads nowhere.
+        UserError: a line cannot be read, or its path is not allowed.
     """
     path = files.paths[split]
     entries = Entries(files.root, beside=path.parent, allow_outside=config.allow_outside)
-    found = read_rows(path, entries.is_there, several=several)
-    keys = {row.at: entries.find(row.path, row.at) for row in found.rows}
+    read = read_rows(path, entries.is_there, several=several)
+    keys = {row.at: entries.find(row.path, row.at) for row in read.rows}
     pictures = (key for key in {*keys.values()} if not is_video_name(key) and (files.root / key).is_dir())
-    return SplitRows(rows=found.rows, keys=keys, left_out=found.left_out, pictures=frozenset(pictures))
+    return SplitRows(rows=read.rows, keys=keys, left_out=read.left_out, pictures=frozenset(pictures))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Read:
-    """All rows by their split, with each one's video, and whether that is a folder of pictures."""
+    """All rows by split; `keys` has each row's video and whether it is a folder, by file:line."""
 
     rows: dict[SplitName, list[Row]]
     keys: dict[SplitName, dict[str, tuple[str, bool]]]
@@ -174,49 +184,49 @@ class _Read:
     left_out: list[LeftOut]
 
 
-def _by_table(read: Mapping[SplitName, SplitRows], files: ListFiles) -> _Read:
-    """Rows in the split that their table says, where that has no list of its own: else they are left out."""
-    said: dict[str, SplitName] = {
+def _by_split_column(read: Mapping[SplitName, SplitRows], files: ListFiles) -> _Read:
+    """Move rows to the split in their table's split column; leave them out if that split has its own list."""
+    split_named: dict[str, SplitName] = {
         **{name: split for split, names in _NAMES.items() for name in names},
         "valid": "val",
         "validate": "val",
         "training": "train",
         "testing": "test",
     }
-    found = _Read(
+    moved = _Read(
         rows={split: [] for split in read},
         keys={split: {} for split in read},
         origins=dict(files.paths),
         left_out=[],
     )
     for listed, list_ in read.items():
-        found.left_out.extend(list_.left_out)
+        moved.left_out.extend(list_.left_out)
         elsewhere = []
         for row in list_.rows:
-            split = said.get(row.split, listed)
+            split = split_named.get(row.split, listed)
             if split != listed and split in files.paths:
                 elsewhere.append(row.path)
                 continue
-            if split not in found.rows:
-                found.rows[split], found.keys[split] = [], {}
-                found.origins[split] = files.paths[listed]
-            found.rows[split].append(row)
+            if split not in moved.rows:
+                moved.rows[split], moved.keys[split] = [], {}
+                moved.origins[split] = files.paths[listed]
+            moved.rows[split].append(row)
             key = list_.keys[row.at]
-            found.keys[split][row.at] = (key, key in list_.pictures)
-        found.left_out.extend(
+            moved.keys[split][row.at] = (key, key in list_.pictures)
+        moved.left_out.extend(
             left_out(f"rows of {files.paths[listed].name} that it puts into another split", elsewhere)
         )
-    return found
+    return moved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Names:
-    """Labels as the names of classes.
+    """Maps labels to the names of classes.
 
     Attributes:
-        known: the names by their numbers; None: labels are names.
+        known: the names of classes by their numbers; None where labels are the names themselves.
         numbered: whether all labels are whole numbers.
-        order: the names in their order; None: as `known` does not give one, sorted.
+        order: the names in their order; None for sorted by name.
     """
 
     known: dict[int, str] | None
@@ -225,7 +235,7 @@ class Names:
 
     @classmethod
     def of(cls, known: dict[int, str] | None, labels: Sequence[str]) -> Names:
-        """Of lists with these labels."""
+        """Make the mapping for lists with these labels."""
         numbered = all(_NUMBER.fullmatch(label) for label in labels if not _NONE.fullmatch(label))
         order = None if known is None else tuple(known.values())
         if known is None and numbered:
@@ -234,14 +244,14 @@ class Names:
         return cls(known=known, numbered=numbered, order=order)
 
     def is_none(self, label: str) -> bool:
-        """Whether a label says that there is none: -1 among numbers."""
+        """Whether a label means that there is none: -1 among numbers."""
         return (self.numbered or self.known is not None) and _NONE.fullmatch(label) is not None
 
     def of_label(self, label: str, at: str) -> str:
-        """The name of a class; `at` is file:line.
+        """Return the name of a label's class; `at` is file:line, for messages.
 
         Raises:
-            UserError: there is no such class.
+            UserError: classes.txt has no such class.
         """
         number = _NUMBER.fullmatch(label)
         if self.known is None:
@@ -260,17 +270,23 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class _Gathered:
-    """The videos of a split as its rows are read."""
+    """Collects the videos of a split while its rows are read; `lines` has the file:line of each by key."""
 
     split: SplitName
     names: Names
     videos: dict[str, ListedVideo] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
 
-    def add(self, row: Row, found: tuple[str, bool]) -> None:
-        file, pictures = found
+    def add(self, row: Row, video: tuple[str, bool]) -> None:
+        """Add a row's video, given as its key and whether it is a folder of pictures.
+
+        Raises:
+            UserError: the row has no label outside of training, an unknown one, or another than an earlier
+                row of the same video.
+        """
+        file, pictures = video
         if self.names.is_none(row.label):
             if self.split != "train":
                 raise UserError(f"{row.at} must have a label, got {row.label}: label it, or take it out.")
@@ -281,13 +297,13 @@ class _Gathered:
         if (known := self.videos.get(key)) is not None:
             if known.label != label:
                 raise UserError(
-                    f"{row.at} must give {key} the label that {self.places[key]} gives it, {known.label!r}, "
+                    f"{row.at} must give {key} the label that {self.lines[key]} gives it, {known.label!r}, "
                     f"got {label!r}: take one of them out, or set data.format: multi-label."
                 )
             self.repeated.append(key)
             return
         cut = None if row.part is None else Cut(file=file, start=row.part[0], end=row.part[1])
-        self.places[key] = row.at
+        self.lines[key] = row.at
         self.videos[key] = ListedVideo(key=key, shows=(Shown(label),), cut=cut, pictures=pictures)
 
     def left_out(self) -> list[LeftOut]:

@@ -1,4 +1,4 @@
-"""The rows of lists of labelled videos, however people write them.
+"""Parses the rows of lists of labelled videos, in the many forms that people write them in.
 
     a.mp4 run                      path and label, by blanks, a tab, `,` or `;`
     "my film.mp4","run, slowly"    quoted where they hold what separates them
@@ -6,7 +6,7 @@
     walk_01 163 run                a folder of pictures, how many, and its label, as MMAction2 has it
     video,duration,label           tables with a header: columns by their names, in any order
 
-`read_rows` reads each line, refuses it, or takes it for a comment, which it counts.
+`read_rows` parses each line, raises an error, or counts it as a comment.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Row:
     """A row of a list.
 
     Attributes:
-        path: of the video.
-        label: as it is written.
+        path: path of the video, as written.
+        label: the label, as written.
         at: file:line, for messages.
-        part: from when to when of a longer video, in seconds; None: all of it.
-        split: what its table says of the split that it belongs to, in small letters.
+        part: start and end in a longer video, in seconds; None for the whole video.
+        split: the table's split column in lower case; empty without one.
     """
 
     path: str
@@ -54,23 +54,23 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
-    """The rows of a list, and what is none."""
+    """The rows of a list, and its lines that are not rows."""
 
     rows: tuple[Row, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def read_rows(path: Path, is_there: IsThere, *, several: bool = False) -> Rows:
-    """The rows of a list.
+    """Read the rows of a list.
 
     Args:
-        path: of the list.
-        is_there: whether a video or a folder of this name is there: asked only where a line can be read in
+        path: the list.
+        is_there: whether a video or a folder of this name exists; called only for lines that can be read in
             two ways.
-        several: whether labels may hold several, which are then left in one.
+        several: whether a row may have several labels, which are returned as one text.
 
     Raises:
-        UserError: a line cannot be read; it says which.
+        UserError: a line cannot be read; the message says which.
     """
     comments, lines = [], []
     for number, line in lines_of(path):
@@ -87,7 +87,7 @@ def read_rows(path: Path, is_there: IsThere, *, several: bool = False) -> Rows:
 
 
 def _is_comment(line: str, is_there: IsThere) -> bool:
-    """Whether a line that begins with # is no row: names of videos may begin so, as some of HMDB51 do."""
+    """Whether a line that begins with # is a comment, as names of videos may begin so too, as in HMDB51."""
     split = _by_suffix(line)
     name = split[0] if split else line.rsplit(maxsplit=1)[0]
     if is_there(name):
@@ -96,7 +96,7 @@ def _is_comment(line: str, is_there: IsThere) -> bool:
 
 
 def _counted(lines: Sequence[tuple[str, str]], is_there: IsThere) -> bool:
-    """Whether the lines are those of folders of pictures with how many there are."""
+    """Whether all lines are `folder count label`, for folders of pictures."""
     matches = [_COUNTED.fullmatch(line) for _, line in lines]
     first = matches[0] if matches else None
     return (
@@ -107,7 +107,7 @@ def _counted(lines: Sequence[tuple[str, str]], is_there: IsThere) -> bool:
 
 
 def _by_suffix(line: str) -> tuple[str, str, str] | None:
-    """Path, separator and label, where the path is quoted or ends as videos do."""
+    """Split a line into path, separator and label, by a quoted path or a video's suffix; None without."""
     if match := _QUOTED.fullmatch(line):
         double, single, separator, rest = match.groups()
         return double.replace('""', '"') if double else single, separator, rest
@@ -118,7 +118,7 @@ def _by_suffix(line: str) -> tuple[str, str, str] | None:
 
 
 class _Parser:
-    """Turns the lines of one list into rows."""
+    """Parses the lines of one list into rows."""
 
     def __init__(self, is_there: IsThere, header: Header | None, *, several: bool, counted: bool) -> None:
         self._is_there, self._header = is_there, header
@@ -157,7 +157,7 @@ class _Parser:
         )
 
     def _by_cells(self, line: str) -> tuple[str, str, str] | None:
-        """Path, separator and label, where nothing says by itself where the path ends."""
+        """Split a line without quotes or suffix into path, separator and label; None where that fails."""
         for delimiter in ("\t", ";", ","):
             if delimiter in line:
                 return self._delimited(line, delimiter)
@@ -183,7 +183,7 @@ class _Parser:
         return cells[0], delimiter, cells[1]
 
     def _label(self, separator: str, rest: str, line: str, at: str) -> tuple[str, tuple[float, float] | None]:
-        """The label, and the part of the video, that stand behind its path."""
+        """Parse what follows a path: the label, and start and end of a part of the video."""
         delimiter = separator.strip()
         if self._several and delimiter != ",":
             return _unquoted(rest), None

@@ -1,4 +1,4 @@
-"""Lists whose videos have several labels each, with the times at which each is seen, or without."""
+"""Reads lists with several labels a video, with or without the times of each label."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TIMED = re.compile(r"(.+?)\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
 
 
 class SeveralLabels:
-    """Lists with lines such as `a.mp4 run 0 2.5;jump 2 4.1;sunny`; a video may have several of them.
+    """Reads lines such as `a.mp4 run 0 2.5;jump 2 4.1;sunny`; a video may have several lines.
 
-    They look like other lists, so they are never found: data.format names them.
+    Such lists cannot be recognised, so data.format must name this reader.
     """
 
     def found(self, folder: Path) -> bool:
@@ -48,12 +48,12 @@ class SeveralLabels:
 
 
 def shown(labels: str, at: str) -> tuple[Shown, ...]:
-    """What `label;label` says, each with its times in seconds after it or without any.
+    """Parse `label;label`, where start and end in seconds may follow a label.
 
     Raises:
-        UserError: a label ends before it starts; `at` says where.
+        UserError: a label ends before it starts; the message has `at`, the file:line.
     """
-    found = []
+    segments = []
     for part in labels.split(";"):
         label = part.strip()
         if not label:
@@ -62,14 +62,14 @@ def shown(labels: str, at: str) -> tuple[Shown, ...]:
         one = Shown(timed[1], float(timed[2]), float(timed[3])) if timed else Shown(label)
         if one.end < one.start:
             raise UserError(f"{at} must have labels that end after they start, got {label!r}: correct it.")
-        found.append(one)
-    return tuple(found)
+        segments.append(one)
+    return tuple(segments)
 
 
 def _merged(
     listed: SplitRows, shows: dict[str, tuple[Shown, ...]], names: Names
 ) -> tuple[tuple[ListedVideo, ...], list[str]]:
-    """A video for all rows of its file, and the videos of labels that are none."""
+    """Merge the rows of each file into one video; also return the paths of rows with the label -1."""
     videos: dict[str, list[Shown]] = {}
     none = []
     for row in listed.rows:
@@ -79,7 +79,7 @@ def _merged(
                 none.append(row.path)
             else:
                 own.append(one._replace(label=names.of_label(one.label, row.at)))
-    found = (
+    merged = (
         ListedVideo(key=key, shows=tuple(own), pictures=key in listed.pictures) for key, own in videos.items()
     )
-    return tuple(found), none
+    return tuple(merged), none

@@ -1,12 +1,12 @@
-"""Something-Something V2 by its own lists.
+"""Reads Something-Something V2 by its own lists.
 
     something-something-v2-labels.json        {"Approaching something with your camera": "0", …}
     something-something-v2-train.json         [{"id": "78687", "template": "Holding [something] …", …}, …]
     something-something-v2-validation.json
     20bn-something-something-v2/78687.webm
 
-The lists may also be `labels/labels.json`, `labels/train.json` and `labels/validation.json`, as the newer
-download has them. The list to test on has no labels, so there is no `test`.
+The lists may also be `labels/labels.json`, `labels/train.json` and `labels/validation.json`, as in the newer
+download. The test list has no labels, so there is no `test`.
 
 Source: https://www.qualcomm.com/developer/software/something-something-v-2-dataset
 """
@@ -31,7 +31,7 @@ _LISTS: dict[SplitName, str] = {"train": "train", "val": "validation"}
 
 
 class SomethingSomething:
-    """Its lists, whose classes are the templates without their brackets, in the order of its labels."""
+    """Reads the lists; classes are the templates without brackets, in the order of their numbers."""
 
     def found(self, folder: Path) -> bool:
         return _prefix(folder) is not None
@@ -61,7 +61,7 @@ class SomethingSomething:
 
 
 def _prefix(root: Path) -> str | None:
-    """What the names of the lists begin with."""
+    """Return the prefix of the lists' names; None where the lists are missing."""
     return next(
         (
             prefix
@@ -84,8 +84,8 @@ def _videos(path: Path, classes: Sequence[str], videos: str, entries: Entries) -
     known = set(classes)
     if not isinstance(rows, list):
         raise UserError(f"{path} must be a list of videos, got {type(rows).__name__}.")
-    for place, row in enumerate(rows):
-        at = f"{path}: entry {place}"
+    for index, row in enumerate(rows):
+        at = f"{path}: entry {index}"
         if not isinstance(row, dict) or not isinstance(row.get("template"), str) or not row.get("id"):
             raise UserError(f"{at} must have an id and a template, got {json.dumps(row)[:80]}.")
         label = row["template"].replace("[", "").replace("]", "")

@@ -1,4 +1,4 @@
-"""Tables with a header: which column is what, and times as tables write them."""
+"""Parses tables with a header: recognises the columns by their names, and reads times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expand.system.errors import UserError
 
 Column = Literal["path", "label", "start", "end", "split"]
 
-# What columns are called, the surest name first; small letters, with _ for blanks and -.
+# Names of each column, the least ambiguous first; in lower case, with _ for blanks and hyphens.
 COLUMNS: dict[Column, tuple[str, ...]] = {
     "path": (
         *("path", "video_path", "file_path", "filepath", "clip_path", "video", "video_name", "file"),
@@ -42,25 +42,25 @@ class Header:
     """The first line of a table.
 
     Attributes:
-        names: of its columns.
-        delimiter: of its cells; a blank stands for any number of them.
-        places: of the columns that are known.
+        names: names of the columns.
+        delimiter: delimiter of the cells; a blank stands for any number of blanks.
+        indices: index of each recognised column.
     """
 
     names: tuple[str, ...]
     delimiter: str
-    places: dict[Column, int]
+    indices: dict[Column, int]
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is `path,label` alone, so that lines say no more than those of lists do."""
-        return len(self.names) == 2 and self.places == {"path": 0, "label": 1}
+        """Whether the header is just `path,label`, so that lines are those of a list without header."""
+        return len(self.names) == 2 and self.indices == {"path": 0, "label": 1}
 
     def cells(self, line: str, at: str) -> list[str]:
-        """The cells of a line; `at` is file:line.
+        """Split a line into its cells; `at` is file:line, for messages.
 
         Raises:
-            UserError: it has more or fewer.
+            UserError: the line has more or fewer cells than the header.
         """
         cells = line.split() if self.delimiter == " " else cells_of(line, self.delimiter, at)
         while len(cells) > len(self.names) and not cells[-1]:
@@ -73,35 +73,35 @@ class Header:
         return cells
 
     def value(self, column: Column, cells: Sequence[str]) -> str:
-        """What a line says in a column; nothing where the table does not have it."""
-        place = self.places.get(column)
-        return "" if place is None else cells[place]
+        """Return the cell of a column, or an empty text where the table has no such column."""
+        index = self.indices.get(column)
+        return "" if index is None else cells[index]
 
 
 def header_of(line: str, at: str) -> Header | None:
-    """What a list's first line is, if it names columns; None: it is a row."""
+    """Parse a list's first line as a header; None where it is a row."""
     delimiter = next((one for one in ("\t", ";", ",") if one in line), " ")
     names = tuple(line.split() if delimiter == " " else cells_of(line, delimiter, at))
     if any(is_video_name(name) for name in names):
         return None
     known = [re.sub(r"[\s-]+", "_", name.lower()) for name in names]
-    places: dict[Column, int] = {}
-    for column, called in COLUMNS.items():
-        place = next((known.index(name) for name in called if name in known), None)
-        if place is not None:
-            places[column] = place
+    indices: dict[Column, int] = {}
+    for column, aliases in COLUMNS.items():
+        index = next((known.index(name) for name in aliases if name in known), None)
+        if index is not None:
+            indices[column] = index
     if len(names) == 2 and known[1] == "label":
-        places.setdefault("path", 0)
-    if not {"path", "label"} <= places.keys():
+        indices.setdefault("path", 0)
+    if not {"path", "label"} <= indices.keys():
         return None
-    return Header(names=names, delimiter=delimiter, places=places)
+    return Header(names=names, delimiter=delimiter, indices=indices)
 
 
 def part_of(start: str, end: str, at: str) -> tuple[float, float] | None:
-    """From when to when a part of a video is, in seconds; None: nothing is said of it.
+    """Parse the start and end of a part of a video, in seconds; None where both are empty.
 
     Raises:
-        UserError: it is no time, or ends before it starts.
+        UserError: a text is not a time, or the end is not after the start.
     """
     if not start and not end:
         return None
@@ -115,7 +115,7 @@ def part_of(start: str, end: str, at: str) -> tuple[float, float] | None:
 
 
 def plain_seconds(text: str) -> float | None:
-    """A time in seconds; None: it is none."""
+    """Parse a plain number of seconds; None for any other text."""
     return float(text) if _SECONDS.fullmatch(text) else None
 
 

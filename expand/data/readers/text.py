@@ -1,4 +1,4 @@
-"""The text of lists and tables."""
+"""Reads text files of lists and tables: encodings, lines, cells and classes.txt."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 from expand.system.errors import UserError
 
-_LINE_END = re.compile(r"\r\n|\n|\r")  # names of files may hold what else ends a line in Unicode
+_LINE_END = re.compile(r"\r\n|\n|\r")  # not Unicode's other line ends, which file names may contain
 _NUMBERED = re.compile(r"(\d+)[\s,]+(\S.*)")
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, or in UTF-16 where it says so, as PowerShell writes it.
+    """Read a file in UTF-8, or in UTF-16 if it has a byte order mark, as PowerShell writes it.
 
     Raises:
-        UserError: it cannot be read, or is no text.
+        UserError: the file cannot be read, or is not text in these encodings.
     """
     try:
         content = path.read_bytes()
@@ -32,32 +32,32 @@ def read_text(path: Path) -> str:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, without blanks around them, with their numbers from 1."""
+    """Yield the number (from 1) and the stripped text of each line that is not blank."""
     for number, line in enumerate(_LINE_END.split(read_text(path)), start=1):
         if stripped := line.strip():
             yield number, stripped
 
 
 def cells_of(line: str, delimiter: str, at: str) -> list[str]:
-    """The cells of a line of a table, without blanks around them; `at` is file:line.
+    """Split a line of a table into stripped cells; `at` is file:line, for messages.
 
     Raises:
-        UserError: it is no such line.
+        UserError: the line cannot be parsed.
     """
     try:
-        found = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=False), [])
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=False), [])
     except csv.Error as error:
         raise UserError(f"{at} must be a line of a table, but it is none: {error}.") from None
-    return [cell.strip() for cell in found]
+    return [cell.strip() for cell in cells]
 
 
 def class_names(path: Path | None) -> tuple[str, ...]:
-    """Names in a classes.txt, one a line, with or without their number before."""
+    """Read the names in a classes.txt, one a line, with or without a number before each."""
     return tuple(numbered_classes(path).values()) if path is not None else ()
 
 
 def numbered_classes(path: Path) -> dict[int, str]:
-    """The same by their numbers: those that the file gives, which count from 0 or 1; else from 0."""
+    """Read a classes.txt as names by number: the file's own if they count from 0 or 1, else from 0."""
     lines = [line for _, line in lines_of(path)]
     matches = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     for first in (0, 1):

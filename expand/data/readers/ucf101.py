@@ -1,4 +1,4 @@
-"""UCF101 by its split files, as UCF101TrainTestSplits-RecognitionTask.zip has them.
+"""Reads UCF101 by the split files of UCF101TrainTestSplits-RecognitionTask.zip.
 
     ucfTrainTestlist/classInd.txt       1 ApplyEyeMakeup
     ucfTrainTestlist/trainlist01.txt    ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1
@@ -24,7 +24,7 @@ _LISTS: dict[SplitName, str] = {"train": "trainlist", "test": "testlist"}
 
 
 class Ucf101:
-    """One of its three splits, which `data.official_split` names; its list to test on is `test`."""
+    """Reads one of the three official splits, by `data.official_split`, as `train` and `test`."""
 
     def found(self, folder: Path) -> bool:
         return _lists(folder) is not None

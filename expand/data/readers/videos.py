@@ -1,4 +1,4 @@
-"""What is a video by its name, and which videos lie in a folder."""
+"""Recognises videos by their names, and finds the videos below a folder."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SUFFIXES = frozenset(
     ]
 )
 SUFFIX_NAMES = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-_PICTURE = re.compile(r".*\d\.(?:jpe?g|png)", re.IGNORECASE)  # one of a folder of numbered pictures
+_PICTURE = re.compile(r".*\d\.(?:jpe?g|png)", re.IGNORECASE)  # a frame of a folder of pictures
 
 
 def is_video_name(name: str) -> bool:
-    """Whether a file is called as videos are."""
-    stem, dot, suffix = name.rpartition(".")  # a Path takes ten times as long, and lists are long
+    """Whether a file name has the suffix of a video."""
+    stem, dot, suffix = name.rpartition(".")  # ten times as fast as a Path, for long lists
     return stem != "" and not stem.endswith("/") and f"{dot}{suffix.lower()}" in SUFFIXES
 
 
-class Found(NamedTuple):
-    """What lies below a folder.
+class VideosBelow(NamedTuple):
+    """The videos below a folder, each list sorted.
 
     Attributes:
-        files: videos, sorted.
-        pictures: folders of numbered pictures that hold no videos, each of which is one, sorted.
-        others: files that are neither.
+        files: video files.
+        pictures: folders of numbered pictures without video files, each of which is a video.
+        others: all other files.
     """
 
     files: list[Path]
@@ -47,9 +47,9 @@ class _Names:
     others: Sequence[str]
 
 
-def videos_below(folder: Path) -> Found:
-    """The videos below a folder; a link to a folder is followed once, so loops end. Hidden files are none."""
-    found = Found([], [], [])
+def videos_below(folder: Path) -> VideosBelow:
+    """Find the videos below a folder, without hidden files; links are followed once, so that loops end."""
+    below = VideosBelow([], [], [])
     seen: set[str] = set()
     for where, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(where)
@@ -58,22 +58,22 @@ def videos_below(folder: Path) -> Found:
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = _sorted_out(files)
-        found.files.extend(Path(where, name) for name in names.videos)
-        found.others.extend(Path(where, name) for name in names.others)
+        names = _classified(files)
+        below.files.extend(Path(where, name) for name in names.videos)
+        below.others.extend(Path(where, name) for name in names.others)
         if names.pictures and not names.videos and Path(where) != folder:
-            found.pictures.append(Path(where))
+            below.pictures.append(Path(where))
             folders.clear()
         else:
-            found.others.extend(Path(where, name) for name in names.pictures)
-    for paths in found:
+            below.others.extend(Path(where, name) for name in names.pictures)
+    for paths in below:
         paths.sort(key=lambda path: path.as_posix())
-    return found
+    return below
 
 
-def _sorted_out(files: Sequence[str]) -> _Names:
+def _classified(files: Sequence[str]) -> _Names:
     shown = [name for name in files if not name.startswith(".")]
     videos = [name for name in shown if is_video_name(name)]
     pictures = [name for name in shown if _PICTURE.fullmatch(name)]
-    none = {*videos, *pictures}
-    return _Names(videos=videos, pictures=pictures, others=[name for name in shown if name not in none])
+    known = {*videos, *pictures}
+    return _Names(videos=videos, pictures=pictures, others=[name for name in shown if name not in known])

@@ -1,4 +1,4 @@
-"""Faster ways to run the parts of an X3D network, with the same numbers; plain modules are the reference."""
+"""Fast kernels for the modules of an X3D network, whose results are those of torch's plain modules."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The compiled CPU kernels: built once for a machine, at first use, where it has a C++ compiler.
+"""Compiles the CPU kernels at first use, once for a machine, where it has a C++ compiler.
 
-They are kept where torch keeps extensions ($TORCH_EXTENSIONS_DIR, else torch_extensions in the user's cache),
-under a name made of all that decides them: the sources, torch, the processor and the flags. So a folder that
-several kinds of machine share holds a library for each. A build that is killed leaves nothing that a later
-one would wait for or take for whole.
+The library is in torch's folder of extensions ($TORCH_EXTENSIONS_DIR, else torch_extensions in the user's
+cache), under a name that is a hash of the sources, torch's version, the processor and the flags, so that
+several kinds of machine can share the folder. It is put in place in one step: a build that is killed leaves
+neither a lock nor half a library.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class NotBuilt(Exception):
-    """Why there are no compiled kernels."""
+    """The compiled kernels cannot be had; the message says why."""
 
 
 @functools.cache
 def load_kernels() -> str | None:
-    """Have torch.ops.xpand at hand, building it if need be; None, or why it can't be had."""
+    """Load the kernels as torch.ops.xpand, building them if need be; return None, or why that failed."""
     try:
         library = kernels_file()
         if not library.exists():
@@ -51,10 +51,10 @@ def load_kernels() -> str | None:
 
 
 def kernels_file() -> Path:
-    """Where the library for this machine is, or will be.
+    """Return the path of this machine's library, whether it is built yet or not.
 
     Raises:
-        NotBuilt: it can't be built here.
+        NotBuilt: there is no supported compiler, so it can't be built here.
     """
     compiler = _compiler()
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or cache_folder("torch_extensions")
@@ -83,7 +83,7 @@ def _flags() -> list[str]:
 
 
 def _processor() -> str:
-    """What the processor can do: code for one is an illegal instruction for another."""
+    """Return the processor's instruction sets: code built for one processor may crash on another."""
     if not _CPUINFO.exists():
         return platform.processor()
     lines = _CPUINFO.read_text(encoding="utf-8").splitlines()
@@ -111,7 +111,7 @@ def _build(library: Path) -> None:
 
 @contextmanager
 def _ninja_on_the_path() -> Iterator[None]:
-    """The build tool lies beside this Python: on the path only where the environment is activated."""
+    """Put this Python's scripts on the path, as ninja is there even if the environment is not activated."""
     previous = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), previous])
     try:

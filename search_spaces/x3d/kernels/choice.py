@@ -1,4 +1,4 @@
-"""Whether the fast ways are used at all."""
+"""The switch that turns the fast kernels off."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_VARIABLE = "XPAND_KERNELS"  # `plain` switches the fast ways off, in every process
+_VARIABLE = "XPAND_KERNELS"  # the value `plain` turns the kernels off, in child processes too
 
 
 def plain_chosen() -> bool:
-    """Whether networks run on torch's own modules alone."""
+    """Whether the fast kernels are turned off, so that networks run on torch's modules alone."""
     return os.environ.get(_VARIABLE) == "plain"
 
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Within it, networks run on torch's own modules alone: the reference of tests and benchmarks."""
+    """Turn the fast kernels off inside the block: the reference for tests and benchmarks."""
     previous = os.environ.get(_VARIABLE)
     os.environ[_VARIABLE] = "plain"
     try:

@@ -1,7 +1,7 @@
-"""The channelwise convolution on CUDA as a differentiable function, and when it may stand in for torch's.
+"""The channelwise convolution on CUDA as an autograd function, and the conditions for its use.
 
-Shapes: B clips, C channels, T frames, H×W pixels. Triton is imported at first use: only a torch for CUDA
-brings it.
+Shapes: B clips, C channels, T frames, H×W pixels. Triton is imported at first use, as only CUDA builds of
+torch bring it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CAPABILITY = (8, 0)  # the oldest devices with bfloat16, and the oldest that Tr
 
 
 def usable(x: Tensor) -> bool:
-    """Whether `depthwise` may do a channelwise convolution of x, in training and in evaluation."""
+    """Whether `depthwise` can replace torch's channelwise convolution of x, in training and evaluation."""
     return (
         x.is_cuda
         and not plain_chosen()
@@ -39,34 +39,36 @@ def usable(x: Tensor) -> bool:
 
 @functools.cache
 def _why_not(device: int) -> str | None:
-    """What a device lacks for the kernels; None: nothing."""
+    """Return why the kernels don't run on a device; None where they do. Logs the reason once."""
     reason = None
     if torch.version.hip is not None:
         reason = "they are written for CUDA, not for ROCm"
     elif importlib.util.find_spec("triton") is None:
         reason = "Triton is not installed: `pip install triton`"
-    elif (found := torch.cuda.get_device_capability(device)) < _CAPABILITY:
+    elif (capability := torch.cuda.get_device_capability(device)) < _CAPABILITY:
         wanted = ".".join(map(str, _CAPABILITY))
-        reason = f"they need compute capability {wanted}, and the device has {found[0]}.{found[1]}"
+        has = ".".join(map(str, capability))
+        reason = f"they need compute capability {wanted}, and the device has {has}"
     if reason is not None:
         log.warning("no CUDA kernels, so channelwise convolutions are torch's own: %s", reason)
     return reason
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The channelwise convolution of x (B, C, T, H, W) by weight (C, 1, kt, kh, kw), which are odd.
+    """Convolve each channel of x (B, C, T, H, W) with its own kernel.
 
-    It is padded to keep the frames and to keep or halve height and width. Under autocast it is in autocast's
-    precision, like torch's; sums are float32, and so the weight's gradient is as precise as the weight.
+    The input is padded so that frames are kept, and height and width are kept or halved. Under autocast the
+    result has autocast's precision, as torch's; sums are float32, so the weight's gradient is as precise as
+    the weight.
 
     Args:
-        x: its input.
-        weight: of each channel.
-        stride: in space: 1, or 2 to halve height and width, rounded up.
+        x: the input.
+        weight: (C, 1, kt, kh, kw), with odd kt, kh and kw.
+        stride: spatial stride: 1, or 2 to halve height and width, rounded up.
     """
     if torch.is_autocast_enabled("cuda"):
         x = x.to(torch.get_autocast_dtype("cuda"))
-    x = x.contiguous(memory_format=torch.channels_last_3d)  # here, so that what is kept is laid out too
+    x = x.contiguous(memory_format=torch.channels_last_3d)  # before autograd saves it
     out: Tensor = _Depthwise.apply(x, weight, stride)  # type: ignore[no-untyped-call]
     return out
 
@@ -92,6 +94,6 @@ class _Depthwise(torch.autograd.Function):
             of_x = triton_depthwise.input_gradient(grad, weight, (frames, height, width), ctx.stride)
         if ctx.needs_input_grad[1]:
             _, _, kt, kh, kw = weight.shape
-            found = triton_depthwise.weight_gradient(x, grad, (kt, kh, kw), ctx.stride)
-            of_weight = found.to(weight.dtype)
+            sums = triton_depthwise.weight_gradient(x, grad, (kt, kh, kw), ctx.stride)
+            of_weight = sums.to(weight.dtype)
         return of_x, of_weight, None

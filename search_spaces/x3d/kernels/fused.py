@@ -1,7 +1,7 @@
-"""The compiled CPU kernels as differentiable functions on tensors, and when they may stand in for modules.
+"""The compiled CPU kernels as autograd functions, and the conditions for their use.
 
-Shapes: B clips, C channels, T frames, H×W pixels. Channels are innermost in memory (channels_last_3d); other
-layouts are brought to that.
+Shapes: B clips, C channels, T frames, H×W pixels. Channels are innermost in memory (channels_last_3d); inputs
+in other layouts are converted.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ Maybe = Tensor | None
 
 
 def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths: Sequence[int]) -> bool:
-    """Whether a kernel may do the work of `module` on x.
+    """Whether a kernel can replace `module` on x.
 
-    Not where somebody would miss the modules: a trace, a counter, a hook, a norm of another kind. And not
-    where the kernels have no answer: other devices and precisions, few channels, gradients in evaluation.
+    It cannot where the plain modules must be seen (a trace, a FLOP counter, a hook, another kind of norm), or
+    where the kernels have no implementation (other devices and precisions, few channels, gradients in
+    evaluation).
 
     Args:
-        x: its input.
-        module: does the work otherwise.
-        norms: its BatchNorms.
-        widths: numbers of channels that the kernel goes through.
+        x: the module's input.
+        module: the plain module.
+        norms: the module's BatchNorms.
+        widths: the numbers of channels of the module's layers.
     """
     return (
         not plain_chosen()
@@ -70,7 +71,7 @@ def _hooked(part: nn.Module) -> bool:
 
 @functools.cache
 def _lanes(dtype: torch.dtype) -> float:
-    """The fewest channels that the kernels can do."""
+    """Return the fewest channels that the kernels support; infinity for other precisions."""
     if dtype not in (torch.float32, torch.float64):
         return float("inf")
     return int(torch.ops.xpand.lanes(torch.empty(0, dtype=dtype)))
@@ -81,7 +82,7 @@ def norm_parameters(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
 
 
 def count_batch(norms: Sequence[nn.BatchNorm3d]) -> tuple[bool, float, float]:
-    """What the kernels want to know of the norms, which count the batch if they are training."""
+    """Return (training, momentum, eps) of norms that have these alike; in training, count the batch."""
     first = norms[0]
     if first.training:
         counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
@@ -96,14 +97,14 @@ def block(
     stride: int,
     norms: tuple[bool, float, float],
 ) -> Tensor:
-    """A whole block, (B, C, T, H, W) to (B, C', T, H', W').
+    """Run a whole block, (B, C, T, H, W) to (B, C', T, H', W').
 
     Args:
-        x: its input.
-        parameters: in the order of block.h; None for a part that the block does not have.
+        x: the input.
+        parameters: the block's parameters in the order of block.h; None for parts that the block lacks.
         buffers: running mean and variance of each norm, in that order.
-        stride: of the channelwise convolution, in space.
-        norms: training, momentum, eps.
+        stride: spatial stride of the channelwise convolution.
+        norms: training, momentum, eps, as from `count_batch`.
     """
     out: Tensor = _Block.apply(x, stride, list(buffers), norms, *parameters)  # type: ignore[no-untyped-call]
     return out
@@ -112,13 +113,13 @@ def block(
 def stem(
     x: Tensor, parameters: Sequence[Tensor], buffers: Sequence[Maybe], norms: tuple[bool, float, float]
 ) -> Tensor:
-    """The stem, (B, 3, T, H, W) to (B, C, T, H/2, W/2). No gradient of x.
+    """Run the stem, (B, 3, T, H, W) to (B, C, T, H/2, W/2). x gets no gradient.
 
     Args:
         x: clips.
         parameters: the weights of the spatial and the temporal convolution, weight and bias of the norm.
         buffers: running mean and variance.
-        norms: training, momentum, eps.
+        norms: training, momentum, eps, as from `count_batch`.
     """
     out: Tensor = _Part.apply(x, "stem", buffers, norms, *parameters)  # type: ignore[no-untyped-call]
     return out
@@ -131,14 +132,14 @@ def pooled(
     per_frame: bool,
     norms: tuple[bool, float, float],
 ) -> Tensor:
-    """Means of the head's first convolution, after norm and ReLU: (B, C), or (B·T, C) for each frame.
+    """Run the head's first convolution, norm, ReLU and mean: (B, C), or (B·T, C) per frame.
 
     Args:
-        x: (B, K, T, H, W).
+        x: the input, (B, K, T, H, W).
         parameters: the weight of the convolution, weight and bias of the norm.
         buffers: running mean and variance.
-        per_frame: mean over space only.
-        norms: training, momentum, eps.
+        per_frame: whether to take the mean over space only.
+        norms: training, momentum, eps, as from `count_batch`.
     """
     options = (per_frame, *norms)
     out: Tensor = _Part.apply(x, "head", buffers, options, *parameters)  # type: ignore[no-untyped-call]
@@ -171,7 +172,7 @@ class _Block(torch.autograd.Function):
 
 
 class _Part(torch.autograd.Function):
-    """The stem or the head, whose kernels have no gradient of x, or one before those of the parameters."""
+    """The stem or the head. The head's kernel returns the gradient of x first, the stem's has none."""
 
     @staticmethod
     def forward(
@@ -195,6 +196,6 @@ class _Part(torch.autograd.Function):
         x, *rest = ctx.saved_tensors
         parameters, results = rest[: ctx.parameters], rest[ctx.parameters :]
         kernel = getattr(torch.ops.xpand, f"{ctx.name}_backward")
-        found = kernel(grad, x, *parameters, results)
-        of_x = found[: len(found) - ctx.parameters] or [None]
-        return (*of_x, None, None, None, *found[-ctx.parameters :])
+        gradients = kernel(grad, x, *parameters, results)
+        of_x = gradients[: len(gradients) - ctx.parameters] or [None]
+        return (*of_x, None, None, None, *gradients[-ctx.parameters :])

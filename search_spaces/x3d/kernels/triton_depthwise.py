@@ -1,10 +1,10 @@
-"""Channelwise 3D convolution and its gradients by Triton kernels, for CUDA: what they are called with.
+"""Channelwise 3D convolution and its gradients on CUDA: launches the Triton kernels.
 
 Shapes: B clips, C channels, T frames, H×W pixels; a kernel is kt×kh×kw, odd sizes, padded to keep the frames
 and to keep or halve height and width. Channels are innermost in memory (channels_last_3d).
 
-Nothing is tuned by timing at run time: the order of the sums would depend on what was faster that day, and a
-training is a function of its seed. `tile_of` and `share_out` depend on shapes alone.
+Tile sizes depend on shapes alone (`tile_of`, `share_out`) and are not tuned by timing at run time, since the
+order of the sums, and with it the result of a training, would then vary from run to run.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from search_spaces.x3d.kernels.triton_kernels import map_frames, sum_products
 
 Size = tuple[int, int, int]
 
-_PROGRAMS = 512  # to share the work out to: some four for each of the 132 multiprocessors of an H100
+_PROGRAMS = 512  # Triton programs to launch: about four for each of the 132 multiprocessors of an H100
 _VECTOR = 8  # channels in the widest load: 16 bytes of bfloat16
-# Pixels in a tile, and how many numbers of it a thread has. For each it holds kt sums in a convolution, and
-# kt·kh·kw in a weight gradient. That fits an H100's registers, and leaves room for 8 to 16 warps.
+# Pixels in a tile, and how many of its elements a thread handles. A thread holds kt sums for each element in
+# a convolution, and kt·kh·kw in a weight gradient. This fits an H100's registers with 8 to 16 warps.
 _MAP_PIXELS, _MAP_EACH = 16, 4
 _SUM_PIXELS, _SUM_EACH = 8, 2
 _MOST_WARPS = 8
 
 
 def forward(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The convolution of x (B, C, T, H, W) by weight (C, 1, kt, kh, kw), in x's precision.
+    """Convolve x (B, C, T, H, W) with weight (C, 1, kt, kh, kw), in x's precision.
 
     Args:
-        x: its input; other layouts are brought to channels_last_3d.
-        weight: rounded to x's precision, as under autocast.
+        x: the input; other layouts are converted to channels_last_3d.
+        weight: the kernels; rounded to x's precision, as under autocast.
         stride: 1, or 2 to halve height and width, rounded up.
     """
     height, width = (-(-side // stride) for side in x.shape[3:])
@@ -41,12 +41,12 @@ def forward(x: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 
 def input_gradient(grad: Tensor, weight: Tensor, size: Size, stride: int) -> Tensor:
-    """The gradient of x, given that of the output.
+    """Return the gradient of x, given that of the output.
 
-    It is the convolution by the mirrored kernel of grad with its pixels moved `stride` apart.
+    It is the convolution of grad, with its pixels spread `stride` apart, with the mirrored kernel.
 
     Args:
-        grad: (B, C, T, H', W').
+        grad: gradient of the output, (B, C, T, H', W').
         weight: as in `forward`.
         size: (T, H, W) of x.
         stride: as in `forward`.
@@ -55,11 +55,12 @@ def input_gradient(grad: Tensor, weight: Tensor, size: Size, stride: int) -> Ten
 
 
 def weight_gradient(x: Tensor, grad: Tensor, kernel: Size, stride: int) -> Tensor:
-    """The gradient of the weight, float32 (C, 1, kt, kh, kw), given that of the output (B, C, T, H', W').
+    """Return the weight's gradient, float32 (C, 1, kt, kh, kw), given the output's (B, C, T, H', W').
 
-    Every program writes the sums of its share to a place of its own; those are then summed in one order.
+    Every Triton program writes its partial sums to its own row of `parts`; the rows are then summed in a
+    fixed order.
     """
-    x, grad = _laid_out(x), _laid_out(grad)
+    x, grad = _channels_last(x), _channels_last(grad)
     clips, channels, frames, height, width = x.shape
     out_height, out_width = grad.shape[3:]
     reach = _reach(kernel[0], frames)
@@ -93,15 +94,15 @@ def weight_gradient(x: Tensor, grad: Tensor, kernel: Size, stride: int) -> Tenso
         TILE_C=tile.channels,
         num_warps=tile.warps,
     )
-    found = torch.zeros((channels, 1, *kernel), dtype=torch.float32, device=x.device)
+    gradient = torch.zeros((channels, 1, *kernel), dtype=torch.float32, device=x.device)
     first = kernel[0] // 2 - reach
-    found[:, 0, first : first + live] = parts.sum(0).permute(2, 0, 1).view(channels, live, *kernel[1:])
-    return found
+    gradient[:, 0, first : first + live] = parts.sum(0).permute(2, 0, 1).view(channels, live, *kernel[1:])
+    return gradient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tile:
-    """What a program does at a time, each a power of two: pixels of one frame, channels, and warps for it."""
+    """What a program computes at a time: height × width pixels of one frame, channels; all powers of two."""
 
     height: int
     width: int
@@ -109,17 +110,17 @@ class Tile:
     warps: int
 
     def counts(self, channels: int, height: int, width: int) -> Size:
-        """How many of them there are along channels, height and width."""
+        """Return how many tiles cover the channels, the height and the width."""
         return -(-channels // self.channels), -(-height // self.height), -(-width // self.width)
 
 
 def tile_of(channels: int, height: int, width: int, *, pixels: int, each: int) -> Tile:
-    """A tile for images of this size: about square, so that its rim is short, and of 64 channels at most.
+    """Choose the tile for images of this size: about square, for a short border, and at most 64 channels.
 
     Args:
-        channels, height, width: of the image.
-        pixels: the most in a tile.
-        each: numbers that a thread should hold.
+        channels, height, width: size of the image.
+        pixels: the most pixels in a tile.
+        each: elements of the tile for each thread.
     """
     across = min(_power_of_two(width), 1 << (pixels.bit_length() // 2))
     down = min(_power_of_two(height), pixels // across)
@@ -129,28 +130,33 @@ def tile_of(channels: int, height: int, width: int, *, pixels: int, each: int) -
 
 
 def share_out(items: int, others: int) -> int:
-    """How many of `items` a program does, so that with `others` beside it there are programs enough."""
+    """Return how many of `items` each program should take, to launch about 512 programs in all.
+
+    Args:
+        items: tiles, or frames, to share out.
+        others: programs for each share, along the other dimensions of the launch grid.
+    """
     programs = min(items, -(-_PROGRAMS // others))
     return -(-items // programs)
 
 
 def _power_of_two(number: int) -> int:
-    """The smallest that is not below."""
+    """Return the smallest power of two that is at least `number`."""
     return 1 << (number - 1).bit_length()
 
 
-def _laid_out(x: Tensor) -> Tensor:
+def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
 def _reach(kernel: int, frames: int) -> int:
-    """How many frames a kernel reaches to either side that can be there: of a single frame, none."""
+    """Return how many frames a kernel reads to either side, without those that are always padding."""
     return min(kernel // 2, frames - 1)
 
 
 def _convolve(x: Tensor, weight: Tensor, size: Size, *, down: int, up: int) -> Tensor:
-    """(B, C, T, H, W) to (B, C, *size), keeping every `down`th position of x with its pixels `up` apart."""
-    x = _laid_out(x)
+    """Convolve (B, C, T, H, W) to (B, C, *size) with stride `down`, x's pixels being spread `up` apart."""
+    x = _channels_last(x)
     clips, channels, frames, height, width = x.shape
     _, out_height, out_width = size
     out = torch.empty(

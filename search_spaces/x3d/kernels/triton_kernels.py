@@ -1,16 +1,16 @@
-"""The Triton kernels themselves, which triton_depthwise.py calls.
+"""The Triton kernels that triton_depthwise.py launches.
 
-A channelwise convolution does little with each number, so it is bound by how often numbers are read. A
-program owns a tile of pixels and channels and walks along the frames: a frame's pixels are read once for each
-spatial tap, and serve all the frames that they reach along time, whose sums it holds meanwhile. Sums are
-float32, and each is written by one program: no atomics, so the same sums give the same bits.
+A channelwise convolution does few operations on each value, so its speed is bound by memory reads. A program
+owns a tile of pixels and channels and walks along the frames: it reads a frame's pixels once for each spatial
+tap, and adds them to the sums of all output frames that they contribute to, which it holds in registers. Sums
+are float32, and each is written by one program, without atomics, so that results are the same bits each time.
 
-P pixels of a tile (TILE_H rows of TILE_W), C channels of it (TILE_C). Offsets within a frame are 32 bits
-wide, and where frames start 64.
+Shapes: P pixels in a tile (TILE_H rows of TILE_W), C channels in it (TILE_C). Offsets within a frame are 32
+bits wide, and those of frames 64.
 """
 
-# This is Triton's language: capitals are constants of its compiler, tuples grow by adding, and mypy and its
-# types do not know it.
+# Triton's language: names in capitals are compile-time constants, tuples grow by adding, and mypy does not
+# know its types.
 # ruff: noqa: N803, N806, RUF005
 # mypy: ignore-errors
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-# Arguments that differ from network to network: the same code serves them all, so a search compiles little.
+# Not specialised by Triton, so that networks of other shapes need no compilation of their own.
 _SHAPE = ("channel_units", "frames", "height", "width", "out_height", "out_width")
 
 
@@ -36,8 +36,8 @@ def map_frames(
     out_width,
     span,  # output frames of a program
     UNIT: tl.constexpr,
-    DOWN: tl.constexpr,  # keep every so many positions
-    UP: tl.constexpr,  # pixels of x are so far apart
+    DOWN: tl.constexpr,  # spatial stride
+    UP: tl.constexpr,  # distance that the pixels of x are spread apart
     KT: tl.constexpr,
     KH: tl.constexpr,
     KW: tl.constexpr,
@@ -45,7 +45,7 @@ def map_frames(
     TILE_W: tl.constexpr,
     TILE_C: tl.constexpr,
 ):
-    """A tile of `span` output frames of a convolution."""
+    """Compute a tile of `span` output frames of a convolution."""
     REACH: tl.constexpr = KT // 2
     channels = channel_units * UNIT
     clip, row, column = tile_pixels(tl.program_id(0), out_height, out_width, TILE_H, TILE_W)
@@ -55,9 +55,8 @@ def map_frames(
     out_offset = (row * out_width + column)[:, None] * channels + channel[None, :]
     out_there = ((row < out_height) & (column < out_width))[:, None] & (channel < channels)[None, :]
 
-    sums = zeros(
-        KT, TILE_H * TILE_W, TILE_C
-    )  # of the output frames from REACH before the one that is read on
+    # Of the output frames from `frame - REACH` on, where `frame` is the one that is read.
+    sums = zeros(KT, TILE_H * TILE_W, TILE_C)
     for frame in range(tl.maximum(first - REACH, 0), last + REACH):
         start = x_pointer + (clip.to(tl.int64) * frames + frame) * height * width * channels
         for kh in tl.static_range(KH):
@@ -105,7 +104,7 @@ def sum_products(
     TILE_W: tl.constexpr,
     TILE_C: tl.constexpr,
 ):
-    """A share of a weight gradient: for each tap, the sum of output gradient times the input that it met."""
+    """Compute a partial weight gradient: for each tap, the sum of output gradient times the tap's input."""
     REACH: tl.constexpr = KT // 2
     channels = channel_units * UNIT
     channel = tl.program_id(1) * TILE_C + tl.arange(0, TILE_C)
@@ -113,7 +112,7 @@ def sum_products(
     begin = tl.program_id(0) * share
     for item in range(begin, tl.minimum(begin + share, items)):
         clip, row, column = tile_pixels(item, out_height, out_width, TILE_H, TILE_W)
-        grads = zeros(KT, TILE_H * TILE_W, TILE_C)  # of the frames from REACH before the one of x on
+        grads = zeros(KT, TILE_H * TILE_W, TILE_C)  # of the output frames from `frame - REACH` on
         for coming in range(frames + REACH):
             start = grad_pointer + (clip.to(tl.int64) * frames + coming) * out_height * out_width * channels
             there = (row >= 0) & (coming < frames)
@@ -142,7 +141,7 @@ def sum_products(
 
 @triton.jit
 def tile_pixels(item, height, width, TILE_H: tl.constexpr, TILE_W: tl.constexpr):
-    """The clip of a tile, and the rows and columns (P,) of its pixels; some may be beyond the image."""
+    """Return a tile's clip, and rows and columns (P,) of its pixels, which may be outside the image."""
     down = tl.cdiv(height, TILE_H)
     across = tl.cdiv(width, TILE_W)
     pixel = tl.arange(0, TILE_H * TILE_W)
@@ -153,7 +152,7 @@ def tile_pixels(item, height, width, TILE_H: tl.constexpr, TILE_W: tl.constexpr)
 
 @triton.jit
 def load(start, row, column, there, channel, height, width, channels):
-    """(P, C) float32 pixels of the frame at `start`; zero where not `there` or beyond the frame."""
+    """Load (P, C) float32 pixels of the frame at `start`; zero where not `there` or outside the frame."""
     there = there & (row < height) & (column < width)
     offset = (row * width + column)[:, None] * channels + channel[None, :]
     mask = there[:, None] & (channel < channels)[None, :]
@@ -162,7 +161,7 @@ def load(start, row, column, there, channel, height, width, channels):
 
 @triton.jit
 def zeros(COUNT: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr):
-    """A tuple of (P, C) zeros."""
+    """Return a tuple of COUNT (P, C) zeros."""
     tiles = ()
     for _ in tl.static_range(COUNT):
         tiles = tiles + (tl.zeros((PIXELS, CHANNELS), tl.float32),)

@@ -1,4 +1,4 @@
-"""Whether somebody would miss the modules that a kernel stands in for."""
+"""Whether tracing, compiling or functorch must see the plain modules, so that no kernel may replace them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 
 def watched() -> bool:
-    """Whether what is done to tensors is recorded, counted or transformed."""
+    """Whether operations on tensors are traced, compiled, counted or transformed just now."""
     return (
         torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         or torch.compiler.is_compiling()

@@ -10,6 +10,7 @@ from expand.system.errors import UserError
 from tests.expand.data.videos import write_classes
 
 
+@pytest.mark.slow
 def test_each_step_is_measured_with_links_to_videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = write_classes(tmp_path / "videos", {"a": 2, "b": 2})
     monkeypatch.setattr(scale, "LISTED", ())

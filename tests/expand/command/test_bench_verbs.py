@@ -170,7 +170,14 @@ def test_a_peer_that_misses_a_package(xpand: Xpand, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("verb", ["count", "plan", "start", "workers", "driver"])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "count",
+        "driver",
+        *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("plan", "start", "workers")),
+    ],
+)
 def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
     values = figures(xpand, verb)
     assert values["benchmark"].split()[0] == verb
@@ -179,13 +186,13 @@ def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
 
 @pytest.mark.slow
 def test_search_against_plain_modules(xpand: Xpand) -> None:
-    settings = ["search.targets=[3000000]", "search.axes=[temporal, width]"]
+    settings = ["search.targets=[2000000]", "search.axes=[temporal]", "run.workers=1"]
     settings += ["training.clips=32", "training.epochs=null", "data.synthetic={train: 24, val: 12}"]
     values = figures(xpand, "search", *(part for setting in settings for part in ("--set", setting)))
     (row,) = values["rows"]
     assert values["baseline"] == "plain"
     xpand_trajectory, plain_trajectory = row["trajectories"]["xpand"], row["trajectories"]["plain"]
-    assert [name for name, _ in xpand_trajectory][-1] == "target-3M"
+    assert [name for name, _ in xpand_trajectory][-1] == "target-2M"
     assert len(plain_trajectory) >= 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from expand.config.base import to_yaml
+from expand.config.base import load_config, to_yaml
+from expand.config.full import Recipe
 from tests.expand.commands import ROOT, Xpand, refused
 from tests.expand.runs import run_search, toy_config
 
@@ -116,6 +118,7 @@ def test_what_cannot_be_counted(xpand: Xpand, arguments: tuple[str, ...], messag
     assert refused(xpand("count", *arguments)) == message
 
 
+@pytest.mark.slow
 def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Search, status, table, count and load: what the README shows, on the toy space."""
     config = tmp_path / "mine.yaml"
@@ -153,6 +156,25 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
     again = xpand("resume", run, "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["trajectory"][0]["name"] == "step-0"
+
+
+def test_what_a_search_says_to_type_next_works(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
+    """Each line is typed as it stands, the training's too: on the clips that were searched on."""
+    config = tmp_path / "mine.yaml"
+    config.write_text(to_yaml(toy_config(cache, search={"targets": [600]})))
+    search = xpand("search", "--config", config, "--out", "a run", cwd=tmp_path)
+    lines = search.stderr.partition("Next:\n")[2].splitlines()
+    typed = [shlex.split(line) for line in lines]
+    assert [words[1] for words in typed] == ["train", "plot", "count", "table", "-c"]
+    for name, *words in typed:
+        if name == "xpand":
+            done = xpand(*words, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+        else:
+            own = {**os.environ, "PYTHONPATH": str(ROOT)}  # where the toy space is
+            subprocess.run([name, *words], cwd=tmp_path, env=own, check=True, capture_output=True)
+    trained = load_config(tmp_path / "results" / "target-600-synthetic" / "config.yaml", Recipe)
+    assert trained.data.synthetic == toy_config().data.synthetic
 
 
 def test_a_dry_run_tells_what_the_lists_tell(xpand: Xpand, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.expand.made_up import made_up_run
 
 
 def test_plot_writes_into_the_run_and_prints_what(xpand: Xpand, tmp_path: Path) -> None:
-    run = made_up_run(tmp_path / "run").folder
+    run = made_up_run(tmp_path / "run", rounds=1, results_in_last=0).folder  # which gives small figures
     done = xpand("plot", str(run))
     assert done.returncode == 0, done.stderr
     printed = [Path(line) for line in done.stdout.splitlines()]
@@ -20,7 +20,7 @@ def test_plot_writes_into_the_run_and_prints_what(xpand: Xpand, tmp_path: Path) 
 
 
 def test_plot_overlays_runs_where_it_is_told(xpand: Xpand, tmp_path: Path) -> None:
-    runs = [str(made_up_run(tmp_path / name).folder) for name in ("a", "b")]
+    runs = [str(made_up_run(tmp_path / name, rounds=1).folder) for name in ("a", "b")]
     done = xpand("plot", *runs, "--out", str(tmp_path / "figures"))
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
@@ -29,7 +29,7 @@ def test_plot_overlays_runs_where_it_is_told(xpand: Xpand, tmp_path: Path) -> No
 
 
 def test_report_prints_where_it_is(xpand: Xpand, tmp_path: Path) -> None:
-    run = made_up_run(tmp_path / "run", rounds=1).folder
+    run = made_up_run(tmp_path / "run", rounds=1, results_in_last=0).folder
     done = xpand("report", str(run), "--out", str(tmp_path / "page.html"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "page.html")

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from expand.command.arguments import chosen_settings
 from expand.config.full import FullConfig, Recipe, released_jitter
 from expand.config.options import build_recipe
+from expand.config.search import DataConfig
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling
 
@@ -38,7 +40,7 @@ def test_the_released_jitter(size: int, sides: tuple[int, int]) -> None:
 def test_frames_are_kept_more_densely_than_in_a_search() -> None:
     sampling = ClipSampling(frames=16, stride=5, size=160)
     assert build_recipe(None, sampling).data.oversampling == 4
-    assert build_recipe(None, sampling, settings=["data.oversampling=3"]).data.oversampling == 3
+    assert build_recipe(None, sampling, settings={"data.oversampling": 3}).data.oversampling == 3
 
 
 def test_the_learning_rate_goes_with_the_batch() -> None:
@@ -49,7 +51,7 @@ def test_the_learning_rate_goes_with_the_batch() -> None:
 def test_a_file_and_options(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("training: {epochs: 20, batch_size: 16}\ndata: {jitter: [1.0, 1.5], path: videos}\n")
-    recipe = build_recipe(file, S, settings=["training.epochs=30"])
+    recipe = build_recipe(file, S, settings={"training.epochs": 30})
     assert (recipe.training.epochs, recipe.training.batch_size) == (30, 16)
     assert recipe.data.jitter == (1.0, 1.5)
     assert build_recipe(None, S, jitter=(1.0, 1.25)).data.jitter == (1.0, 1.25)
@@ -67,8 +69,36 @@ def test_a_file_and_options(tmp_path: Path) -> None:
 )
 def test_mistakes(setting: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        build_recipe(None, S, settings=[setting])
+        build_recipe(None, S, settings=chosen_settings([setting]))
     assert message in str(caught.value)
+
+
+SEARCHED = DataConfig(
+    format="folders", path=Path("videos"), flip=False, jitter=(1.0, 1.5), oversampling=2, val_share=0.3
+)
+
+
+def test_where_nothing_is_said_of_the_videos_they_are_those_of_the_search(tmp_path: Path) -> None:
+    recipe = build_recipe(None, S, settings={"data.val_share": 0.1}, searched=SEARCHED)
+    assert (recipe.data.format, recipe.data.path, recipe.data.flip) == ("folders", Path("videos"), False)
+    assert recipe.data.val_share == 0.1
+    # A full training cuts its clips out in its own way.
+    assert recipe.data.jitter == build_recipe(None, S).data.jitter
+    assert recipe.data.oversampling == 4
+
+    file = tmp_path / "mine.yaml"
+    file.write_text("training: {epochs: 3}")
+    assert build_recipe(file, S, searched=SEARCHED).data.path == Path("videos")
+
+
+def test_videos_that_are_named_are_taken_instead_of_those_of_the_search(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("data: {path: others}")
+    for recipe in (
+        build_recipe(None, S, data=Path("others"), searched=SEARCHED),
+        build_recipe(file, S, searched=SEARCHED),
+    ):
+        assert (recipe.data.path, recipe.data.flip, recipe.data.val_share) == (Path("others"), True, None)
 
 
 def test_what_decides_leaves_out_places() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from expand.command.arguments import chosen_settings
 from expand.config.base import load_config, to_yaml
 from expand.config.options import build_config
 from expand.config.search import Config, from_values
@@ -105,7 +106,7 @@ def test_options_go_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("search: {targets: [80M], seeds: 2}\ndata: {path: here}\n")
     config = build_config(
-        path, data=Path("there"), targets=["1G"], settings=["training.epochs=2.5", "data.jitter=[1, 1]"]
+        path, data=Path("there"), targets=["1G"], settings={"training.epochs": 2.5, "data.jitter": (1, 1)}
     )
     assert config.search.targets == (1_000_000_000,)
     assert config.search.seeds == 2
@@ -139,8 +140,40 @@ def test_with_data_alone_the_basis_is_x2d_at_112_pixels() -> None:
 )
 def test_a_setting_that_cannot_be_is_refused(setting: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        build_config(None, data=Path("videos"), settings=[setting])
+        build_config(None, data=Path("videos"), settings=chosen_settings([setting]))
     assert str(caught.value) == message
+
+
+def test_a_setting_inside_of_one_that_has_no_keys_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        build_config(None, settings={"training.epochs": 3, "training.epochs.more": 4})
+    assert str(caught.value) == "setting training.epochs.more: epochs must hold keys and values, got 3."
+
+
+def test_settings_stay_the_values_that_they_are(tmp_path: Path) -> None:
+    synthetic = {"train": 24}
+    config = build_config(
+        None,
+        targets=[6_000_000],
+        settings={
+            "data.cache.folder": tmp_path,
+            "data.synthetic": synthetic,
+            "data.synthetic.val": 12,
+            "training.learning_rate": 5e-5,
+            "space.settings.resolution": 5e-5,
+            "run.ray.address": "10:6379",  # a number in base 60, were it YAML
+        },
+    )
+    assert config.search.targets == (6_000_000,)
+    assert config.data.cache.folder == tmp_path
+    assert (config.data.synthetic.train, config.data.synthetic.val) == (24, 12)
+    assert synthetic == {"train": 24}  # the caller's own
+    assert config.training.learning_rate == 5e-5
+    assert config.space.settings["resolution"] == 5e-5
+    assert config.run.ray.address == "10:6379"
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert load_config(path, Config) == config
 
 
 def test_a_target_that_is_no_number_is_refused() -> None:

@@ -30,8 +30,11 @@ PLAIN = {"Conv", "Relu", "Sigmoid", "Mul", "Add", "ReduceMean", "Reshape", "Tran
 
 
 def source(head: str = "clip", frames: int = 2) -> Source:
+    """X2D with fewer blocks: both kinds of them, with a shortcut of their own and without."""
     base = find_model("x2d")
     architecture = SPACE.architecture(replace(SPACE.start, frames=frames))
+    stages = tuple(replace(stage, depth=min(stage.depth, 2)) for stage in architecture.stages[:2])
+    architecture = replace(architecture, stages=stages)
     model = replace(
         base,
         architecture=architecture,
@@ -61,7 +64,14 @@ def toy(space: ToySpace, point: Point) -> Source:
     return Source(model=model, state=model.build().state_dict())
 
 
-@pytest.mark.parametrize(("head", "frames"), [("clip", 1), ("clip", 2), ("frame", 3)])
+@pytest.mark.parametrize(
+    ("head", "frames"),
+    [
+        pytest.param("clip", 1, marks=pytest.mark.slow),
+        ("clip", 2),
+        pytest.param("frame", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_torch_export(tmp_path: Path, head: str, frames: int) -> None:
     given = source(head, frames)
     written = torch_export.write(given, tmp_path / "net.pt2")
@@ -111,7 +121,7 @@ def test_onnx(tmp_path: Path, head: str, frames: int, capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", "")  # the exporter says a lot
 
 
-@pytest.mark.parametrize("form", [torch_export, onnx_format])
+@pytest.mark.parametrize("form", [torch_export, pytest.param(onnx_format, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", [Point(frames=3, width=4), Point(frames=2, width=5)])
 def test_a_space_of_ones_own(tmp_path: Path, form: Any, point: Point) -> None:
     """Its pooling, of which ONNX has none, into equal and into unequal parts."""
@@ -157,6 +167,7 @@ def test_a_network_that_cannot_be_traced(tmp_path: Path, form: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_network_of_operators_that_onnx_has_not(tmp_path: Path) -> None:
     with pytest.raises(RunFailed) as caught:
         onnx_format.write(toy(Unusual(), Point()), tmp_path / "net.onnx")
@@ -195,6 +206,7 @@ def test_a_graph_with_other_logits_is_not_kept() -> None:
     )
 
 
+@pytest.mark.slow
 def test_after_a_graph_with_other_logits_nothing_is_there(
     tmp_path: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

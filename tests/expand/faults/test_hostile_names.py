@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -125,6 +127,7 @@ def run(data: Path, config: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return tmp_path_factory.mktemp("run") / "$(touch marker) `touch marker`"
 
 
+@pytest.mark.slow
 def test_a_search_and_what_shows_it(xpand: Xpand, here: Path, config: Path, run: Path) -> None:
     dry = said(xpand("search", "--config", config, "--dry-run", cwd=here))
     assert r"data      --help $(touch marker) [red]\x1b[2J: 7 training and 6 validation videos" in dry
@@ -148,7 +151,7 @@ def test_a_search_and_what_shows_it(xpand: Xpand, here: Path, config: Path, run:
 
 def commands(printed: str, here: Path, run: Path) -> None:
     """What a search says to type next is typed, into a shell that knows another xpand and python."""
-    for line in printed.strip().splitlines():
+    for line in printed.replace(quote(sys.executable), "python").strip().splitlines():
         script = f'xpand() {{ printf "%s\\n" "$@"; }}; python() {{ xpand "$@"; }}; {line}'
         typed = subprocess.run(
             ["sh", "-c", script], cwd=here, capture_output=True, text=True, check=True

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from expand.command.arguments import chosen_settings
 from expand.config.options import build_recipe
 from expand.data.sources import open_source
 from expand.full import parts
@@ -24,7 +25,7 @@ def part(
     monkeypatch.setattr(parts, "room", lambda *_, **__: room)
     monkeypatch.setattr(parts, "way_of", lambda _: PLAIN)
     model = find_model("x3d-xs", None)
-    recipe = build_recipe(None, model.sampling, data=Path("synthetic"), settings=settings)
+    recipe = build_recipe(None, model.sampling, data=Path("synthetic"), settings=chosen_settings(settings))
     said = notes if notes is not None else []
     return training_part(model, recipe, open_source(recipe.data), ALONE, "cpu", said.append)
 

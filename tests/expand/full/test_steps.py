@@ -108,7 +108,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize(("stop_at", "multigrid"), [(1, False), (7, False), (4, True)])
+@pytest.mark.parametrize(
+    ("stop_at", "multigrid"), [(1, False), (7, False), pytest.param(4, True, marks=pytest.mark.slow)]
+)
 def test_a_training_that_was_cut_off_gives_the_weights_of_one_that_was_not(
     stop_at: int, multigrid: bool
 ) -> None:
@@ -225,6 +227,7 @@ def test_splits_follow_the_long_cycle() -> None:
     assert len(set(seen)) > 2
 
 
+@pytest.mark.slow
 def test_in_bfloat16_it_trains_alike() -> None:
     recipe = RECIPE.model_copy(update={"dropout": 0.0})
     exact, rounded = Kept(), Kept()

@@ -18,12 +18,15 @@ def test_a_space_of_ones_own_is_tested_on_larger_clips(tmp_path: Path, cache: Pa
         "step-0",
         views=["1", "30"],
         data=Path("synthetic"),
-        settings=[
-            "data.synthetic={train: 24, val: 12, size: 48}",
-            f"data.cache.folder={cache}",
-            "data.jitter=[1.1375, 1.425]",
-            "run.device=cpu",
-        ],
+        settings={
+            "data.synthetic": {"train": 24, "val": 12, "size": 48},
+            "data.cache.folder": cache,
+            "data.jitter": (1.1375, 1.425),
+            "run.device": "cpu",
+        },
+    )
+    assert (
+        choose_test(str(run.folder), "step-0", views=["1"]).recipe.data.synthetic == run.config.data.synthetic
     )
     one, thirty = run_test(chosen, Quiet().caching)
     assert (one.size, thirty.size) == (32, 36)

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import expand
 from expand.data.synthetic import CLASSES
 from expand.weights.models import read_model
 from tests.expand.commands import ROOT, Done, Xpand, refused
+from tests.expand.faults.processes import Forked, wait_for
 from tests.expand.models import write_tiny
 
 DATA = (
@@ -102,6 +102,7 @@ def test_a_damaged_checkpoint_falls_back_and_ends_the_same(
     assert digest(out / "model.safetensors") == wanted
 
 
+@pytest.mark.slow
 def test_multigrid_prints_its_schedule_before(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     dry = xpand("train", tiny, *DATA, *SHORT, "--multigrid", "--epochs", 30, "--dry-run", cache=cache)
     assert dry.returncode == 0, dry.stderr
@@ -409,34 +410,44 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from expand.command.cli import main; main()", *map(str, arguments)]
 
 
+LONGER = (*DATA, *SHORT, "--epochs", 20, "--set", "training.validate_epochs=2")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A training that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    tiny = write_tiny(folder / "tiny.yaml", CLASSES)
+    forked("train", tiny, *LONGER, "--out", folder / "out", cache=cache, output=folder / "output").said()
+    return folder / "out"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_stops_it_and_resume_gives_the_same_weights(
-    tmp_path: Path, tiny: Path, cache: Path, number: signal.Signals
+    tmp_path: Path, tiny: Path, cache: Path, whole: Path, number: signal.Signals
 ) -> None:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    longer = (*SHORT, "--epochs", 30, "--set", "training.validate_epochs=2")
-    arguments = ("train", tiny, *DATA, *longer, "--out")
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run(command(*arguments, whole), cwd=ROOT, env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(
-        command(*arguments, cut), cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-    )
-    while not (cut / "history.csv").exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), said
+    cut = tmp_path / "cut"
+    process = forked("train", tiny, *LONGER, "--out", cut, cache=cache, output=tmp_path / "output")
+    wait_for(lambda: (cut / "history.csv").exists() or not process.running, 120)
+    os.kill(process.pid, number)
+    said = process.said(-number if number == signal.SIGKILL else 128 + number)
     assert (f"xpand resume {cut}" in said) == (number != signal.SIGKILL)
     assert not (cut / "model.yaml").exists()
-    subprocess.run(command("resume", cut), cwd=ROOT, env=environment, check=True, capture_output=True)
+    forked("resume", cut, cache=cache, output=tmp_path / "more").said()
     for file in ("model.safetensors", "model.yaml"):
         assert digest(cut / file) == digest(whole / file)
 
 
+def forked(*arguments: object, cache: Path, output: Path) -> Forked:
+    return Forked(*arguments, output=output, environment={"XDG_CACHE_HOME": str(cache)})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("multigrid", [False, True])
-def test_two_processes_train_one_network(tmp_path: Path, tiny: Path, cache: Path, multigrid: bool) -> None:
+def test_two_processes_train_one_network(
+    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path, multigrid: bool
+) -> None:
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
     out = tmp_path / "trained"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -467,8 +478,4 @@ def test_two_processes_train_one_network(tmp_path: Path, tiny: Path, cache: Path
     one, other = load_file(out / "model.safetensors"), load_file(again / "model.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
     (again / "model.yaml").unlink()
-    alone = subprocess.run(
-        command("resume", again), cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert alone.returncode == 2
-    assert "processes: 2 → 1" in alone.stderr
+    assert "processes: 2 → 1" in refused(xpand("resume", again, cache=cache))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
+from expand.plots import Kind, draw
 from expand.run.record import RunRecord, read_run
 from tests.expand.made_up import failing, made_up_run, without, x3d_config
 from tests.expand.runs import CARD
@@ -14,6 +17,20 @@ from tests.expand.runs import CARD
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("made-up")
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[[Kind, RunRecord], Figure]:
+    """The figure of a kind of one of these runs, which is drawn once; not to be changed."""
+    figures: dict[tuple[Kind, str], Figure] = {}
+
+    def figure(kind: Kind, record: RunRecord) -> Figure:
+        key = (kind, record.folder.name)
+        if key not in figures:
+            figures[key] = draw(kind, [record])
+        return figures[key]
+
+    return figure
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from expand.plots import draw
 from expand.plots.frontier import pareto
 from expand.plots.scales import _ticks
 from expand.plots.timeline import lay_out
 from expand.run.record import RunRecord, key_of
 from search_spaces.x3d import published
 from search_spaces.x3d.accuracies import KINETICS_400
-from tests.expand.plots.test_figures import words
+from tests.expand.plots.test_figures import Drawn, words
 
 
 def marks(figure: Figure, prefix: str) -> dict[str, Artist]:
@@ -35,9 +34,9 @@ def marks(figure: Figure, prefix: str) -> dict[str, Artist]:
     return dict(found())
 
 
-def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord) -> None:
+def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord, drawn: Drawn) -> None:
     measured = {key_of(row) for row in long.rounds if row.get("top1") is not None}
-    found = marks(draw("trace", [long]), "trace")
+    found = marks(drawn("trace", long), "trace")
     assert found.keys() == measured
     for row in long.rounds:
         if key_of(row) in measured:
@@ -47,8 +46,8 @@ def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord) -> No
             assert (mark.get_alpha() or 1.0) == (1.0 if row["accepted"] else 0.5)
 
 
-def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecord) -> None:
-    found = marks(draw("trace", [short]), "trace")
+def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecord, drawn: Drawn) -> None:
+    found = marks(drawn("trace", short), "trace")
     colours = {name: found[f"1-{name}"].get_color() for name in short.setup.axes}  # type: ignore[attr-defined]
     assert {name: to_hex(colour) for name, colour in colours.items()} == {
         "fast": "#669f3c",
@@ -60,8 +59,8 @@ def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecor
     }
 
 
-def test_the_trace_names_each_expansion_and_target(long: RunRecord) -> None:
-    said = words(draw("trace", [long]))
+def test_the_trace_names_each_expansion_and_target(long: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn("trace", long))
     steps = [row for row in long.trajectory if row["target"] is None and row["axis"]]
     for axis in {row["axis"] for row in steps}:
         label = long.setup.axes[axis].label
@@ -72,32 +71,34 @@ def test_the_trace_names_each_expansion_and_target(long: RunRecord) -> None:
     assert "Dotted line: always naming the most frequent class, 8.3%." in said
 
 
-def test_error_bars_are_there_with_several_seeds_only(long: RunRecord, short: RunRecord) -> None:
-    assert draw("trace", [long]).axes[0].containers
-    assert not draw("trace", [short]).axes[0].containers
-    assert "error bars: ± one standard deviation" in words(draw("trace", [long]))
-    assert "error bars" not in words(draw("trace", [short]))
+def test_error_bars_are_there_with_several_seeds_only(
+    long: RunRecord, short: RunRecord, drawn: Drawn
+) -> None:
+    assert drawn("trace", long).axes[0].containers
+    assert not drawn("trace", short).axes[0].containers
+    assert "error bars: ± one standard deviation" in words(drawn("trace", long))
+    assert "error bars" not in words(drawn("trace", short))
 
 
-def test_rounds_say_what_failed_and_what_is_saturated(long: RunRecord) -> None:
-    said = words(draw("rounds", [long]))
+def test_rounds_say_what_failed_and_what_is_saturated(long: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn("rounds", long))
     assert said.count("failed: the training loss is nan") == 8
     assert said.count("saturated: no step within 2×") == 7  # the size, after its one step
     assert "round 9: contraction" in said
 
 
-def test_rounds_have_a_bar_for_each_score_and_its_cost_beside_it(long: RunRecord) -> None:
-    found = marks(draw("rounds", [long]), "rounds")
+def test_rounds_have_a_bar_for_each_score_and_its_cost_beside_it(long: RunRecord, drawn: Drawn) -> None:
+    found = marks(drawn("rounds", long), "rounds")
     rows = {key_of(row): row for row in long.rounds if row.get("top1") is not None and row["round"] > 0}
     assert found.keys() == rows.keys()
     for key, bar in found.items():
         assert isinstance(bar, Rectangle)
         assert bar.get_width() == pytest.approx(rows[key]["top1"])
-    assert "12.5 M" in words(draw("rounds", [long]))
+    assert "12.5 M" in words(drawn("rounds", long))
 
 
-def test_factors_show_the_whole_numbers_that_they_became(long: RunRecord) -> None:
-    said = words(draw("factors", [long]))
+def test_factors_show_the_whole_numbers_that_they_became(long: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn("factors", long))
     for text in ("γt frames", "γτ rate", "γs size", "γw width", "γb bottleneck", "γd depth"):
         assert text in said
     assert "24, 48, 96, 192" in said
@@ -105,8 +106,8 @@ def test_factors_show_the_whole_numbers_that_they_became(long: RunRecord) -> Non
     assert "stride 34" in said
 
 
-def test_the_frontier_keeps_published_networks_apart(short: RunRecord) -> None:
-    _, *measured, ten, thirty = draw("frontier", [short]).axes
+def test_the_frontier_keeps_published_networks_apart(short: RunRecord, drawn: Drawn) -> None:
+    _, *measured, ten, thirty = drawn("frontier", short).axes
     assert [axes.get_title(loc="left") for axes in (ten, thirty)] == [
         "published: Kinetics-400, 10 views",
         "published: Kinetics-400, 30 views",
@@ -171,8 +172,10 @@ def test_what_still_runs_lasts_to_the_last_that_is_known() -> None:
     assert [(bar.begin, bar.end) for bar in bars] == [(0, 30), (0, 30)]
 
 
-def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(long: RunRecord) -> None:
-    said = words(draw("timeline", [long]))
+def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(
+    long: RunRecord, drawn: Drawn
+) -> None:
+    said = words(drawn("timeline", long))
     assert "131 trainings, 19 min 37 s of workers' time in all, 7 s of it cut off; 24 failed." in said
     assert "went on" in said
     assert "pauses cut down to one minute" in said

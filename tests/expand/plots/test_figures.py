@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -34,6 +35,7 @@ class NamedSpace(ToySpace):
         return super().point_from_json({name: values[name] for name in values if name != "kind"})
 
 
+Drawn = Callable[[Kind, RunRecord], Figure]
 RUNS = ["short", "long", "half", "nothing", "stopped"]
 
 
@@ -75,16 +77,17 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", RUNS)
 def test_no_two_texts_of_a_figure_cover_each_other(
-    kind: Kind, name: str, request: pytest.FixtureRequest
+    kind: Kind, name: str, drawn: Drawn, request: pytest.FixtureRequest
 ) -> None:
-    record: RunRecord = request.getfixturevalue(name)
-    assert overlaps(draw(kind, [record])) == []
+    assert overlaps(drawn(kind, request.getfixturevalue(name))) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", RUNS)
-def test_nothing_of_a_figure_is_cut_off(kind: Kind, name: str, request: pytest.FixtureRequest) -> None:
-    figure = draw(kind, [request.getfixturevalue(name)])
+def test_nothing_of_a_figure_is_cut_off(
+    kind: Kind, name: str, drawn: Drawn, request: pytest.FixtureRequest
+) -> None:
+    figure = drawn(kind, request.getfixturevalue(name))
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     for text in texts(figure):
         box = Text.get_window_extent(text, renderer)
@@ -93,8 +96,8 @@ def test_nothing_of_a_figure_is_cut_off(kind: Kind, name: str, request: pytest.F
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_figure_says_what_it_shows(kind: Kind, long: RunRecord) -> None:
-    said = words(draw(kind, [long]))
+def test_every_figure_says_what_it_shows(kind: Kind, long: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn(kind, long))
     assert "long" in said
     assert "Data: synthetic, 24 training and 12 validation videos, 12 classes." in said
     assert "Each candidate trained for 8 epochs, validated with 1 centre clip a video." in said
@@ -104,8 +107,8 @@ def test_every_figure_says_what_it_shows(kind: Kind, long: RunRecord) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_unfinished_run_is_said_to_be_unfinished(kind: Kind, half: RunRecord) -> None:
-    said = words(draw(kind, [half]))
+def test_an_unfinished_run_is_said_to_be_unfinished(kind: Kind, half: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn(kind, half))
     assert "(unfinished)" in said
     assert "half is unfinished: in round 1, 4 candidates to come." in said
     assert "Validation has no video of c." in said
@@ -121,31 +124,31 @@ def test_an_unfinished_run_is_said_to_be_unfinished(kind: Kind, half: RunRecord)
     ],
 )
 def test_a_run_without_a_score_says_so(
-    kind: Kind, message: str, nothing: RunRecord, stopped: RunRecord
+    kind: Kind, message: str, nothing: RunRecord, stopped: RunRecord, drawn: Drawn
 ) -> None:
-    assert f"{message} nothing is unfinished: in round 0, 1 candidate to come." in words(
-        draw(kind, [nothing])
-    )
+    assert f"{message} nothing is unfinished: in round 0, 1 candidate to come." in words(drawn(kind, nothing))
     why = "every candidate of round 0 failed: start: out of memory."
-    assert f"{message} stopped is unfinished: {why}" in words(draw(kind, [stopped]))
+    assert f"{message} stopped is unfinished: {why}" in words(drawn(kind, stopped))
 
 
-def test_a_run_that_trained_nothing_has_no_timeline(nothing: RunRecord) -> None:
-    assert "Nothing was trained yet." in words(draw("timeline", [nothing]))
+def test_a_run_that_trained_nothing_has_no_timeline(nothing: RunRecord, drawn: Drawn) -> None:
+    assert "Nothing was trained yet." in words(drawn("timeline", nothing))
 
 
-def test_figures_are_as_wide_as_a_page_at_300_dots_an_inch(short: RunRecord) -> None:
-    png = to_bytes(draw("trace", [short]), "png")
+def test_figures_are_as_wide_as_a_page_at_300_dots_an_inch(short: RunRecord, drawn: Drawn) -> None:
+    png = to_bytes(drawn("trace", short), "png")
     width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
     assert (width, height) == (2100, 1320)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_same_run_gives_the_same_bytes(form: str, short: RunRecord) -> None:
     first, second = (to_bytes(draw("trace", [short]), form) for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 def test_files_of_every_kind_and_format_are_written(short: RunRecord, tmp_path: Path) -> None:
     written = write_figures([short.folder], tmp_path / "figures")
     names = {f"{kind}.{form}" for kind in KINDS for form in FORMATS}
@@ -155,6 +158,7 @@ def test_files_of_every_kind_and_format_are_written(short: RunRecord, tmp_path: 
     assert all(path.read_bytes().startswith(starts[path.suffix[1:]]) for path in written)
 
 
+@pytest.mark.slow
 def test_several_runs_share_one_figure(short: RunRecord, long: RunRecord, tmp_path: Path) -> None:
     written = write_figures([short.folder, long.folder], tmp_path)
     assert sorted(path.name for path in written) == ["frontier.pdf", "frontier.png", "frontier.svg"]
@@ -192,6 +196,7 @@ def test_a_folder_that_cannot_be_written_is_named(short: RunRecord, tmp_path: Pa
     assert str(caught.value) == f"{tmp_path / 'file' / 'figures'} cannot be written: Not a directory."
 
 
+@pytest.mark.slow
 def test_axes_and_spaces_of_ones_own_are_drawn_too(tmp_path: Path) -> None:
     config = x3d_config(
         space={"name": "tests.expand.toy:ToySpace", "settings": {}},
@@ -208,6 +213,7 @@ def test_axes_and_spaces_of_ones_own_are_drawn_too(tmp_path: Path) -> None:
             assert "published" not in words(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # of the test's own drawing
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     name = "cost $5 of {x}_$y \\frac 动作"
@@ -215,7 +221,7 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     for kind in KINDS:
         figure = draw(kind, [record])
         assert name in words(figure)
-        assert to_bytes(figure, "pdf")
+    assert to_bytes(figure, "pdf")  # which takes letters from a font
 
 
 def test_a_factor_that_is_a_word_has_no_panel(tmp_path: Path) -> None:

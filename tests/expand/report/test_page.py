@@ -120,7 +120,7 @@ def test_every_mark_and_row_is_explained_with_its_exact_architecture(folder: Pat
 def test_names_from_data_cannot_become_part_of_the_page(tmp_path: Path) -> None:
     evil = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
     card = replace(CARD, name=evil, classes=(evil, *CARD.classes[1:]))
-    run = made_up_run(tmp_path / "run", card=without(card, evil), score=failing("depth", evil))
+    run = made_up_run(tmp_path / "run", card=without(card, evil), score=failing("depth", evil), rounds=2)
     html = render(read_run(run.folder))
     page = Page(html)
     assert sum(tag == "script" for tag, _ in page.tags) == 2  # the details, and the code
@@ -135,7 +135,8 @@ def test_an_unfinished_run_says_so_first(tmp_path: Path) -> None:
     assert "run is unfinished: in round 1, 4 candidates to come." in page.text
 
 
-def test_the_page_is_written_into_the_run_or_elsewhere(folder: Path, tmp_path: Path) -> None:
+def test_the_page_is_written_into_the_run_or_elsewhere(tmp_path: Path) -> None:
+    folder = made_up_run(tmp_path / "run", rounds=1, results_in_last=0).folder
     assert write_report(folder) == folder / "report.html"
     elsewhere = tmp_path / "a" / "b.html"
     assert write_report(folder, elsewhere) == elsewhere

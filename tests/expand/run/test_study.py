@@ -62,6 +62,7 @@ def test_the_study_is_one_that_optuna_reads(run: Run) -> None:
     assert run.attempts() == {JOB.key: (attempt,)}
 
 
+@pytest.mark.slow
 def test_a_second_driver_is_told_who_holds_the_run(run: Run) -> None:
     with run.locked():
         script = (
@@ -78,6 +79,7 @@ def test_a_second_driver_is_told_who_holds_the_run(run: Run) -> None:
     assert re.fullmatch(pattern, last), last
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_dead_driver_is_taken_over(run: Run) -> None:
     script = (
         "import os, sys\nfrom pathlib import Path\nfrom expand.run.study import Run\n"

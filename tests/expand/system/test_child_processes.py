@@ -21,6 +21,7 @@ print(len(os.listdir("/proc/self/task")))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="children are forked on Linux only")
 def test_what_children_are_forked_from_has_one_thread_and_asked_for_no_gpu() -> None:
     found = subprocess.run(

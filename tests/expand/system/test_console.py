@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,11 +14,35 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from expand.system.console import Console
+from expand.system.console import Console, own_command, to_type
 from expand.system.escaping import file_name, visible, visible_line
 
 CLEAR = "\x1b[2J"
 STYLES = re.compile(r"\x1b\[[\d;]*m")
+
+
+def program(path: Path) -> Path:
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_program_is_told_by_its_name_where_the_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, other = program(tmp_path / "an env" / "xpand"), program(tmp_path / "other" / "xpand")
+    monkeypatch.setenv("PATH", str(here.parent))
+    assert to_type("xpand", str(here)) == "xpand"
+    assert to_type("xpand", str(other)) == str(other)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert to_type("xpand", str(here)) == f"'{here}'"
+
+
+def test_this_command_is_told_as_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    for called, told in ((".venv/bin/xpand", ".venv/bin/xpand"), ("-c", "xpand"), ("pytest", "xpand")):
+        monkeypatch.setattr(sys, "argv", [called, "search"])
+        assert own_command() == told
 
 
 def console(*, terminal: bool = False) -> Console:

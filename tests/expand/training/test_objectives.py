@@ -144,7 +144,7 @@ def test_an_objective_that_does_not_go_with_the_labels_is_refused() -> None:
     for name in ("top1", "mean-class-accuracy"):
         check_labels(name, "clips", "one")
     for labels in ("one", "several"):
-        check_labels("mAP", "clips", labels)  # type: ignore[arg-type]
+        check_labels("mAP", "clips", labels)
     with pytest.raises(UserError) as caught:
         check_labels("top1", "clips", "several")
     assert str(caught.value) == (

@@ -57,6 +57,7 @@ def test_the_worker_in_this_process_keeps_the_order(folders: Folders) -> None:
         assert list(workers.run(tasks(wanted))) == [Ended(folder) for folder in wanted]
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_loses_its_own_job_only(
     cache: Path, tmp_path: Path, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
