@@ -83,7 +83,7 @@ class Videos:
         )
 
 
-class Recipe(Protocol):
+class LabelSettings(Protocol):
     """What a recipe says of labels."""
 
     @property
@@ -92,7 +92,7 @@ class Recipe(Protocol):
     def sampling(self) -> Literal["natural", "balanced"]: ...
 
 
-def check_recipe(recipe: Recipe) -> None:
+def check_recipe(recipe: LabelSettings) -> None:
     """Raises UserError where a recipe is not for clips with several labels."""
     if recipe.label_smoothing or recipe.sampling == "balanced":
         raise UserError(

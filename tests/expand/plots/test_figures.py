@@ -181,6 +181,16 @@ def test_runs_on_different_data_share_no_figure(short: RunRecord, tmp_path: Path
     assert not (tmp_path / "figures").exists()
 
 
+def test_runs_that_other_objectives_decide_share_no_figure(short: RunRecord, tmp_path: Path) -> None:
+    other = made_up_run(tmp_path / "other", x3d_config(search={"objective": "mAP"}), rounds=1)
+    with pytest.raises(UserError) as caught:
+        write_figures([short.folder, other.folder], tmp_path / "figures")
+    assert str(caught.value) == (
+        f"runs in one figure must have one search.objective, but {short.folder} has top1 and {other.folder} "
+        "mAP: plot each on its own."
+    )
+
+
 def test_an_unknown_kind_is_refused(short: RunRecord) -> None:
     with pytest.raises(UserError) as caught:
         draw("pie", [short])  # type: ignore[arg-type]

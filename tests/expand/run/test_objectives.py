@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_a_search_on_several_labels(
 
 
 def test_what_several_labels_need(
-    charades: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch, cache: Path
+    tmp_path: Path, charades: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     search = ("search", "--data", charades, *TOY, "--target", "900", "--no-flip")
@@ -116,6 +117,14 @@ def test_what_several_labels_need(
     )
     message = refused(xpand(*search, "--set", "search.objective=mAP", "--set", "training.sampling=balanced"))
     assert "training.label_smoothing must be 0 and training.sampling natural" in message
+    unlabelled = tmp_path / "unlabelled"
+    shutil.copytree(charades, unlabelled)
+    (unlabelled / "Charades_v1_test.csv").write_text("id,actions,length\nTEST00,,1.0\n")
+    search = ("search", "--data", unlabelled, *TOY, "--target", "900", "--no-flip")
+    assert refused(xpand(*search, "--set", "search.objective=mAP")).endswith(
+        "the videos to decide by must have labels, but of unlabelled none has any: name others (data.val), "
+        "or leave them out and a share of training is set aside."
+    )
 
 
 @pytest.mark.parametrize(
