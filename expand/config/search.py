@@ -182,6 +182,10 @@ class TrainingConfig(Section):
             values = {**values, "epochs": DEFAULT_EPOCHS}
         return values
 
+    def clips_of(self, videos: int) -> int:
+        """The budget in training clips, for so many videos."""
+        return self.clips if self.clips is not None else max(1, round((self.epochs or 0) * videos))
+
     def epochs_of(self, videos: int) -> float:
         """The budget in epochs of so many videos."""
         return self.epochs if self.epochs is not None else (self.clips or 0) / videos

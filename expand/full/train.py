@@ -25,11 +25,12 @@ from expand.data.flips import flip_swaps
 from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import MODEL, TrainingFolder
-from expand.full.multigrid import Schedule, multigrid, plain
+from expand.full.multigrid import multigrid
 from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
-from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
+from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
 from expand.full.videos import Videos, check_frames, open_videos
+from expand.jobs.job import Progress
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.escaping import file_name
@@ -41,6 +42,7 @@ from expand.training.devices import choose_device, prepare
 from expand.training.losses import Diverged
 from expand.training.memory import out_of_memory
 from expand.training.processes import Processes
+from expand.training.schedule import Schedule, plain
 from expand.training.views import Viewing
 from expand.weights.models import Model, find_model, network_values, write_values
 from expand.weights.reading import check_weights, classifier_of, read_weights
@@ -67,11 +69,11 @@ class View(Protocol):
         """The training starts, or goes on after so many steps."""
         ...
 
-    def progress(self, step: int, loss: float) -> None:
-        """So many steps are done."""
+    def progress(self, progress: Progress) -> None:
+        """A step is done."""
         ...
 
-    def validated(self, row: Row) -> None:
+    def validated(self, row: Validation) -> None:
         """A validation is done."""
         ...
 
@@ -206,11 +208,11 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
         model, network = _fresh(chosen, videos, view)
-        task = _task(model, chosen.recipe, videos, schedule, processes, device, part)
-        training = FullTraining(task, network)
+        course = _course(model, chosen.recipe, videos, schedule, processes, device, part)
+        training = FullTraining(course, network)
         place = processes.told(lambda: _make(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
-        return _run(TrainingFolder(place), model, chosen.recipe, task, training, view)
+        return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
 
 def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
@@ -245,14 +247,14 @@ def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(recipe, processes), recipe.training.seed)
         network = _build(model, recipe)
-        task = _task(model, recipe, videos, schedule, processes, device, part)
-        training = FullTraining(task, network)
+        course = _course(model, recipe, videos, schedule, processes, device, part)
+        training = FullTraining(course, network)
         state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
         for remark in remarks:
             view.note(remark)
         _check_state(state, model, place.checkpoints)
         training.restore(state)
-        return _run(place, model, recipe, task, training, view)
+        return _run(place, model, recipe, course, training, view)
 
 
 def _source(chosen: Chosen, processes: Processes) -> Source:
@@ -336,7 +338,7 @@ def _check_state(state: State, model: Model, folder: Path) -> None:
     check_weights(weights, model, folder, None)
 
 
-def _task(
+def _course(
     model: Model,
     recipe: Recipe,
     videos: Videos,
@@ -344,9 +346,9 @@ def _task(
     processes: Processes,
     device: str,
     part: int | None,
-) -> Task:
+) -> FullCourse:
     swaps = flip_swaps(recipe.data, videos.classes) if recipe.data.flip else None
-    per_frame = recipe.training.head == "frame"
+    training, per_frame = recipe.training, recipe.training.head == "frame"
     targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
     truth = videos.labels("val", per_frame=per_frame)
 
@@ -359,17 +361,23 @@ def _task(
         precision=recipe.run.precision,
     )
 
+    loss: nn.Module = nn.BCEWithLogitsLoss()
+    if videos.segments is None:
+        loss = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
+
     def validate(network: nn.Module) -> dict[str, float]:
         return evaluate(network, videos.cached.val, truth, viewing, processes).scores
 
-    return Task(
+    return FullCourse(
         train=videos.cached.train,
         targets=targets,
-        labels="one" if videos.segments is None else "several",
         sampling=model.sampling,
         augment=Augment(swaps=swaps, jitter=recipe.data.jitter),
-        recipe=recipe.training,
+        loss=loss,
+        recipe=training,
+        seed=training.seed,
         schedule=schedule,
+        rate=lambda step: learning_rate(training, schedule.at(step)[0], step / schedule.steps),
         device=device,
         precision=recipe.run.precision,
         processes=processes,
@@ -399,21 +407,21 @@ def _run(
     place: TrainingFolder,
     model: Model,
     recipe: Recipe,
-    task: Task,
+    course: FullCourse,
     training: FullTraining,
     view: View,
 ) -> Trained:
-    processes = task.processes
+    processes = course.processes
     with ExitStack() as stack:
         if processes.leads:
             stack.enter_context(place.locked())
             stack.enter_context(log_to(place.folder / "log.txt"))
         signals = stack.enter_context(deferred())
-        log.info("from step %d of %d on %s", training.step, task.schedule.steps, task.device)
-        view.begin(task.schedule, recipe, training.step)
+        log.info("from step %d of %d on %s", training.step, course.schedule.steps, course.device)
+        view.begin(course.schedule, recipe, training.step)
         saves = _Saves(place, minutes=recipe.run.checkpoint_minutes)
 
-        def validated(row: Row) -> None:
+        def validated(row: Validation) -> None:
             log.info("%s", ", ".join(f"{key} {value:.5g}" for key, value in row.items()))
             view.validated(row)
             if processes.leads:
@@ -441,7 +449,7 @@ def _run(
                 raise
             raise RunFailed(
                 f"out of memory: {first_line(error)}: set training.micro_batch below "
-                f"{task.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
+                f"{course.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
             ) from None
         except Stopped:
             log.info("stopped at step %d", training.step)
@@ -459,7 +467,7 @@ def _run(
     )
 
 
-def scores_of(row: Row) -> dict[str, float]:
+def scores_of(row: Validation) -> dict[str, float]:
     """The scores of a validation by name."""
     mark = "val_"
     return {key.removeprefix(mark): value for key, value in row.items() if key.startswith(mark)}

@@ -31,14 +31,15 @@ from expand.system.logs import log_to
 from expand.system.units import show_bytes
 from expand.system.version import VERSION
 from expand.training.checkpoints import State, newest, save_checkpoint
-from expand.training.devices import place_network, prepare
+from expand.training.devices import prepare
 from expand.training.events import open_events
 from expand.training.footprint import Footprint, halves, way_of
 from expand.training.latency import measure_latency
+from expand.training.loop import train
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.room import room
-from expand.training.trainer import budget_clips, train, validate
+from expand.training.trainer import validate
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
 
@@ -186,10 +187,8 @@ class Epochs:
 
     def save(self, state: State, *, peak: int) -> None:
         """Keep a state of `train`."""
-        known = {"place": self._place, "micro_batch": self.micro_batch}
-        save_checkpoint(
-            self._folder, state | known | {"seconds": self.seconds, "peak_memory": max(peak, self.peak)}
-        )
+        known = {"place": self._place, "seconds": self.seconds, "peak_memory": max(peak, self.peak)}
+        save_checkpoint(self._folder, state | known)
 
     def drop(self) -> None:
         """Start again."""
@@ -215,8 +214,7 @@ def _measure(
     if job.parent is not None:
         inherited = inherit(network, folder.parent / job.parent / WEIGHTS)
         log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
-    place_network(network, place.device)
-    first = epochs.state["step"] if epochs.state else 0
+    first = epochs.state["clips"] if epochs.state else 0
     if first:
         log.info("going on from epoch %.4g", first / len(data.train.labels))
     assert epochs.micro_batch is not None
@@ -252,7 +250,7 @@ def _measure(
         if place.keep_weights:
             save_weights(folder / WEIGHTS, network.state_dict())
         complexity = space.complexity(architecture, job.data["num_classes"])
-        clips = budget_clips(recipe, len(data.train.labels))
+        clips = recipe.clips_of(len(data.train.labels))
         measurement = Measurement(
             **dataclasses.asdict(scores),
             train_loss=train_loss,

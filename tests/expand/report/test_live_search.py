@@ -60,7 +60,7 @@ def view(setup: Setup, tmp_path: Path) -> SearchView:
     results[ones("bottleneck")[0].key] = measurement(0.375)
     folder = run.job_folder(ones("bottleneck")[1])
     folder.mkdir()
-    write_json(folder / "progress.json", {"clips": 120, "total": 240, "loss": 1.0})
+    write_json(folder / "progress.json", {"step": 8, "clips": 120, "total": 240, "loss": 1.0})
     assert replay.current is not None
     found.round(replay.current, results)
     return found
