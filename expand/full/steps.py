@@ -13,9 +13,9 @@ from torch import nn
 from expand.config.full import FullConfig
 from expand.data.clips import planned_batches
 from expand.full.precise_norm import for_evaluation, measure_statistics
-from expand.training.checkpoints import State
+from expand.training.checkpoints import TrainingState
 from expand.training.loop import Course, Loop
-from expand.training.losses import Diverged, Report
+from expand.training.losses import Diverged, OnStep
 from expand.training.schedule import Phase, released_factor
 from search_spaces.base import ClipSampling
 
@@ -50,9 +50,9 @@ class Hooks:
         halved: memory ran out, and a process takes so many clips at a time from now on.
     """
 
-    progress: Report
+    progress: OnStep
     validated: Callable[[Validation], None]
-    save: Callable[[State], None]
+    save: Callable[[TrainingState], None]
     due: Callable[[], bool]
     stopping: Callable[[], bool]
     halved: Callable[[int], None] = lambda _: None
@@ -96,11 +96,11 @@ class FullTraining:
         """How long it has taken, by a clock that never goes back."""
         return self._earlier + time.monotonic() - self._began
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """All that it takes to go on: tensors on the CPU and plain values."""
         return {**self._loop.state(), "seconds": self.seconds, "history": self.history}
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Go on from there."""
         self._loop.restore(state)
         self._earlier, self.history = state["seconds"], list(state["history"])

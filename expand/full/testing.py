@@ -28,7 +28,7 @@ PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Tested:
     """What a test with some views gave.
 
     Attributes:
@@ -138,7 +138,7 @@ def choose_test(
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
 
 
-def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
+def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Tested, ...]:
     """Test with each of the views, one after the other.
 
     Raises:
@@ -195,7 +195,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
             raise RunFailed(f"out of memory: {first_line(error)}: free memory, or raise its limit.") from None
         scores = dict(zip(model.classes, tested.per_class, strict=True))
         results.append(
-            Result(
+            Tested(
                 views=views,
                 size=size,
                 macs=views.count * _macs(model, size),
@@ -227,7 +227,7 @@ def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple
     )
 
 
-def result_table(results: Sequence[Result]) -> Listing:
+def result_table(results: Sequence[Tested]) -> Listing:
     from expand.full.scores import SCORES
 
     names = [name for name in SCORES if name in results[0].scores]

@@ -19,7 +19,7 @@ from expand.config.options import build_recipe
 from expand.config.places import check_there, moved
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
-from expand.data.cache import Progress as CacheProgress
+from expand.data.cache import StageProgress
 from expand.data.clips import Augment, ViewGrid
 from expand.data.flips import flip_swaps
 from expand.data.needs import EvenClips
@@ -30,14 +30,14 @@ from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
 from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
 from expand.full.videos import Videos, check_frames, open_videos
-from expand.jobs.job import Progress
+from expand.jobs.job import TrainingProgress
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.escaping import file_name
 from expand.system.folders import check_free, free_folder
 from expand.system.logs import log_to
 from expand.system.signals import Interrupted, deferred
-from expand.training.checkpoints import State, load_checkpoint, save_checkpoint
+from expand.training.checkpoints import TrainingState, load_checkpoint, write_checkpoint
 from expand.training.devices import choose_device, prepare
 from expand.training.losses import Diverged
 from expand.training.memory import out_of_memory
@@ -54,10 +54,10 @@ log = logging.getLogger(__name__)
 _VALIDATION = ViewGrid()  # what a training's validations see of each video; scaled by the recipe
 
 
-class View(Protocol):
+class TrainingDisplay(Protocol):
     """What is shown while a training goes on; every method returns at once."""
 
-    def caching(self, progress: CacheProgress) -> None:
+    def caching(self, progress: StageProgress) -> None:
         """The videos are being decoded."""
         ...
 
@@ -69,7 +69,7 @@ class View(Protocol):
         """The training starts, or goes on after so many steps."""
         ...
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: TrainingProgress) -> None:
         """A step is done."""
         ...
 
@@ -185,7 +185,7 @@ def listed_schedule(chosen: Chosen) -> Schedule:
     return schedule_of(chosen, videos, Processes.of_torchrun().count)
 
 
-def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
+def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained:
     """Train from the first step to the last.
 
     Args:
@@ -215,7 +215,7 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
         return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
 
-def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
+def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> Trained:
     """Go on from the last whole checkpoint; nothing is done where it is finished.
 
     Args:
@@ -276,7 +276,9 @@ def _source(chosen: Chosen, processes: Processes) -> Source:
     return source
 
 
-def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, view: View) -> Videos:
+def _open(
+    source: Source, model: Model, recipe: Recipe, processes: Processes, view: TrainingDisplay
+) -> Videos:
     return open_videos(
         source,
         recipe.data,
@@ -287,7 +289,7 @@ def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, vi
     )
 
 
-def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module]:
+def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model, nn.Module]:
     """The network for this label set, with the weights that it starts from."""
     model = _model(chosen.model, videos, chosen.recipe.training.head)
     network = _build(model, chosen.recipe)
@@ -331,7 +333,7 @@ def _build(model: Model, recipe: Recipe) -> nn.Module:
     return model.build(dropout=recipe.training.dropout, zero_init=recipe.training.zero_init)
 
 
-def _check_state(state: State, model: Model, folder: Path) -> None:
+def _check_state(state: TrainingState, model: Model, folder: Path) -> None:
     """Raises UserError where a checkpoint is of another network: the first layer that differs."""
     own = ("split_mean", "split_var")  # multigrid's, besides the network's
     weights = {name: value for name, value in state["model_state"].items() if not name.endswith(own)}
@@ -399,7 +401,7 @@ def _make(
     started = {"network": chosen.model.name, "weights": chosen.weights and chosen.weights.name}
     kept = {"data": videos.card(), "processes": processes.count, "start": started}
     with TrainingFolder.made(place, chosen.recipe, model, kept) as made:
-        save_checkpoint(made.checkpoints, training.state())
+        write_checkpoint(made.checkpoints, training.state())
     return place
 
 
@@ -409,7 +411,7 @@ def _run(
     recipe: Recipe,
     course: FullCourse,
     training: FullTraining,
-    view: View,
+    view: TrainingDisplay,
 ) -> Trained:
     processes = course.processes
     with ExitStack() as stack:
@@ -501,8 +503,8 @@ class _Saves:
     def due(self) -> bool:
         return time.monotonic() - self._last >= self._every
 
-    def save(self, state: State) -> None:
-        save_checkpoint(self._folder, state)
+    def save(self, state: TrainingState) -> None:
+        write_checkpoint(self._folder, state)
         self._last = time.monotonic()
 
 

@@ -135,7 +135,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class TrainingProgress:
     """How far a training is: steps made, clips trained and to be trained in all, and the last step's loss."""
 
     step: int

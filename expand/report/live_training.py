@@ -17,7 +17,7 @@ from rich.text import Text
 from expand.config.full import Recipe
 from expand.full.scores import SCORES
 from expand.full.steps import Validation, learning_rate
-from expand.jobs.job import Progress
+from expand.jobs.job import TrainingProgress
 from expand.report.live import LiveView
 from expand.system.listing import Listing
 from expand.system.units import show_seconds
@@ -27,7 +27,7 @@ _EVERY = 60.0  # seconds between two lines, where there is no terminal
 
 
 class TrainingView(LiveView):
-    """A View (expand/full/train.py) on a console, as a context manager; if not `shown`, it says nothing."""
+    """A TrainingDisplay (expand/full/train.py) on a console, as a context manager; silent if not `shown`."""
 
     def __init__(self, console: Console, *, shown: bool = True) -> None:
         self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
@@ -45,7 +45,7 @@ class TrainingView(LiveView):
         self._steps, self._first, self._step = schedule.steps, step, step
         self._began = self._told = time.monotonic()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: TrainingProgress) -> None:
         self._step, self._loss = progress.step, progress.loss
         if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import URL, func, insert, inspect, select
 
 
-class Storage(optuna.storages.RDBStorage):
+class StudyStorage(optuna.storages.RDBStorage):
     """A study database in SQLite, which one process writes.
 
     Optuna writes each parameter and attribute of a new trial by statements of its own, and looks the trial up

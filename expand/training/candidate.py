@@ -24,13 +24,13 @@ from expand.data.built import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.sampling import looped
 from expand.jobs.folder import alone, attempting, read_job, read_result, write_result
-from expand.jobs.job import Failure, Job, Measurement, Place, Progress, Result
+from expand.jobs.job import Failure, Job, Measurement, Place, Result, TrainingProgress
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.files import disk_failed
 from expand.system.logs import log_to
 from expand.system.units import show_bytes
 from expand.system.version import VERSION
-from expand.training.checkpoints import State, newest, save_checkpoint
+from expand.training.checkpoints import TrainingState, newest, write_checkpoint
 from expand.training.devices import prepare
 from expand.training.events import open_events
 from expand.training.footprint import Footprint, halves, way_of
@@ -185,10 +185,10 @@ class Epochs:
         """The most memory that was held by the attempts before, in bytes."""
         return self.state["peak_memory"] if self.state else 0
 
-    def save(self, state: State, *, peak: int) -> None:
+    def save(self, state: TrainingState, *, peak: int) -> None:
         """Keep a state of `train`."""
         known = {"place": self._place, "seconds": self.seconds, "peak_memory": max(peak, self.peak)}
-        save_checkpoint(self._folder, state | known)
+        write_checkpoint(self._folder, state | known)
 
     def drop(self) -> None:
         """Start again."""
@@ -221,7 +221,7 @@ def _measure(
     with open_events(place.events, recipe, first=first) as events:
         write = _reporter(folder)
 
-        def report(progress: Progress) -> None:
+        def report(progress: TrainingProgress) -> None:
             write(progress)
             events.step(progress)
 
@@ -303,11 +303,11 @@ def inherit(network: nn.Module, path: Path) -> int:
     return len(matching)
 
 
-def _reporter(folder: Path) -> Callable[[Progress], None]:
+def _reporter(folder: Path) -> Callable[[TrainingProgress], None]:
     """Writes progress.json, not more often than every half second."""
     written = -_REPORT_EVERY
 
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         nonlocal written
         now = time.monotonic()
         if now - written >= _REPORT_EVERY or progress.clips == progress.total:

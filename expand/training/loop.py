@@ -20,10 +20,10 @@ from expand.config.search import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, planned_batches
 from expand.data.labels import Targets
-from expand.training.checkpoints import State
+from expand.training.checkpoints import TrainingState
 from expand.training.devices import Precision, place_network
 from expand.training.footprint import FEWEST
-from expand.training.losses import Losses, Report
+from expand.training.losses import Losses, OnStep
 from expand.training.memory import out_of_memory
 from expand.training.processes import ALONE, Processes
 from expand.training.schedule import Phase, Schedule, Shape, exact, learning_rate_factor
@@ -94,7 +94,7 @@ class Loop:
             alone=course.processes.count == 1,
         )
 
-    def state(self) -> State:
+    def state(self) -> TrainingState:
         """All that it takes to go on: tensors on the CPU and plain values. Every loss is read."""
         self.losses.read()
         return {
@@ -107,7 +107,7 @@ class Loop:
             "optimizer": _on_cpu(self._optimizer.state_dict()),
         }
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: TrainingState) -> None:
         """Go on from there."""
         self.step = state["step"]
         self.losses.restore(step=state["step"], clips=state["clips"], kept=state["losses"])
@@ -120,11 +120,11 @@ class Loop:
         for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
             group["lr"] = rate  # where it was: on CUDA it lies on the device
 
-    def steps(self, report: Report, halved: Callable[[int], None] | None = None) -> Iterator[int]:
+    def steps(self, report: OnStep, halved: Callable[[int], None] | None = None) -> Iterator[int]:
         """Make the steps that are left, and give the number of those that are done after each.
 
         Args:
-            report: is given a Progress for every step.
+            report: is given a TrainingProgress for every step.
             halved: is told when memory ran out, and how many clips a process takes at a time from then on;
                 None: that ends the training.
 
@@ -231,9 +231,9 @@ def train(
     seed: int,
     device: str,
     micro_batch: int,
-    report: Report,
-    state: State | None = None,
-    save: Callable[[State], object] | None = None,
+    report: OnStep,
+    state: TrainingState | None = None,
+    save: Callable[[TrainingState], object] | None = None,
 ) -> float:
     """Spend a short training's budget on `network`, in place; the mean loss of the last tenth of the clips.
 
@@ -246,7 +246,7 @@ def train(
         seed: of the clips, and of random numbers in the network.
         device: where.
         micro_batch: clips in a forward pass.
-        report: is given a Progress for every step.
+        report: is given a TrainingProgress for every step.
         state: what `save` was given when an earlier attempt ended an epoch; None: train from the start.
         save: is given all that it takes to go on, after every epoch but the last.
 

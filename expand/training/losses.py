@@ -10,10 +10,10 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from expand.jobs.job import Progress
+from expand.jobs.job import TrainingProgress
 
 Read = Callable[[], float]  # waits for a number, if need be
-Report = Callable[[Progress], None]
+OnStep = Callable[[TrainingProgress], None]
 
 
 class Diverged(Exception):
@@ -25,7 +25,7 @@ class Losses:
 
         losses = Losses(total=100, behind=1, keep_from=0.9)
         losses.add(60, read)    # nothing is read
-        losses.add(40, read)    # the first is read, and its Progress reported
+        losses.add(40, read)    # the first is read, and its TrainingProgress reported
         losses.read()           # the second too, which is kept
 
     Args:
@@ -35,7 +35,7 @@ class Losses:
         alone: whether a loss that is not finite is raised. Where several processes train, they first agree.
 
     Attributes:
-        report: is given a Progress for every step.
+        report: is given a TrainingProgress for every step.
         kept: those that are kept.
         finite: whether all were, so far.
     """
@@ -44,7 +44,7 @@ class Losses:
         self._total, self._behind, self._keep_from, self._alone = total, behind, keep_from, alone
         self._waiting: deque[tuple[int, Read]] = deque()
         self._step, self._clips = 0, 0
-        self.report: Report = lambda _: None
+        self.report: OnStep = lambda _: None
         self.kept: list[float] = []
         self.finite = True
 
@@ -79,4 +79,4 @@ class Losses:
         self._clips += clips
         if self._clips > self._keep_from * self._total:
             self.kept.append(loss)
-        self.report(Progress(step=self._step, clips=self._clips, total=self._total, loss=loss))
+        self.report(TrainingProgress(step=self._step, clips=self._clips, total=self._total, loss=loss))

@@ -15,8 +15,8 @@ from expand.data.clips import Augment
 from expand.data.labels import OneLabel
 from expand.full.multigrid import multigrid
 from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
-from expand.jobs.job import Progress
-from expand.training.checkpoints import State
+from expand.jobs.job import TrainingProgress
+from expand.training.checkpoints import TrainingState
 from expand.training.losses import Diverged
 from expand.training.schedule import plain
 from search_spaces.base import ClipSampling
@@ -75,13 +75,13 @@ class Kept:
 
     stop_at: int | None = None
     save_at: tuple[int, ...] = ()
-    states: list[State] = field(default_factory=list)
+    states: list[TrainingState] = field(default_factory=list)
     rows: list[Validation] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     step: int = 0
 
     def hooks(self) -> Hooks:
-        def progress(done: Progress) -> None:
+        def progress(done: TrainingProgress) -> None:
             self.step = done.step
             self.losses.append(done.loss)
 
@@ -219,7 +219,7 @@ def test_splits_follow_the_long_cycle() -> None:
     seen: list[int] = []
     hooks = Kept().hooks()
 
-    def progress(_: Progress) -> None:
+    def progress(_: TrainingProgress) -> None:
         norm = next(m for m in training._loop.network.modules() if isinstance(m, nn.BatchNorm3d))
         seen.append(norm.splits if isinstance(norm, SplitBatchNorm) else 1)
 

@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from expand.run.storage import Storage
+from expand.run.storage import StudyStorage
 
 
 def trials() -> list[FrozenTrial]:
@@ -45,7 +45,7 @@ def rows(path: Path) -> list[str]:
 
 def test_the_rows_are_those_that_optuna_writes(tmp_path: Path) -> None:
     own, theirs = tmp_path / "own.db", tmp_path / "theirs.db"
-    storages = [Storage(own), optuna.storages.RDBStorage(f"sqlite:///{theirs}")]
+    storages = [StudyStorage(own), optuna.storages.RDBStorage(f"sqlite:///{theirs}")]
     for storage in storages:
         study = optuna.create_study(storage=storage, study_name="run", direction="maximize")
         for trial in trials():
@@ -55,17 +55,17 @@ def test_the_rows_are_those_that_optuna_writes(tmp_path: Path) -> None:
 
 
 def test_trials_are_read_as_they_were_added(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     for trial in trials():
         study.add_trial(trial)
-    again = optuna.load_study(study_name=None, storage=Storage(tmp_path / "study.db"))
+    again = optuna.load_study(study_name=None, storage=StudyStorage(tmp_path / "study.db"))
     assert study.trials == again.trials
     assert [trial.number for trial in again.trials] == [0, 1, 2]
     assert [trial.user_attrs for trial in again.trials] == [trial.user_attrs for trial in trials()]
 
 
 def test_a_trial_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     (bad, *_) = trials()
     bad.set_user_attr("device", object())
     with pytest.raises(TypeError, match="not JSON serializable"):
@@ -74,7 +74,7 @@ def test_a_trial_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_runs_is_optunas_own(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     trial = study.ask()
     study.tell(trial, 0.5)
     assert study.best_value == 0.5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.jobs.job import Progress
+from expand.jobs.job import TrainingProgress
 from expand.training.losses import Diverged, Losses, Read
 
 
@@ -20,7 +20,7 @@ def reading(loss: float, made: list[float]) -> Read:
 
 def test_a_loss_is_read_when_the_next_step_is_under_way() -> None:
     made: list[float] = []
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     losses = Losses(total=20, behind=1, keep_from=0.9)
     losses.report = reports.append
     losses.add(10, reading(3.0, made))
@@ -30,8 +30,8 @@ def test_a_loss_is_read_when_the_next_step_is_under_way() -> None:
     losses.read()
     assert losses.kept == [2.0]
     assert reports == [
-        Progress(step=1, clips=10, total=20, loss=3.0),
-        Progress(step=2, clips=20, total=20, loss=2.0),
+        TrainingProgress(step=1, clips=10, total=20, loss=3.0),
+        TrainingProgress(step=2, clips=20, total=20, loss=2.0),
     ]
 
 
@@ -43,7 +43,7 @@ def test_the_processor_reads_at_once() -> None:
 
 @pytest.mark.parametrize("behind", [0, 1])
 def test_a_loss_that_is_no_number_is_named_with_its_step(behind: int) -> None:
-    reports: list[Progress] = []
+    reports: list[TrainingProgress] = []
     losses = Losses(total=3000, behind=behind)
     losses.report = reports.append
     losses.add(1000, lambda: 1.0)
@@ -70,8 +70,8 @@ def test_of_several_processes_none_stops_before_all_have_agreed() -> None:
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=30), behind=st.integers(0, 3))
 def test_reading_late_changes_nothing(sizes: list[int], behind: int) -> None:
-    def train(behind: int) -> tuple[list[float], list[Progress]]:
-        reports: list[Progress] = []
+    def train(behind: int) -> tuple[list[float], list[TrainingProgress]]:
+        reports: list[TrainingProgress] = []
         losses = Losses(total=sum(sizes), behind=behind, keep_from=0.9)
         losses.report = reports.append
         for number, size in enumerate(sizes):
