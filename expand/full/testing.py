@@ -244,7 +244,7 @@ def result_table(results: Sequence[Tested]) -> Listing:
 
 def _check_kind(model: Model, source: Source) -> None:
     """Raises UserError where the network says one thing of a clip, and the data several, or the reverse."""
-    gives, has = model.values.get("labels") == "several", segments_of(source) is not None
+    gives, has = model.several_labels, segments_of(source) is not None
     if gives != has:
         kinds = ("one label a clip", "several labels a clip")
         raise UserError(

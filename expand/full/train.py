@@ -364,7 +364,7 @@ def _course(
     )
 
     loss: nn.Module = nn.BCEWithLogitsLoss()
-    if videos.segments is None:
+    if not model.several_labels:
         loss = nn.CrossEntropyLoss(label_smoothing=training.label_smoothing)
 
     def validate(network: nn.Module) -> dict[str, float]:
