@@ -167,7 +167,7 @@ def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
             f"training.batch_size must be a multiple of the {processes} processes, with 2 clips for each at "
             f"least, got {training.batch_size}."
         )
-    clips = max(1, round(training.epochs * videos))
+    clips = training.clips_of(videos)
     if not training.multigrid:
         return plain(sampling, batch_size=training.batch_size, clips=clips)
     return multigrid(

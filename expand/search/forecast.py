@@ -88,9 +88,10 @@ class Speed:
 
 
 def load_of(setup: Setup, macs: int) -> Load:
-    recipe = setup.config.training
-    clips = recipe.clips if recipe.clips is not None else (recipe.epochs or 0) * setup.data.train
-    return Load(passes=TRAIN_FACTOR * clips + recipe.val_clips * setup.data.val, macs_per_clip=macs)
+    recipe, videos = setup.config.training, setup.data.train
+    return Load(
+        passes=TRAIN_FACTOR * recipe.clips_of(videos) + recipe.val_clips * setup.data.val, macs_per_clip=macs
+    )
 
 
 def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:
