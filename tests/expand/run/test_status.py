@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -63,7 +64,7 @@ def test_what_workers_do_is_told_while_the_run_is_driven(run: Run, xpand: Xpand)
         json.dumps([{name: getattr(one, name) for name in Attempt.__slots__} for one in attempts])
     )
     progress = TrainingProgress(step=1, clips=6, total=24, loss=1.0)
-    (folder / "progress.json").write_text(json.dumps({"clips": 6, "total": 24, "loss": progress.loss}))
+    (folder / "progress.json").write_text(json.dumps(asdict(progress)))
     with run.locked():
         run.note_start(workers=2, described="2 workers on cpu", fixed=1e-3, per_mac=1e-9)
         found = read_status(run.folder)
