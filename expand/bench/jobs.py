@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from expand.config.search import Config
-from expand.data.cache import Progress
+from expand.data.cache import StageProgress
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Failure, Job, Place, Result
 from expand.run.driver import Prepared, decode, plan
@@ -23,7 +23,7 @@ from expand.workers import Task, Workers
 class Quiet:
     """A View that shows nothing."""
 
-    def caching(self, progress: Progress) -> None: ...
+    def caching(self, progress: StageProgress) -> None: ...
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None: ...
 

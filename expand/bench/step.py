@@ -19,7 +19,7 @@ from expand.bench.trajectory import TRAJECTORY
 from expand.config.search import TrainingConfig
 from expand.system.errors import RunFailed, UserError
 from expand.training.devices import has_device, place_clips, place_network, prepare
-from expand.training.footprint import PLAIN, Footprint, halves
+from expand.training.footprint import FEWEST, PLAIN, Footprint, halves
 from expand.training.graphs import WARM_UP
 from expand.training.room import ran_out, room
 from expand.training.trainer import make_optimizer, make_step, parts_of
@@ -29,7 +29,6 @@ from search_spaces.x3d.factors import Factors
 from search_spaces.x3d.kernels import plain
 
 CLASSES = 10
-_FEWEST = 2  # clips that a BatchNorm wants at a time
 _SMALL = 64  # pixels, of the clips that gradients are compared on where memory is short
 _CHECKED = 4  # clips that gradients are compared on
 _FLOAT32_ERRORS = ("float32_error", "plain_float32_error")  # among a row's facts
@@ -116,7 +115,7 @@ def _fitting_row(
 ) -> Row | None:
     """A row, with a batch in as few parts as there is memory for, as foreseen or found; None: for none."""
     part = _fitting(point, batch) if device == "cpu" else batch
-    for fewer in [] if part is None else halves(part, _FEWEST):
+    for fewer in [] if part is None else halves(part, FEWEST):
         try:
             return _row(name, point, device, batch, rounds, peers, fewer)
         except (MemoryError, RuntimeError) as error:
@@ -148,7 +147,7 @@ def _row(
         checked = random_batch(architecture, _CHECKED)
         if part < batch:
             facts["part"] = part
-            checked = random_batch(space.resized(architecture, min(_SMALL, architecture.size)), _FEWEST)
+            checked = random_batch(space.resized(architecture, min(_SMALL, architecture.size)), FEWEST)
         facts |= check_gradients(network, checked)
     calls = {
         "xpand": fast_step(copy.deepcopy(network), data, device, part),
@@ -169,7 +168,7 @@ def _fitting(point: Factors, batch: int) -> int | None:
     space = X3DSpace()
     complexity = space.complexity(space.architecture(point), CLASSES)
     found = Footprint.of(complexity, space.sampling(point), PLAIN)
-    return found.largest_part(batch, room(torch.get_num_threads()), _FEWEST)
+    return found.largest_part(batch, room(torch.get_num_threads()), FEWEST)
 
 
 def random_batch(architecture: Architecture, batch: int) -> Batch:

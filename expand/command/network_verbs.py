@@ -37,7 +37,8 @@ def count(
     network: Annotated[
         str | None,
         typer.Argument(
-            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML.", metavar="NETWORK"
+            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, a run's folder or a model's YAML.",
+            metavar="NETWORK",
         ),
     ] = None,
     factors: Annotated[

@@ -60,7 +60,7 @@ def card(source: Source, written: Written, *, form: str, weights: str) -> str:
 
 
 def _opening(model: Model, written: Written, form: str, weights: str) -> Iterator[str]:
-    several = "several labels a clip" if model.values.get("labels") == "several" else "one label a clip"
+    several = "several labels a clip" if model.several_labels else "one label a clip"
     each = "logits for each frame" if model.head == "frame" else "logits for a clip"
     classes = f"{len(model.classes)} {_plural('class', len(model.classes))}"
     yield (

@@ -57,7 +57,7 @@ def write(source: Source, path: Path) -> Written:
 
 def network(model: Model, arguments: Arguments) -> Json:
     """The recognizer: backbone, head, and how frames are normalised."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     built = MMACTION2.build(arguments, frames=model.sampling.frames, size=model.sampling.size)
     losses = {"loss_cls": {"type": "BCELossWithLogits"}, "multi_class": True} if several else {}
     return {
@@ -137,7 +137,7 @@ def pipelines(views: Views) -> dict[str, list[Json]]:
 
 def _loaders(model: Model) -> str:
     """Data loaders; they name the places and pipelines above, so that one change there is enough."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     classes = f"\n        multi_class=True,\n        num_classes={len(model.classes)}," if several else ""
 
     def loader(name: str, batch: str, lists: str, root: str, pipeline: str, *, train: bool) -> str:
@@ -166,7 +166,7 @@ def _loaders(model: Model) -> str:
 
 def _recipe(model: Model) -> dict[str, Any]:
     """Loops, optimizer and schedule of the released recipe."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     metric = {"type": "AccMetric", **({"metric_list": "mean_average_precision"} if several else {})}
     whole = {"by_epoch": True, "begin": 0, "convert_to_iter_based": True}
     return {

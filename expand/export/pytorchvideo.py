@@ -76,7 +76,7 @@ def arguments(model: Model, found: Arguments) -> Json:
 def _script(model: Model, values: Json, checkpoint: str | None) -> str:
     """Python that builds the network, and what its clips must be."""
     views = Views.of(model.sampling)
-    labels = "several" if model.values.get("labels") == "several" else "one"
+    labels = "several" if model.several_labels else "one"
     return f'''\
 """An X3D network for PyTorchVideo: `build()`, and what its clips must be."""
 

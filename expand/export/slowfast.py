@@ -57,7 +57,7 @@ def write(source: Source, path: Path) -> Written:
 def config(model: Model, found: Agreement) -> Json:
     """The values of the released X3D configs, with this network's own. Types are those of the defaults."""
     views = Views.of(model.sampling)
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     dataset = "charades" if several else "kinetics"
     return {
         "TRAIN": {

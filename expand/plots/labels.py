@@ -1,4 +1,8 @@
-"""Labels beside points that cover neither each other nor the points."""
+"""Labels beside points that cover neither each other nor the points.
+
+Not by adjustText 1.4, which pushes labels apart until a time or a number of steps is over: what still
+overlaps then stays so, and it needs scipy.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from expand.data.cache import OnProgress, Progress
+from expand.data.cache import OnProgress, StageProgress
 from expand.preview.feed import Clip, Feed, chosen_clips, chosen_views, training_clip, validation_clip
 from expand.preview.frames import Written, filled, save_picture, write_list
 from expand.system.escaping import visible_line
@@ -59,7 +59,7 @@ def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgres
                     )
                 )
                 done += 1
-                on_progress(Progress(what="drawing classes", done=done, total=len(names)))
+                on_progress(StageProgress(what="drawing classes", done=done, total=len(names)))
             file = folder / f"page-{page:0{max(2, len(str(len(pages))))}}.png"
             save_picture(file, layout.draw(blocks, page=page, pages=len(pages)))
             rows += [_row(page, block, clip) for block in blocks for clip in (*block.train, *block.val)]

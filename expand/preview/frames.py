@@ -25,7 +25,7 @@ from expand.config.search import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
 from expand.data.built import Cached
-from expand.data.cache import OnProgress, Progress, open_cache
+from expand.data.cache import OnProgress, StageProgress, open_cache
 from expand.data.clips import ViewGrid, view_batches
 from expand.data.file_source import FileSource
 from expand.data.frame_folder import list_pictures
@@ -176,7 +176,7 @@ def write_frames(
         )
     some = "" if len(places) == len(times) else f" of {len(times):,}"
     note = f"{len(places):,} frames{some}, {info.width}×{info.height}, {info.fps:.4g} a second"
-    on_progress(Progress(what="writing pictures", done=0, total=len(places), note=note))
+    on_progress(StageProgress(what="writing pictures", done=0, total=len(places), note=note))
     most = max(1, _PART // (3 * info.width * info.height))
     digits = max(6, len(str(len(times))))
     rows: list[tuple[object, ...]] = []
@@ -192,7 +192,7 @@ def write_frames(
                 file = f"frame-{place + 1:0{digits}}.png"
                 save_picture(folder / file, Image.fromarray(pixels))
                 rows.append((place + 1, file, f"{moment:.6f}"))
-                on_progress(Progress(what="writing pictures", done=len(rows), total=len(places)))
+                on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(places)))
         listed = write_list(folder / LIST, ("number", "file", "seconds"), rows)
     return Written(folder=folder, pictures=len(rows), listed=listed)
 
@@ -232,7 +232,7 @@ def write_clips(
         f"{count} clip{'s' * (count != 1)} of {sampling} from {info.seconds:.2f} s; a clip takes "
         f"{sampling.span_seconds:.2f} s{looped}"
     )
-    on_progress(Progress(what="writing pictures", done=0, total=len(asked), note=note))
+    on_progress(StageProgress(what="writing pictures", done=0, total=len(asked), note=note))
     rows: list[tuple[object, ...]] = []
     with TemporaryDirectory(prefix="xpand-frames-") as cache:
         split = _decoded(path, clips, views, fps, Path(cache)).val
@@ -245,7 +245,7 @@ def write_clips(
                 file = f"{of_clip}frame-{number + 1:03}.png"
                 save_picture(folder / file, Image.fromarray(pixels))
                 rows.append((clip + 1, number + 1, file, f"{own[at]:.6f}", f"{asked[at]:.6f}"))
-                on_progress(Progress(what="writing pictures", done=len(rows), total=len(asked)))
+                on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(asked)))
             listed = write_list(folder / LIST, ("clip", "number", "file", "seconds", "asked"), rows)
     return Written(folder=folder, pictures=len(rows), listed=listed)
 
@@ -292,7 +292,7 @@ def _shown(path: Path, fps: float | None, on_progress: OnProgress) -> tuple[Vide
         raise UserError(
             f"--fps must be left out where a video says when its frames are shown, as {path} does."
         )
-    on_progress(Progress(what="reading the video", done=0, total=1))
+    on_progress(StageProgress(what="reading the video", done=0, total=1))
     try:
         info, times = video.shown(path, fps=fps)
     except BadVideo as bad:

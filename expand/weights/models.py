@@ -58,6 +58,11 @@ class Model:
         """Whether it gives logits for a clip or for each of its frames."""
         return "frame" if self.values.get("head") == "frame" else "clip"
 
+    @property
+    def several_labels(self) -> bool:
+        """Whether a clip may have several labels, or else has one."""
+        return self.values.get("labels") == "several"
+
     def build(self, **options: Any) -> nn.Module:
         """The network with fresh weights; `options` are those of the space's `build`."""
         head = {"head": self.head} if self.head != "clip" else {}  # a space need not know of heads
