@@ -1,4 +1,4 @@
-"""The expansion trace: top-1 against multiply-adds, the path that was taken and what was turned down."""
+"""The figure of the expansion trace: top-1 against multiply-adds, with the accepted path and all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.plots import captions
-from expand.plots.labels import Label, place
+from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, start_name
@@ -20,7 +20,7 @@ _TITLE = "Expansion trace"
 
 
 def trace(records: Sequence[RunRecord]) -> Figure:
-    """Fig. 2 of the paper for a run of one's own."""
+    """Draw the expansion trace of a run, as figure 2 of the X3D paper."""
     (record,) = records
     title, measured = captions.title(record, _TITLE), record.measured
     if not measured:
@@ -56,12 +56,12 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     ] + [Label(x=row["macs"], y=row["top1"], text=f"target {short_macs(row['target'])}") for row in targets]
     way = [row["macs"] for row in path], [row["top1"] for row in path]
     figure.draw_without_rendering()
-    place(axes, labels, _kept_free(measured, targets), [way])
+    place_labels(axes, labels, _kept_free(measured, targets), [way])
     return figure
 
 
 def _kept_free(measured: Sequence[Row], targets: Sequence[Row]) -> list[tuple[float, float]]:
-    """Points, and their error bars as points along them."""
+    """Return the points that labels must not cover, with further points along their error bars."""
     points = []
     for row in (*measured, *targets):
         spread = row["top1_std"] or 0.0
@@ -108,10 +108,10 @@ def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
 
 
 def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequence[Row]) -> None:
-    """A diamond for each target, with a dashed line from the state that was contracted."""
+    """Draw a diamond for each target, with a dashed line from the state that was contracted."""
     accepted = {key_of(row) for row in path}
     for row in targets:
-        own = key_of(row) not in accepted  # else a state meets the target as it is
+        own = key_of(row) not in accepted  # else an accepted state met the target without contraction
         (grown,) = (state for state in path if state["step"] == row["step"])
         if own:
             axes.plot(
@@ -153,7 +153,7 @@ def _error(axes: Axes, row: Row, colour: str, alpha: float) -> None:
 
 
 def _frame(axes: Axes, rows: Sequence[Row], guess: float) -> None:
-    """Limits with room for labels, a logarithmic axis in MACs, and top-1 in percent."""
+    """Set limits with room for labels, a logarithmic scale of MACs, and top-1 in percent."""
     low, high = min(row["macs"] for row in rows), max(row["macs"] for row in rows)
     log_scale(axes, show_macs, low / 1.35, high * 1.35, closest=0.08)
     spreads = [(row["top1"], row["top1_std"] or 0.0) for row in rows]
