@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options that several verbs of the command share."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ ModelName = Annotated[str | None, typer.Option("--model", help="Which model of a
 
 
 def outside_settings(allow_outside: bool) -> list[str]:
-    """The settings that --allow-outside stands for."""
+    """Return the settings that --allow-outside stands for."""
     return ["data.allow_outside=true"] if allow_outside else []
 
 
 def worker_settings(workers: str | None, ray_address: str | None) -> list[str]:
-    """The settings that --workers and --ray-address stand for."""
+    """Return the settings that --workers and --ray-address stand for."""
     chosen = [f"run.workers={workers}"] if workers is not None else []
     if ray_address is not None:
         chosen = ["run.workers=ray", f"run.ray.address={ray_address}"]
