@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from expand.config.base import read_yaml, validated
-from expand.config.search import SpaceConfig
+from expand.config.search import SearchConfig, SpaceConfig
 from expand.config.spaces import Space, load_space
 from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
@@ -85,11 +85,15 @@ def write_model(
     architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
     network = network_values(name, config.space, architecture, sampling, data.classes)
     head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
+    found = {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed}
+    for key in ("strategy", "cost"):  # where they are not the usual ones
+        if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
+            found[key] = value
     values = {
         **head,
         "factors": space.point_to_json(candidate.point),
         **network,
-        "found": {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed},
+        "found": found,
         "measured": {
             "top1": sum(m.top1 for m in measurements) / len(measurements),
             "seeds": [_lasting(m) for m in measurements],
