@@ -15,8 +15,8 @@ from expand.system import child_processes
 from tests.expand.commands import ROOT, Done, Xpand
 
 # Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
-# What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of torch
-# and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
+# What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of
+# torch and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
 child_processes._PRELOADED += [
     "alembic.command",
     "expand.run.driver",

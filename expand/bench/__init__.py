@@ -1,1 +1,1 @@
-"""The speed of xpand itself, each time beside a named baseline; results/speed has what was measured."""
+"""`xpand bench`: benchmarks of xpand's speed against named baselines; results/speed has the results."""

@@ -1,4 +1,4 @@
-"""Ray clusters on this machine, for benchmarks and tests."""
+"""Starts Ray clusters on this machine, for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_STORE = 80 << 20  # bytes of a node's object store, which nothing is put into
+_STORE = 80 << 20  # bytes of a node's object store, which is not used
 
 
 @contextmanager
 def ray_cluster(*cpus: int) -> Iterator[Any]:
-    """A cluster (ray.cluster_utils.Cluster) with nodes of so many CPUs; the first is the head."""
+    """Start a ray.cluster_utils.Cluster with a node for each number of CPUs; the first is the head."""
     from ray.cluster_utils import Cluster
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray's own
+        warnings.simplefilter("ignore")  # Ray's own warnings
         cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": cpus[0], "include_dashboard": False, "object_store_memory": _STORE},
@@ -31,14 +31,14 @@ def ray_cluster(*cpus: int) -> Iterator[Any]:
 
 
 def add_node(cluster: Any, cpus: int) -> Any:
-    """One more node."""
+    """Add a node to a cluster."""
     node = cluster.add_node(num_cpus=cpus, object_store_memory=_STORE)
     cluster.wait_for_nodes()
     return node
 
 
 def disconnect() -> None:
-    """Leave the cluster, so that this process can connect to another."""
+    """Disconnect this process from its cluster, so that it can connect to another."""
     import ray
 
     ray.shutdown()

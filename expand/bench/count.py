@@ -1,4 +1,4 @@
-"""How fast the closed form counts, and a round is planned."""
+"""Benchmarks of the closed-form cost and of planning a round, against torch's FLOP counter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from search_spaces.x3d.factors import PUBLISHED
 
 _CLASSES = 400
 _LAST_TARGET = 5_000_000_000  # multiply-adds: a step past X3D-M
-_COUNTS = 500  # closed-form counts in a turn
+_COUNTS = 500  # closed-form counts in a timed turn
 
 
 def measure_count(*, rounds: int) -> Figures:
-    """Microseconds of a count of each published network, by the closed form and by torch.
+    """Measure the microseconds of counting each published network, by the closed form and by torch.
 
     Torch builds the network on the meta device, where nothing is computed, and counts the operations of one
-    pass.
+    forward pass.
     """
     space = X3DSpace()
     rows = []
@@ -44,7 +44,7 @@ def measure_count(*, rounds: int) -> Figures:
 
 
 def counted_by_torch(space: X3DSpace, architecture: Architecture) -> int:
-    """Multiply-adds of one clip by torch.utils.flop_counter."""
+    """Count the multiply-adds of one clip with torch.utils.flop_counter."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         network: nn.Module = space.build(architecture, _CLASSES).eval()
         network(space.example(architecture, 1))
@@ -52,9 +52,10 @@ def counted_by_torch(space: X3DSpace, architecture: Architecture) -> int:
 
 
 def measure_plan(*, rounds: int) -> Figures:
-    """Milliseconds of planning a round, all axes solved for twice the cost, from X2D to past X3D-M.
+    """Measure the milliseconds of planning each round of a search from X2D to past X3D-M.
 
-    Beside it, how long torch takes for no more than to count the candidates that were found, once each.
+    Planning solves every axis for twice the cost. The baseline is the time that torch takes just to count the
+    resulting candidates, once each.
     """
     planned: dict[str, list[float]] = {}
     by_torch: dict[str, list[float]] = {}
@@ -78,17 +79,17 @@ def measure_plan(*, rounds: int) -> Figures:
 
 
 def _planned() -> list[tuple[float, tuple[Candidate, ...]]]:
-    """For each round with candidates to choose from: the seconds that it took to plan, and those."""
+    """Return, for each round with several candidates, the seconds of planning it, and its candidates."""
     space = X3DSpace()
     search = Expansion().search(Problem(space=space, axes=space.axes, targets=[_LAST_TARGET]))
     candidates = next(search).candidates
-    found: list[tuple[float, tuple[Candidate, ...]]] = []
+    rounds: list[tuple[float, tuple[Candidate, ...]]] = []
     while True:
         outcomes = [Scored(score=1 / (1 + place)) for place in range(len(candidates))]
         started = time.perf_counter()
         try:
             candidates = search.send(outcomes).candidates
         except StopIteration:
-            return found
+            return rounds
         if len(candidates) > 1:
-            found.append((time.perf_counter() - started, tuple(candidates)))
+            rounds.append((time.perf_counter() - started, tuple(candidates)))

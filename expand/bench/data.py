@@ -1,4 +1,4 @@
-"""What clips cost: a batch beside the step that it is for, and a cache of videos beside decoding alone."""
+"""Benchmarks of data: loading a batch against a training step, and building a cache against PyAV."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ from search_spaces.x3d import X3DSpace
 from search_spaces.x3d.factors import Factors
 
 CLASSES = 12
-SHARE = 10.0  # percent of a step that a batch may cost
+SHARE = 10.0  # the largest cost of loading a batch, in percent of a training step
 
 _BATCH = 16
 _JITTER = (1.0, 1.25)
-_VIDEOS = 96  # of a cache that batches are read from
-_CLIPS = 1 << 20  # more than are read
+_VIDEOS = 96  # videos in the cache that batches are read from
+_CLIPS = 1 << 20  # more clips than are read
 
-# What the motions of a search's first rounds are kept at.
+# The needs of the first rounds of a search on the data set motion.
 _NEEDS = CacheNeeds(short_side=80, fps=10)
 _RENDERED = SyntheticConfig(train=72, val=24, size=160)
-_DECODED = 32  # videos that a process is handed at once
+_DECODED = 32  # videos in a job of a decoding process
 
 
 def measure_batches(*, rounds: int = 7) -> Figures:
-    """Milliseconds of reading a batch and of the training step on it, one thread, as each of N workers has.
+    """Measure the milliseconds of loading a batch and of the training step on it, on one thread.
 
-    Over the architectures from X2D to X3D-XS, and over the first ones of the default search. The frames are
-    synthetic, kept as large as the largest architecture of each asks for, so most clips are resized. A row's
-    `share` is the batch in percent of the step; it should stay under SHARE.
+    The architectures are those from X2D to X3D-XS, and the first ones of the default search. The videos are
+    synthetic, cached at the size that the largest architecture of each series needs, so most clips are
+    resized. A row's `share` is the batch in percent of the step; it should stay under SHARE.
 
     Args:
         rounds: timed batches and steps of each architecture.
@@ -120,15 +120,15 @@ def _batch_row(
 
 
 def measure_cache(folder: Path | None = None, *, rounds: int = 3) -> Figures:
-    """Seconds of building the cache of a folder of videos, and of PyAV decoding them, on all cores.
+    """Measure the seconds of building the cache of a folder of videos, and of PyAV decoding them.
 
-    The cache is built from nothing: videos hashed, headers read, frames decoded, shrunk to a short side of
-    80 pixels at 10 frames a second, and written with checksums. PyAV decodes every frame and does nothing
-    with it, in as many processes with one thread each, which is its fastest way with many videos. Both start
-    their processes. The ratio is the share of PyAV's throughput that is left.
+    A cache is built from scratch on all cores: videos are hashed, headers read, frames decoded, scaled to a
+    short side of 80 pixels at 10 frames a second, and written with checksums. PyAV decodes every frame and
+    discards it, in as many processes with one thread each, its fastest way for many videos. Starting the
+    processes is included in both. The ratio is xpand's throughput over PyAV's.
 
     Args:
-        folder: of videos, as `data.path`; None: a few are rendered, of 160 pixels and 3 seconds.
+        folder: a folder of videos, as `data.path`; None renders a few of 160 pixels and 3 seconds.
         rounds: timed builds, after one that does not count.
     """
     with tempfile.TemporaryDirectory() as rendered:
@@ -172,7 +172,7 @@ def _build(folder: Path, cache: Path) -> None:
 
 
 def _render(folder: Path) -> None:
-    """Class folders of synthetic clips as H.264 files."""
+    """Write class folders of synthetic videos as H.264 files."""
     source = SyntheticSource(config=_RENDERED)
     for item in source.splits["train"]:
         path = folder / source.classes[item.label] / f"{Path(item.key).name}.mp4"

@@ -1,4 +1,4 @@
-"""What a search costs around its trainings: planning, the study, job folders, handing out jobs."""
+"""Benchmark of a search's overhead around its trainings: planning, the study, job folders, scheduling."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ LIMIT = 20.0  # milliseconds a candidate
 
 _CANDIDATES = 1_000
 _WORKERS = 4
-_PLACES = (0.1, 0.5, 1.0)  # of the samples, as shares of the candidates
-_GROWTH = 0.05  # share by which memory may grow from the first to the last
+_SAMPLED_AT = (0.1, 0.5, 1.0)  # when samples are taken, as shares of the candidates
+_GROWTH = 0.05  # share by which memory may grow from the first to the last sample
 _SPEED = Speed(fixed=1e-6, per_mac=1e-9)
 _PROC = Path("/proc")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, for folders of our own
@@ -34,12 +34,12 @@ _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder in memory, for folders of ou
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """What is held at a time.
+    """The resources that the driver holds at a time.
 
     Attributes:
-        memory: bytes, resident, of this process.
-        workers: the same of its workers, summed.
-        files: that this process has open.
+        memory: resident memory of this process, in bytes.
+        workers: resident memory of its workers together, in bytes.
+        files: number of files that this process has open.
     """
 
     memory: int
@@ -48,7 +48,7 @@ class Sample:
 
     @classmethod
     def take(cls) -> Sample | None:
-        """As the system tells in /proc; None where it doesn't."""
+        """Take a sample from /proc; None on systems without it."""
         if not _PROC.exists():
             return None
         workers = [process.pid for process in multiprocessing.active_children()]
@@ -60,11 +60,11 @@ class Sample:
 
 
 class Watch(Quiet):
-    """A View that keeps the jobs, and takes a sample when so many candidates are done."""
+    """A View that keeps the jobs, and takes a sample after each of the given numbers of candidates."""
 
-    def __init__(self, places: Sequence[int]) -> None:
+    def __init__(self, counts: Sequence[int]) -> None:
         self.jobs: list[Job] = []
-        self.samples: dict[int, Sample | None] = dict.fromkeys(places)
+        self.samples: dict[int, Sample | None] = dict.fromkeys(counts)
 
     def finished(self, job: Job, result: Result) -> None:  # noqa: ARG002 - of the contract
         self.jobs.append(job)
@@ -73,13 +73,13 @@ class Watch(Quiet):
 
 
 def measure_driver(*, rounds: int) -> Figures:
-    """Milliseconds a candidate of a search that has nothing to train, beside the same jobs without a search.
+    """Measure the milliseconds per candidate of a search without trainings, against its jobs alone.
 
-    The whole search is timed, from the start of its workers to its last model, and what the workers do is in
-    it, so the driver itself takes less; what its process computes is told besides. The run lies in memory,
-    where the system has a folder there; beside it one on disk, where the driver waits for all that it writes
-    to be flushed. The baseline is the same jobs, done by as many workers that know nothing of a search.
-    Starting them counts everywhere.
+    The whole search is timed, from the start of its workers to its last model. As that includes the workers'
+    time, a note gives the CPU time of the driver's process by itself. The run is in a folder in memory, if
+    the system has one; a run on disk, where the driver waits until its writes are flushed, is timed too. The
+    baseline is the same jobs, done by as many workers without a search. Starting the workers is included
+    everywhere.
     """
     ready = prepare()
     turns: list[Watch] = []
@@ -122,8 +122,8 @@ def prepare() -> Prepared:
 
 
 def search(ready: Prepared, where: Path | None) -> Watch:
-    """The whole search, in a folder of its own under `where`; None: where temporary files go."""
-    watch = Watch([round(place * _CANDIDATES) for place in _PLACES])
+    """Run the whole search in a new folder under `where`, by default the folder of temporary files."""
+    watch = Watch([round(share * _CANDIDATES) for share in _SAMPLED_AT])
     with tempfile.TemporaryDirectory(dir=where) as name:
         run = Run.create(Path(name) / "run", ready.setup.config, ready.setup.data)
         with run.locked():
@@ -139,7 +139,7 @@ def _alone(ready: Prepared, jobs: Sequence[Job]) -> None:
 
 
 def notes(samples: dict[int, Sample | None]) -> Iterator[str]:
-    """What memory and open files did in the course of a search, a clause each."""
+    """Describe how memory and open files changed in the course of a search, a clause each."""
     first, *_, last = samples
     before, after = samples[first], samples[last]
     if before is None or after is None:

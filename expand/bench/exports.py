@@ -1,9 +1,8 @@
-"""Exported networks, built by the real projects from the exported files, beside the networks they came from.
+"""Checks exports: other projects build networks from exported files, which must equal the original ones.
 
-Nothing is timed here: this is the check that a config means to its project what it means to xpand. Each
-network is exported with weights, of its own or random ones, its BatchNorms perturbed so that none of them is
-an identity. The project then builds its network from the files alone and loads the weights; compared are the
-widths and depths of all stages, the parameters, the multiply-adds and the logits of random clips.
+Nothing is timed here. Each network is exported with its own weights or random ones, with BatchNorms perturbed
+so that none is an identity. The project then builds its network from the files alone and loads the weights.
+Widths and depths of all stages, parameters, multiply-adds and the logits of random clips are compared.
 """
 
 from __future__ import annotations
@@ -36,25 +35,28 @@ from search_spaces.x3d.complexity import complexity
 # The stem's width, then (width, inner width, squeeze width, depth) of each stage.
 Stages = tuple[tuple[int, ...], ...]
 
-_AGREE = 1e-4  # of the largest logit, in float32
+_AGREE = 1e-4  # tolerance relative to the largest logit, in float32
 _CLIPS = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One export of one network.
+    """The comparison of one exported network with the original.
 
     Attributes:
         network: the model's name.
-        form: the format.
-        target: what the files tell their project to build; None: refused.
-        widths: of the stem and each stage, as built.
-        same_stages: whether these, inner and squeeze widths and depths are those of the searched network.
-        params: of the built network; `expected_params` are the searched network's, less or plus the
-            BatchNorms of shortcuts in which the project is known to differ.
-        macs: of the built network for one clip, counted by fvcore without BatchNorm, and the closed form's.
-        difference: largest difference of a logit, as a share of the largest logit.
-        refused: why nothing was exported.
+        form: the format's name.
+        target: the name of the class of network that the project builds; None if the export was refused.
+        widths: widths of the stem and of each stage, as built.
+        same_stages: whether widths, inner and squeeze widths, and depths are those of the searched network.
+        params: parameters of the built network.
+        expected_params: those of the searched network, less or plus BatchNorms of shortcuts in which the
+            project is known to differ.
+        searched_params: those of the searched network.
+        macs: multiply-adds of the built network for one clip, counted by fvcore without BatchNorm.
+        expected_macs: those of the searched network by the closed form.
+        difference: largest difference of a logit, relative to the largest logit.
+        refused: why the export was refused; None if it was not.
     """
 
     network: str
@@ -72,7 +74,7 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether the project's network is the searched one; a refusal is not one that disagrees."""
+        """Whether the built network equals the searched one, or the export was refused."""
         if self.refused is not None:
             return True
         counts = self.params == self.expected_params and self.macs == self.expected_macs
@@ -84,13 +86,13 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """A project that exports are built by.
+    """A project that builds networks from exported files.
 
     Attributes:
         form: the format that it reads.
-        targets: what it may be told to build, the one that is preferred first.
-        build: the network of an exported main file, with the weights beside it, giving logits.
-        stages: read off such a network's layers.
+        targets: the classes of networks that it has, the preferred one first.
+        build: builds the network of an exported main file, with the weights beside it; it gives logits.
+        stages: reads the widths and depths off such a network's layers.
     """
 
     form: str
@@ -100,10 +102,10 @@ class Project:
 
 
 def open_projects(pytorchvideo: Path | None, slowfast: Path | None) -> list[Project]:
-    """The projects whose checkouts are given.
+    """Import the projects from their checkouts.
 
     Raises:
-        UserError: none is given, or what is given is no such checkout.
+        UserError: the checkout of PyTorchVideo is not given, or a folder is not the project's checkout.
     """
     if pytorchvideo is None:
         raise UserError(
@@ -139,7 +141,7 @@ def open_projects(pytorchvideo: Path | None, slowfast: Path | None) -> list[Proj
 
 
 def check_exports(references: Sequence[str], projects: Sequence[Project]) -> Iterator[Check]:
-    """Export each network to each project and compare what that builds; refused ones are told as such."""
+    """Export each network for each project, and compare the network that it builds; yields each Check."""
     for reference in references:
         model = find_model(reference)
         state = _state(model)
@@ -157,7 +159,7 @@ def _checked(
         done = export(reference, None, project.form, folder, weights=weights)
     except UserError as error:
         return Check(network=model.name, form=project.form, refused=str(error))
-    found = agreement(model, project.targets, allow_approximate=False)
+    agreed = agreement(model, project.targets, allow_approximate=False)
     classes, searched = len(model.classes), model.architecture
     theirs = project.build(done.files[0]).eval()
     stages = project.stages(theirs)
@@ -169,11 +171,11 @@ def _checked(
     return Check(
         network=model.name,
         form=project.form,
-        target=found.target.name,
+        target=agreed.target.name,
         widths=tuple(stage[0] for stage in stages),
         same_stages=stages == _stages(searched),
         params=sum(parameter.numel() for parameter in theirs.parameters()),
-        expected_params=complexity(found.built, classes).params,
+        expected_params=complexity(agreed.built, classes).params,
         searched_params=complexity(searched, classes).params,
         macs=macs_by_fvcore(theirs, clips[:1]),
         expected_macs=complexity(searched, classes).macs,
@@ -187,7 +189,7 @@ def _stages(network: Architecture) -> Stages:
 
 
 def _state(model: Model) -> Mapping[str, Tensor]:
-    """The model's weights, or random ones; BatchNorms are perturbed so that each one matters."""
+    """Return the model's weights, or random ones with BatchNorms perturbed so that none is an identity."""
     torch.manual_seed(0)
     network = model.build()
     if model.weights is not None:
@@ -211,7 +213,7 @@ def _state(model: Model) -> Mapping[str, Tensor]:
 
 
 def _build_pytorchvideo(create_x3d: Callable[..., nn.Module], path: Path) -> nn.Module:
-    """From the YAML; the script beside it must say the same."""
+    """Build the network from the exported YAML; the script beside it must have the same arguments."""
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     values.pop("_target_")
     assert runpy.run_path(str(path.with_suffix(".py")))["ARGUMENTS"] == values
@@ -225,7 +227,7 @@ def _build_slowfast(cfg: Any, networks: Mapping[str, Callable[..., nn.Module]], 
     cfg.merge_from_list(["NUM_GPUS", 0])
     network: Any = networks[cfg.MODEL.MODEL_NAME](cfg)
     network.load_state_dict(torch.load(path.with_suffix(".pyth"), weights_only=True)["model_state"])
-    if cfg.MODEL.MODEL_NAME == "X3D":  # in evaluation both end in a softmax
+    if cfg.MODEL.MODEL_NAME == "X3D":  # without the softmax that both apply in evaluation
         network.head.act = nn.Identity()
     else:
         network.post_act = nn.Identity()
@@ -255,7 +257,7 @@ def _stages_of_slowfast(network: Any) -> Stages:
 
 
 def table(checks: Sequence[Check]) -> Table:
-    """A row for each export; what a project has more or less than the searched network in brackets."""
+    """Make a table of the checks; brackets have the parameters above or below the searched network's."""
     shown = Table(box=None, header_style="dim", padding=(0, 1))
     for heading in ("network", "built by", "stem and stages"):
         shown.add_column(heading, no_wrap=True)

@@ -1,4 +1,4 @@
-"""What it costs a search to keep frames on a grid: bytes against the accuracy of short trainings."""
+"""Measures how the grid of cached frames affects a search: bytes of the cache, and accuracy of trainings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from expand.search.problem import Setup
 from expand.workers import Task, open_workers
 from search_spaces.base import ClipSampling
 
-OVERSAMPLING = (1.0, 2.0, 4.0, 1000.0)  # the last: as many frames as clips count in, 30 a second
+OVERSAMPLING = (1.0, 2.0, 4.0, 1000.0)  # the last gives the finest possible grid, 30 frames a second
 NETWORKS: tuple[tuple[str, ...], ...] = ((), ("fast",), ("temporal", "fast"))
 
 
 def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
-    """A row for each grid and network: bytes of the cache, how far off frames may be, top-1 of each seed.
+    """Yield a row for each grid and network: bytes of the cache, largest error in time, top-1 of each seed.
 
-    The networks are the start, which has the longest stride, and what it becomes along one and two axes of
+    The networks are the start, which has the longest stride, and the start grown along one and two axes of
     time.
 
     Args:
-        config: space, data, seeds, targets and recipe of the search; its targets decide the fastest clips.
-        view: is told how far the decoding is.
+        config: the search's configuration; its targets determine the clips with the highest frame rate.
+        view: shows the progress of decoding.
     """
     for oversampling in OVERSAMPLING:
         data = config.data.model_copy(update={"oversampling": oversampling})
@@ -60,7 +60,9 @@ def _row(
         "fps": round(fps, 3),
         "bytes": size,
         "network": str(clip),
-        "furthest": round(1 / (2 * fps) / clip.step_seconds, 4),  # in strides of the network
+        "furthest": round(
+            1 / (2 * fps) / clip.step_seconds, 4
+        ),  # the largest error in time, in strides of the network's clips
         "top1": [round(score, 4) for score in scores],
         "mean": round(statistics.mean(scores), 4),
     }

@@ -1,7 +1,7 @@
-"""How every benchmark measures and what it says: calls in turn, in one run, against a named baseline.
+"""Timing and results of all benchmarks: calls are timed in turns, in one run, against a named baseline.
 
-Other work on the machine only ever adds to a time, so the fastest of several is the figure, the ratio is of
-two such figures, and the slowest shows the spread.
+As other work on the machine can only make a call slower, the fastest of several times is reported, ratios are
+of two fastest times, and the slowest time shows the spread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from expand.bench.machine import describe_machine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """How long one call took, over several rounds, in the unit of its Figures."""
+    """The times of one call over several rounds, in the unit of its Figures."""
 
     fastest: float
     median: float
@@ -34,13 +34,13 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One thing measured in several ways.
+    """Timings of one task by several implementations.
 
     Attributes:
-        name: the thing.
-        timings: the ways, xpand's own first.
-        baseline: the way that the ratio is against.
-        facts: what else the row says, such as multiply-adds.
+        name: the task, such as the architecture.
+        timings: timings by implementation, xpand's own first.
+        baseline: the implementation that the ratio is against.
+        facts: further values of the row, such as multiply-adds.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as the baseline."""
+        """How many times as fast xpand is as the baseline."""
         return self.ratio_to(self.baseline)
 
     def ratio_to(self, way: str) -> float:
@@ -67,15 +67,15 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What a benchmark found.
+    """The results of a benchmark.
 
     Attributes:
-        benchmark: the verb of `xpand bench`, and what of it where it measures several things.
-        unit: of every timing: `ms a training step`.
-        rows: what was measured; the ratio of them all is the geometric mean.
-        settings: what it was measured with, by option: batch, threads, rounds.
-        limit: what a timing should stay under, in the unit; None where there is none.
-        notes: what else was found, a clause each.
+        benchmark: the verb of `xpand bench`, followed by what was measured where there is a choice.
+        unit: the unit of every timing, such as `ms a training step`.
+        rows: the timings; the ratio over all rows is their geometric mean.
+        settings: the options of the command, such as batch, threads and rounds.
+        limit: the limit for xpand's timings, in the unit; None for none.
+        notes: further results, a clause each.
     """
 
     benchmark: str
@@ -87,7 +87,7 @@ class Figures:
 
     @property
     def command(self) -> str:
-        """What a reader types to measure the same."""
+        """The command that repeats the measurement."""
         words = ["xpand bench", self.benchmark.split()[0]]
         for option, value in self.settings.items():
             values = value if isinstance(value, list) else [value]
@@ -99,7 +99,7 @@ class Figures:
         return self.ratio_to(self.rows[0].baseline)
 
     def ratio_to(self, way: str) -> float:
-        """How many times as fast xpand is, over all rows."""
+        """Return how many times as fast xpand is as another implementation, over all rows."""
         return math.exp(statistics.fmean(math.log(row.ratio_to(way)) for row in self.rows))
 
     def to_json(self) -> dict[str, Any]:
@@ -125,17 +125,17 @@ def alternate(
     warm_up: int = 1,
     repeats: Mapping[str, int] | None = None,
 ) -> dict[str, Timing]:
-    """Each call once a round, one after the other, `rounds` times after `warm_up` rounds that don't count.
+    """Time several calls in turns: each once a round, for `rounds` rounds after `warm_up` untimed ones.
 
     alternate({"fast": f, "plain": g}, rounds=5)  # {"fast": Timing, "plain": Timing} in milliseconds
 
     Args:
-        calls: by name; a call is the whole thing that is timed, and leaves no work behind (a CUDA call
-            synchronizes).
-        rounds: at least 1.
-        scale: from seconds to the unit; 1e3 gives milliseconds.
-        warm_up: rounds before, for caches and compilers.
-        repeats: how often a short call is made in its turn, whose mean is taken; 1 where nothing is said.
+        calls: the calls by name; a call must have finished all its work when it returns, so CUDA calls must
+            synchronize.
+        rounds: number of timed rounds, at least 1.
+        scale: factor from seconds to the unit; 1e3 gives milliseconds.
+        warm_up: number of untimed rounds before, for caches and compilers.
+        repeats: for short calls, by name, how often they are called in a turn, whose mean counts; else once.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(warm_up + rounds):
@@ -145,4 +145,4 @@ def alternate(
             for _ in range(times):
                 call()
             seconds[name].append((time.perf_counter() - started) / times)
-    return {name: Timing.of([scale * s for s in found[warm_up:]]) for name, found in seconds.items()}
+    return {name: Timing.of([scale * s for s in values[warm_up:]]) for name, values in seconds.items()}

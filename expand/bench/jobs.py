@@ -1,4 +1,4 @@
-"""Real trainings for benchmarks: the jobs of a round of a search, without the search around them."""
+"""Real trainings for benchmarks: jobs of a search, done by workers without the search around them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from expand.config.search import Config
-from expand.data.cache import Progress
+from expand.data.cache import StageProgress
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Failure, Job, Place, Result
 from expand.run.driver import Prepared, decode, plan
@@ -23,7 +23,7 @@ from expand.workers import Task, Workers
 class Quiet:
     """A View that shows nothing."""
 
-    def caching(self, progress: Progress) -> None: ...
+    def caching(self, progress: StageProgress) -> None: ...
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None: ...
 
@@ -33,7 +33,7 @@ class Quiet:
 
 
 def prepared(config: Config) -> Prepared:
-    """A search whose videos are decoded."""
+    """Plan a search and decode its videos."""
     return decode(plan(config), Quiet())
 
 
@@ -48,10 +48,10 @@ def first_round(setup: Setup) -> list[Job]:
 
 
 def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
-    """The start, grown along axes one after the other, each as far as a step of the search goes.
+    """Grow the start along axes one after the other, each by one step of the search.
 
     Raises:
-        UserError: there is no such axis.
+        UserError: the search has no axis of that name.
     """
     problem = setup.problem
     point = setup.space.start
@@ -64,7 +64,7 @@ def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
 
 
 def place_of(ready: Prepared) -> Place:
-    """Where trainings are done that leave no weights."""
+    """Return the cache, device and threads for trainings whose weights are not kept."""
     machine = ready.machine
     return Place(
         cache=str(ready.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
@@ -72,10 +72,10 @@ def place_of(ready: Prepared) -> Place:
 
 
 def train_all(workers: Workers, jobs: Sequence[Job], ready: Prepared, threads: int, folder: Path) -> None:
-    """Do the jobs in fresh folders under `folder`.
+    """Do the jobs in folders under `folder`, without results of earlier calls.
 
     Raises:
-        RuntimeError: one failed.
+        RuntimeError: a training failed.
     """
     place = Place(
         cache=str(ready.cached.folder), device=ready.machine.device, threads=threads, keep_weights=False

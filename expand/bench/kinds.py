@@ -1,4 +1,4 @@
-"""The same search by each kind of workers: in this process, in local processes, on a Ray cluster."""
+"""Benchmark of one search by each kind of workers: this process, local processes, a Ray cluster."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from expand.system.errors import RunFailed, UserError
 from search_spaces.x3d.kernels.build import load_kernels
 
 _WORKERS = 2
-_SPEED = Speed(fixed=1e-6, per_mac=1e-9)  # of no matter: without a limit of time nothing follows from it
+_SPEED = Speed(fixed=1e-6, per_mac=1e-9)  # arbitrary: it only matters for time limits, and there are none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """What a search came to.
+class Outcome:
+    """The outcome of a search.
 
     Attributes:
         trajectory: its states and targets.
-        models: SHA-256 of each file of the run's models, weights among them, by name.
+        models: SHA-256 of each file in the run's folder of models, including weights, by name.
     """
 
     trajectory: Trajectory
@@ -42,38 +42,39 @@ class Found:
 
     @property
     def described(self) -> str:
-        """The checksum over all of it."""
+        """The checksum of trajectory and models, in words."""
         digest = hashlib.sha256(f"{self.trajectory} {dict(self.models)}".encode()).hexdigest()
         return f"SHA-256 {digest[:12]}… over {len(self.models)} files"
 
 
 def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
-    """Seconds of the default search, with what is given by --set and one thread a candidate.
+    """Measure the seconds of the default search with changed settings, with one thread a candidate.
 
-    By two local processes, by this process alone, and on a Ray cluster of two nodes with a CPU each, all on
-    this machine. Starting the workers counts, starting the cluster does not; the clips are decoded and the
-    kernels built before. Every way must come to the same trajectory and to the same bytes in all models.
+    It is done by two local processes, by this process alone, and on a Ray cluster of two nodes with a CPU
+    each, all on this machine. Starting the workers is included, starting the cluster is not; videos are
+    decoded and kernels built before. All kinds of workers must give the same trajectory and the same bytes in
+    all models.
 
     Args:
-        settings: as in --set.
-        rounds: of each way.
+        settings: changed settings, as for --set.
+        rounds: number of timed searches by each kind of workers.
 
     Raises:
         UserError: Ray is not installed.
-        RunFailed: two ways differ.
+        RunFailed: two kinds of workers gave different outcomes.
     """
     _check_ray()
     load_kernels()
     one, several = (_config(settings, {"run.workers": count}) for count in (1, _WORKERS))
     ready = prepared(one)
-    found: dict[str, Found] = {}
+    outcomes: dict[str, Outcome] = {}
     seconds: dict[str, list[float]] = {}
 
     def measure(way: str, config: Config) -> None:
-        calls: dict[str, Callable[[], object]] = {way: lambda: found.update({way: _search(ready, config)})}
+        calls: dict[str, Callable[[], object]] = {way: lambda: outcomes.update({way: _search(ready, config)})}
         timing = alternate(calls, rounds=1, scale=1.0, warm_up=0)[way]
         seconds.setdefault(way, []).append(timing.fastest)
-        check_same(found)
+        check_same(outcomes)
 
     for _ in range(rounds):
         measure(f"{_WORKERS} local", several)
@@ -81,7 +82,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
         with ray_cluster(*[1] * _WORKERS) as cluster:
             on_ray = _config(settings, {"run.workers": "ray", "run.ray.address": cluster.address})
             measure(f"{_WORKERS} on Ray", on_ray)
-    same = found["1 local"]
+    same = outcomes["1 local"]
     row = Row(
         name="the default search",
         timings={way: Timing.of(values) for way, values in seconds.items()},
@@ -97,9 +98,13 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
     )
 
 
-def check_same(found: Mapping[str, Found]) -> None:
-    """Raises RunFailed where a way came to something else than the first: says to what."""
-    (first, wanted), *others = found.items()
+def check_same(outcomes: Mapping[str, Outcome]) -> None:
+    """Check that all kinds of workers gave the same outcome.
+
+    Raises:
+        RunFailed: an outcome differs from the first; the message says in what.
+    """
+    (first, wanted), *others = outcomes.items()
     for way, other in others:
         different = sorted({name for name, _ in wanted.models.items() ^ other.models.items()})
         if other.trajectory != wanted.trajectory:
@@ -111,8 +116,8 @@ def check_same(found: Mapping[str, Found]) -> None:
             )
 
 
-def _search(ready: Prepared, config: Config) -> Found:
-    """A search into a folder that is gone afterwards."""
+def _search(ready: Prepared, config: Config) -> Outcome:
+    """Search in a temporary folder."""
     ready = replace(ready, machine=Machine.of(config))
     with tempfile.TemporaryDirectory() as name:
         run = Run.create(Path(name) / "run", config, ready.setup.data)
@@ -120,7 +125,7 @@ def _search(ready: Prepared, config: Config) -> Found:
             trajectory = drive(run, ready, _SPEED, Quiet())
         files = sorted((run.folder / "models").iterdir())
         models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return Found(trajectory=trajectory, models=models)
+    return Outcome(trajectory=trajectory, models=models)
 
 
 def _config(settings: Sequence[str], workers: Mapping[str, Any]) -> Config:

@@ -1,4 +1,4 @@
-"""Where and of what a benchmark's figures are."""
+"""Describes the machine, the versions and the commit of a benchmark's results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, versions, the date, and the commit of this checkout (None: not a checkout)."""
+    """Return processor, cores, versions, the date, and the commit (None where this is not a checkout)."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -27,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The model's name and the widest vectors that it has."""
+    """Return the processor's model name and its widest vector instructions."""
     if not _CPUINFO.exists():
         return platform.processor() or platform.machine()
     lines = dict(
@@ -42,7 +42,7 @@ def _processor() -> str:
 
 
 def _commit() -> str | None:
-    """The commit, with a + where the tree differs from it."""
+    """Return the commit, with a + if there are uncommitted changes; None where this is not a checkout."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The page of results: `python -m expand.bench.page > docs/speed.md`, from the files of results/speed."""
+"""Writes the page of speeds from results/speed: `python -m expand.bench.page > docs/speed.md`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from expand.bench.harness import Figures, Row, Timing
 from expand.bench.show import cells, columns, conclusion
 
 RESULTS = Path(__file__).parents[2] / "results" / "speed"
-# In this order on the page, with what is measured.
+# The title of each benchmark's section, in the order of the page.
 TITLES = {
     "step": "A training step",
     "search": "A whole search",
@@ -35,12 +35,12 @@ so ratios mean more than times. What was tried and lost is in [the log](../resul
 
 
 def page(folder: Path = RESULTS) -> str:
-    """The page in Markdown."""
-    found = {
+    """Write the page in Markdown."""
+    results = {
         path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))
     }
-    ordered = sorted(found, key=lambda name: [*TITLES].index(found[name]["benchmark"]))
-    return "\n".join([_INTRODUCTION, *(line for name in ordered for line in _section(found[name]))])
+    ordered = sorted(results, key=lambda name: [*TITLES].index(results[name]["benchmark"]))
+    return "\n".join([_INTRODUCTION, *(line for name in ordered for line in _section(results[name]))])
 
 
 def _section(values: Mapping[str, Any]) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _section(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read(values: Mapping[str, Any]) -> Figures:
-    """Figures from what `Figures.to_json` gave."""
+    """Read Figures from the JSON of `Figures.to_json`."""
     rows = []
     for row in values["rows"]:
         timings = {key: Timing(**value) for key, value in row.items() if _is_timing(value)}

@@ -1,7 +1,7 @@
-"""Other projects' X3D networks, from their checkouts: measured in the same run, never installed or copied.
+"""Imports other projects' X3D networks from their checkouts, to measure them in the same run.
 
-Both projects import packages at their start that their X3D networks make no use of, some of which do not go
-together with today's torch. While a checkout is imported, empty stand-ins answer for those that are missing.
+Both projects import packages that their X3D networks do not use, and some of these do not work with the
+current torch. While a checkout is imported, empty modules stand in for packages that are missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from expand.system.errors import UserError
 from search_spaces.x3d import X3DSpace
 from search_spaces.x3d.architecture import Architecture
 
-# What neither project's X3D computes with: region pooling, image files, plots, logs.
+# Packages that neither project's X3D uses: for region pooling, image files, plots and logs.
 _UNUSED = (
     "torchvision",
     "detectron2",
@@ -40,31 +40,35 @@ _UNUSED = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peer:
-    """Another project: builds its own network of an architecture, for clips and a number of classes."""
+    """Another project, with a function that builds its network of an architecture and a number of classes."""
 
     name: str
     create: Callable[[Architecture, int], nn.Module]
 
     def build(self, architecture: Architecture, num_classes: int) -> nn.Module:
-        """The peer's network.
+        """Build the project's network.
 
         Raises:
-            UserError: it has other parameters than ours of the same architecture.
+            UserError: the network has another number of parameters than xpand's of the same architecture.
         """
         network = self.create(architecture, num_classes)
-        found = sum(parameter.numel() for parameter in network.parameters())
+        theirs = sum(parameter.numel() for parameter in network.parameters())
         ours = X3DSpace().complexity(architecture, num_classes).params
-        norm = 2 * architecture.stages[0].width  # that of res2's shortcut, which PyTorchVideo leaves out
-        if found not in (ours, ours - norm):
+        norm = 2 * architecture.stages[0].width  # BatchNorm of res2's shortcut, which PyTorchVideo leaves out
+        if theirs not in (ours, ours - norm):
             raise UserError(
                 f"{self.name} must build the network that is measured, with {ours:,} parameters, "
-                f"but it has {found:,}: take a checkout that builds the published X3D."
+                f"but it has {theirs:,}: take a checkout that builds the published X3D."
             )
         return network
 
 
 def open_pytorchvideo(path: Path) -> Peer:
-    """PyTorchVideo's `create_x3d`, from its checkout."""
+    """Import PyTorchVideo's `create_x3d` from its checkout.
+
+    Raises:
+        UserError: `path` is not a checkout, or it needs a package that is not installed.
+    """
     with importable(path, "pytorchvideo/models/x3d.py", "--peer-pytorchvideo"):
         create_x3d = importlib.import_module("pytorchvideo.models.x3d").create_x3d
 
@@ -85,7 +89,11 @@ def open_pytorchvideo(path: Path) -> Peer:
 
 
 def open_slowfast(path: Path) -> Peer:
-    """SlowFast's `X3D`, from its checkout; it uses layers of PyTorchVideo, whose checkout must be there."""
+    """Import SlowFast's `X3D` from its checkout, after PyTorchVideo, whose layers it uses.
+
+    Raises:
+        UserError: `path` is not a checkout, PyTorchVideo is missing, or another package is not installed.
+    """
     with importable(path, "slowfast/models/video_model_builder.py", "--peer-slowfast"):
         if importlib.util.find_spec("pytorchvideo") is None:
             raise UserError(
@@ -115,7 +123,7 @@ def open_slowfast(path: Path) -> Peer:
 
 
 class OnClips(nn.Module):
-    """SlowFast's networks take a list with an entry for each pathway."""
+    """Adapts SlowFast's networks, which take a list with a batch of clips for each pathway."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -126,7 +134,7 @@ class OnClips(nn.Module):
 
 
 def _depth_factor(architecture: Architecture) -> float:
-    """The factor whose rounding up gives these depths: of the published ones, the smallest."""
+    """Return a depth factor that gives these depths when rounded up."""
     depths = [stage.depth for stage in architecture.stages]
     return max((depth - 1 + 1e-3) / base for depth, base in zip(depths, (1, 2, 5, 3), strict=True))
 
@@ -138,10 +146,15 @@ def _bottleneck_factor(architecture: Architecture) -> float:
 
 @contextmanager
 def importable(path: Path, wanted: str, option: str) -> Iterator[None]:
-    """The checkout on the import path, with stand-ins for what it does not need.
+    """Put a checkout on the import path inside the block, with stand-ins for packages that it does not need.
+
+    Args:
+        path: the checkout.
+        wanted: a file that the checkout must have.
+        option: the command's option that names the checkout, for messages.
 
     Raises:
-        UserError: it is no such checkout, or it needs something else that is not installed.
+        UserError: `path` is not such a checkout, or it needs another package that is not installed.
     """
     if not (path / wanted).is_file():
         raise UserError(f"{option} must be a checkout that holds {wanted}, but {path} does not.")
@@ -158,11 +171,11 @@ def importable(path: Path, wanted: str, option: str) -> Iterator[None]:
     finally:
         sys.meta_path.remove(stand_ins)
         for name in [name for name, module in sys.modules.items() if isinstance(module, _StandIn)]:
-            del sys.modules[name]  # nobody else may take them for the packages
+            del sys.modules[name]  # so that later imports do not get the stand-ins
 
 
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds packages that are not installed, as modules in which every name is an empty class."""
+    """An importer that gives, for missing packages, modules in which every name is an empty class."""
 
     def __init__(self, packages: Sequence[str]) -> None:
         self._packages = packages

@@ -1,4 +1,4 @@
-"""How much the proxy's recipe decides: one network, trained by the default recipe and by changes of it."""
+"""Measures the influence of the recipe of short trainings: one network, trained by several recipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from expand.run.driver import decode, plan
 from expand.search.problem import Setup
 from expand.workers import Task, open_workers
 
-# Each differs from the configured recipe in what it names.
+# The settings in which each recipe differs from the configured one.
 CHANGES: tuple[dict[str, Any], ...] = (
     {},
     {"learning_rate": 0.0125, "gradient_clip": None},
@@ -29,11 +29,12 @@ CHANGES: tuple[dict[str, Any], ...] = (
 
 
 def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> Iterator[dict[str, Any]]:
-    """A row a recipe: top-1 of each seed, their mean, mean loss and seconds.
+    """Yield a row for each recipe: top-1 of each seed, their mean, mean loss and mean seconds.
 
     Args:
-        config: space, data, seeds and the recipe that is changed.
-        axes: that the start is grown along before, one step each.
+        config: a search's configuration, with the recipe that is changed.
+        axes: axes that the start is grown along first, by one step each.
+        view: shows the progress of decoding.
     """
     prepared = decode(plan(config), view)
     with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:

@@ -1,4 +1,4 @@
-"""What very many videos cost before anything is trained: seconds and memory of each step, by their number."""
+"""Measures the cost of very many videos before any training: seconds and memory of each step."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from expand.data.sources import open_source
 from expand.system.cores import cores
 from expand.system.errors import UserError
 
-LISTED = (10_000, 100_000, 1_000_000)  # rows of a list whose videos are not looked at
-LINKED = (1_000, 10_000, 100_000)  # videos in folders
+LISTED = (10_000, 100_000, 1_000_000)  # rows of a list whose videos do not exist
+LINKED = (1_000, 10_000, 100_000)  # videos in class folders
 NEEDS = CacheNeeds(short_side=16, fps=1)
 
 _CLASSES = 100
 
 
 def measure_scale(folder: Path | None) -> Iterator[dict[str, Any]]:
-    """A row for each number of videos: seconds and peak memory (MB) of each step, in a process of its own.
+    """Yield a row for each number of videos: seconds and peak memory (MB) of each step, in its own process.
 
-    Of a list, of whose videos none is there: `doctor --quick` and `search --dry-run`. Of class folders whose
-    files are links to real videos: these two; `open`, what a search does with a cache that is there, all
-    videos' bytes read again; `attach`, what each worker does with it; and `batch`, the first 16 clips.
+    For lists whose videos do not exist, the steps are `doctor --quick` and `search --dry-run`. For class
+    folders of links to real videos, they are these two; `open`, in which a search opens an existing cache and
+    reads all videos' bytes again; `attach`, in which a worker opens it; and `batch`, the first 16 clips.
 
     Args:
-        folder: a data set of real videos, which are linked to again and again.
+        folder: a data set of real videos, which are linked to repeatedly.
 
     Raises:
-        UserError: there is none.
+        UserError: no folder is given.
     """
     if folder is None:
         raise UserError("--what scale must have --data, a folder of videos to link to.")
@@ -74,15 +74,15 @@ def _commands(data: Path) -> dict[str, Any]:
 
 
 def _cost(command: Sequence[str]) -> dict[str, float]:
-    """Of a whole process."""
+    """Run a command, and return its seconds and peak memory in MB."""
     began = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
     assert process.stderr is not None
-    told = process.stderr.read().decode(errors="replace")
+    errors = process.stderr.read().decode(errors="replace")
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command[-4:])} failed: {told[-500:]}")
+        raise RuntimeError(f"{' '.join(command[-4:])} failed: {errors[-500:]}")
     return {"seconds": time.monotonic() - began, "megabytes": usage.ru_maxrss / 1000}
 
 
@@ -95,7 +95,7 @@ def _write_lists(folder: Path, count: int) -> None:
 
 
 def _link(videos: Path, folder: Path, count: int) -> None:
-    """Class folders with so many links to the videos of a data set, class by class in turn."""
+    """Make class folders with `count` links to the videos of a data set, for each class in turn."""
     source = open_source(DataConfig(path=videos))
     assert isinstance(source, FileSource)
     paths: dict[str, list[Path]] = {}
@@ -104,24 +104,24 @@ def _link(videos: Path, folder: Path, count: int) -> None:
     for name in paths:
         (folder / name).mkdir(parents=True)
     for number, name in zip(range(count), cycle(paths)):
-        found = paths[name]
-        target = found[number // len(paths) % len(found)]
+        videos_of_class = paths[name]
+        target = videos_of_class[number // len(paths) % len(videos_of_class)]
         (folder / name / f"{number:06}{target.suffix}").symlink_to(target)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Linked(FileSource):
-    """Decodes each video once, however many links lead to it: what is measured comes afterwards."""
+    """A source that decodes each video once for all its links, as building the cache is not measured."""
 
     def read(self, items: Sequence[Item], moments: Moments, *, short_side: int) -> list[Decoded | BadVideo]:
-        del moments  # the same of every video
+        del moments  # equal for all videos
         return [_decoded(self.path(item).resolve(), short_side) for item in items]
 
 
 @cache
 def _decoded(path: Path, short_side: int) -> Decoded | BadVideo:
-    (found,) = video.read(path, [None], partial(NEEDS.moments, "train"), short_side=short_side)
-    return found
+    (decoded,) = video.read(path, [None], partial(NEEDS.moments, "train"), short_side=short_side)
+    return decoded
 
 
 def _config(data: Path, folder: Path) -> DataConfig:
@@ -136,11 +136,11 @@ def _build(data: Path, folder: Path) -> Path:
 
 
 def _step(step: str, data: Path, folder: Path, built: Path) -> dict[str, float]:
-    """Seconds of the step alone; memory of its process, all that is imported counted."""
+    """Run a step in a process; return its seconds, and the process's peak memory with all imports."""
     command = [sys.executable, "-m", "expand.bench.scale", step, str(data), str(folder), str(built)]
     done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    cost: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return cost
 
 
 def _main(step: str, data: Path, folder: Path, built: Path) -> None:

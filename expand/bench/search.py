@@ -1,4 +1,4 @@
-"""The whole default search, beside another checkout's, or with plain modules."""
+"""Benchmark of the whole default search, against another checkout or against plain modules."""
 
 from __future__ import annotations
 
@@ -17,19 +17,23 @@ from expand.system.errors import RunFailed, UserError
 
 _HERE = Path(__file__).parents[2]
 _MAIN = "from expand.command.cli import main; main()"
-_SHORT = ("training.clips=16", "training.epochs=null")  # the same clips are decoded, next to none trained
+_SHORT = ("training.clips=16", "training.epochs=null")  # decodes the same videos, with almost no training
 
 
 def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int) -> Figures:
-    """Seconds of `xpand search`, with what is given by --set, from the start of the process to its end.
+    """Measure the seconds of `xpand search` with changed settings, from the process's start to its end.
 
-    Before, each way makes a search of the same clips with next to no training, so that the cache and the
-    kernels are there. Each way's trajectory is among the facts, and shows whether they searched the same.
+    Before, both sides search the same videos with almost no training, so that cache and kernels are built.
+    The facts have both trajectories, which show whether the searches were the same.
 
     Args:
-        against: a checkout of xpand; None: this one with the fast kernels switched off.
-        settings: as in --set.
-        rounds: of each way.
+        against: a checkout of xpand; None for this one with the fast kernels turned off.
+        settings: changed settings, as for --set.
+        rounds: number of timed searches of each side.
+
+    Raises:
+        UserError: `against` is not a checkout of xpand.
+        RunFailed: a search failed.
     """
     if against is not None and not (against / "expand").is_dir():
         raise UserError(f"--against must be a checkout of xpand, but {against} holds no folder expand.")
@@ -40,16 +44,16 @@ def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        found: dict[str, Any] = {}
+        trajectories: dict[str, Any] = {}
 
         def search(way: str) -> None:
             checkout, variables = ways[way]
-            found[way] = _search(checkout.resolve(), variables, settings, folder)
+            trajectories[way] = _search(checkout.resolve(), variables, settings, folder)
 
         for checkout, variables in ways.values():
             _search(checkout.resolve(), variables, [*settings, *_SHORT], folder)
         timings = alternate({way: partial(search, way) for way in ways}, rounds=rounds, scale=1.0, warm_up=0)
-    facts = {"trajectories": found}
+    facts = {"trajectories": trajectories}
     row = Row(name="the default search", timings=timings, baseline=baseline, facts=facts)
     return Figures(
         benchmark="search",
@@ -60,19 +64,19 @@ def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int
             "rounds": rounds,
             "set": list(settings),
         },
-        notes=[_path(way, trajectory) for way, trajectory in found.items()],
+        notes=[_path(way, trajectory) for way, trajectory in trajectories.items()],
     )
 
 
 def _path(way: str, trajectory: Sequence[Any]) -> str:
-    """A way's trajectory in a line: `plain found step-0 22.0 %, target-6M 56.4 %`."""
+    """Write a trajectory on one line: `plain found step-0 22.0 %, target-6M 56.4 %`."""
     return f"{way} found " + ", ".join(
         f"{name} {'failed' if top1 is None else f'{100 * top1:.1f} %'}" for name, top1 in trajectory
     )
 
 
 def _search(checkout: Path, variables: dict[str, str], settings: Sequence[str], folder: Path) -> list[Any]:
-    """Run a search of a checkout by this Python; its trajectory: name and top-1 of each state."""
+    """Run a search of a checkout with this Python; return name and top-1 of each state."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         options = [option for setting in settings for option in ("--set", setting)]
         done = subprocess.run(  # noqa: S603

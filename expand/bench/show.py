@@ -1,4 +1,4 @@
-"""A benchmark's figures as a table for a terminal, and as Markdown."""
+"""Formats a benchmark's results as a table, for a terminal or for Markdown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from expand.bench.harness import Figures, Row, Timing
 
 
 def columns(figures: Figures) -> list[str]:
-    """The table's headings: the thing, each way, and how many times as fast xpand is as every other."""
+    """Return the headings: the unit, each implementation, and xpand's speed relative to every other."""
     ways = list(figures.rows[0].timings)
     return [figures.unit, *ways, *(f"{way} ÷ {ways[0]}" for way in ways[1:])]
 
@@ -22,25 +22,25 @@ def cells(row: Row) -> list[str]:
 
 
 def spread(timing: Timing) -> str:
-    """The fastest, and the slowest where that reads differently: `97.2 … 103`."""
+    """Format the fastest and the slowest time: `97.2 … 103`; only one where both read alike."""
     fastest, slowest = number(timing.fastest), number(timing.slowest)
     return fastest if fastest == slowest else f"{fastest} … {slowest}"
 
 
 def number(value: float) -> str:
-    """Three digits that count: 1,230, 97.2, 0.0123."""
+    """Format a number with three significant digits: 1,230, 97.2, 0.0123."""
     if value >= 1000:
         return f"{round(value, -1 if value < 10_000 else -2):,.0f}"
     return f"{value:#.3g}".rstrip(".")
 
 
 def times(ratio: float) -> str:
-    """A ratio: 0.57, 4.05, 45,200."""
+    """Format a ratio: 0.57, 4.05, 45,200."""
     return f"{ratio:.2f}" if ratio < 100 else number(ratio)
 
 
 def conclusion(figures: Figures) -> Iterator[str]:
-    """What the table comes to, a line each."""
+    """Yield the lines below the table: mean ratios, the limit, and notes."""
     own, *others = figures.rows[0].timings
     for way in others:
         mean = ", geometric mean" if len(figures.rows) > 1 else ""
@@ -54,8 +54,8 @@ def conclusion(figures: Figures) -> Iterator[str]:
 
 def table(figures: Figures) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(columns(figures)):
-        shown.add_column(heading, justify="left" if place == 0 else "right")
+    for column, heading in enumerate(columns(figures)):
+        shown.add_column(heading, justify="left" if column == 0 else "right")
     for row in figures.rows:
         shown.add_row(*cells(row))
     return shown

@@ -1,6 +1,6 @@
-"""A search with nothing to train: a space without torch, and a trainer that takes scores from jobs' keys.
+"""A space without torch, and a trainer that computes scores from jobs' keys: a search without trainings.
 
-What is left of a search on it is what it costs around its trainings.
+The time of a search on it is the overhead of searches.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 SPACE = f"{__name__}:Stairs"
 TRAINER = f"{__name__}:score"
 AXES = ("red", "orange", "yellow", "green", "blue", "violet")  # as many as X3D has
-FLIGHT = 1.021  # search.step: a step of the search is four stairs
+FLIGHT = 1.021  # search.step, so that a step of the search is four stairs
 
-_START = 1_000_000  # multiply-adds at the bottom
-_STAIR = 1.005  # × the multiply-adds of the stair below
-_SECONDS = 1e-3  # that a training is said to take
+_START = 1_000_000  # multiply-adds of the start
+_STAIR = 1.005  # factor of multiply-adds from one stair to the next
+_SECONDS = 1e-3  # the seconds that a measurement states for its training
 
-Stair = tuple[int, ...]  # how far up each axis is, from 1 on: both the point and the architecture
+Stair = tuple[int, ...]  # the stair on each axis, from 1 on; it is both the point and the architecture
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """Grows one axis, a stair a step."""
+    """An axis on which a step is one stair."""
 
     name: str
 
@@ -41,14 +41,14 @@ class Up:
         return f"X-{self.name.title()}"
 
     def move(self, space: Any, point: Stair, steps: int) -> Stair | None:  # noqa: ARG002 - of the contract
-        place = AXES.index(self.name)
-        stair = point[place] + steps
-        return (*point[:place], stair, *point[place + 1 :]) if stair >= 1 else None
+        index = AXES.index(self.name)
+        stair = point[index] + steps
+        return (*point[:index], stair, *point[index + 1 :]) if stair >= 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Stairs:
-    """A SearchSpace in which a stair makes the network dearer by the same share, on whichever axis."""
+    """A SearchSpace in which a stair on any axis multiplies the cost by the same factor."""
 
     @property
     def start(self) -> Stair:
@@ -92,10 +92,10 @@ class Stairs:
 
 
 def targets(candidates: int) -> tuple[int, ...]:
-    """Targets whose search comes to so many candidates, from 38 on.
+    """Return targets for which a search has this many candidates, at least 38.
 
-    They are the start, one an axis in each step, and one a target: each is passed by a step of its own, and
-    met half of a step below.
+    The candidates are the start, one for each axis in each step, and one for each target. Each target is
+    passed by a step of its own, and met half a step below.
     """
     steps = (candidates - 2) // len(AXES)
     count = candidates - 1 - len(AXES) * steps
@@ -103,7 +103,7 @@ def targets(candidates: int) -> tuple[int, ...]:
 
 
 def score(folder: Path) -> None:
-    """Do the job of a folder as `expand.training.candidate.run_job` does, without the training."""
+    """Do the job in a folder as `expand.training.candidate.run_job` does, without the training."""
     job, place = read_job(folder)
     with attempting(folder):
         result = _measurement(job, place)

@@ -1,4 +1,4 @@
-"""How soon the command is there."""
+"""Benchmark of starting the command, against importing torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COMMANDS = {"xpand --help": ["--help"], "xpand count x3d-s": ["count", "x3d-s"]
 
 
 def measure_start(*, rounds: int) -> Figures:
-    """Milliseconds from nothing to the end of a command that trains nothing, beside importing torch."""
+    """Measure the milliseconds of whole commands that train nothing, and of importing torch."""
     rows = []
     for name, arguments in _COMMANDS.items():
         calls = {

@@ -1,4 +1,4 @@
-"""One training step: xpand's way beside the plain modules, and beside those of other projects."""
+"""Benchmark of a training step: xpand's implementation against plain modules and other projects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from expand.bench.trajectory import TRAJECTORY
 from expand.config.search import TrainingConfig
 from expand.system.errors import RunFailed, UserError
 from expand.training.devices import has_device, place_clips, place_network, prepare
-from expand.training.footprint import PLAIN, Footprint, halves
+from expand.training.footprint import FEWEST, PLAIN, Footprint, halves
 from expand.training.graphs import WARM_UP
 from expand.training.room import ran_out, room
 from expand.training.trainer import make_optimizer, make_step, parts_of
@@ -29,7 +29,6 @@ from search_spaces.x3d.factors import Factors
 from search_spaces.x3d.kernels import plain
 
 CLASSES = 10
-_FEWEST = 2  # clips that a BatchNorm wants at a time
 _SMALL = 64  # pixels, of the clips that gradients are compared on where memory is short
 _CHECKED = 4  # clips that gradients are compared on
 _FLOAT32_ERRORS = ("float32_error", "plain_float32_error")  # among a row's facts
@@ -38,7 +37,7 @@ _AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """What a step is made on: (B, 3, T, S, S) clips and (B,) labels."""
+    """The data of a step: (B, 3, T, S, S) clips and (B,) labels."""
 
     clips: Tensor
     labels: Tensor
@@ -53,19 +52,24 @@ def measure_step(
     peers: Sequence[Peer] = (),
     points: Mapping[str, Factors] | None = None,
 ) -> Figures:
-    """Milliseconds of a training step, forward to update, for each architecture; data loading left out.
+    """Measure the milliseconds of a training step for each architecture, without data loading.
 
-    Plain is the same network with the same weights built and laid out as its papers' code does it: NCDHW,
-    nn.Conv3d with groups, nn.BatchNorm3d, float32. On the CPU, where xpand's way is float32 too, both must
-    first give the same gradients (`check_gradients`).
+    A step is the forward pass, the backward pass and the update. The baseline `plain` is the same network
+    with the same weights, implemented as in the papers' code: NCDHW layout, nn.Conv3d with groups,
+    nn.BatchNorm3d, float32. On the CPU, where xpand computes in float32 too, both must first give the same
+    gradients (`check_gradients`).
 
     Args:
         device: cpu or cuda.
-        threads: of the process.
-        batch: clips in a step.
-        rounds: timed steps of each way.
-        peers: other projects' networks, timed in the same turns.
-        points: the architectures by name; the trajectory, and on CUDA X3D-S after it.
+        threads: number of threads.
+        batch: number of clips in a step.
+        rounds: number of timed steps of each implementation.
+        peers: other projects, whose networks are timed in the same turns.
+        points: the architectures by name; None for the trajectory, followed by X3D-S on CUDA.
+
+    Raises:
+        UserError: the device does not exist.
+        RunFailed: memory is too short for every network.
     """
     if not has_device(device):
         raise UserError(f"--device {device} needs a {device} device, but torch sees none on this machine.")
@@ -91,7 +95,7 @@ def measure_step(
 
 
 def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
-    """Which networks' batches did not fit into memory, and which were left out for that."""
+    """Describe which networks' batches were split, and which networks were left out, as memory was short."""
     parts = [f"{row.name} {row.facts['part']} clips" for row in rows if "part" in row.facts]
     notes = []
     if parts:
@@ -102,7 +106,7 @@ def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
 
 
 def _agreement(rows: Sequence[Row]) -> str:
-    """How far the gradients of the two ways are apart, over all rows."""
+    """Describe the largest differences of gradients over all rows."""
     worst = {key: max(row.facts[key] for row in rows) for key in ("gradient_difference", *_FLOAT32_ERRORS)}
     own, other = (f"{worst[key]:.0e}" for key in _FLOAT32_ERRORS)
     return (
@@ -114,9 +118,12 @@ def _agreement(rows: Sequence[Row]) -> str:
 def _fitting_row(
     name: str, point: Factors, device: str, batch: int, rounds: int, peers: Sequence[Peer]
 ) -> Row | None:
-    """A row, with a batch in as few parts as there is memory for, as foreseen or found; None: for none."""
+    """Measure a row, with the batch split into as few parts as fit into memory; None where none fit.
+
+    The size of a part is estimated first, and halved when memory runs out nevertheless.
+    """
     part = _fitting(point, batch) if device == "cpu" else batch
-    for fewer in [] if part is None else halves(part, _FEWEST):
+    for fewer in [] if part is None else halves(part, FEWEST):
         try:
             return _row(name, point, device, batch, rounds, peers, fewer)
         except (MemoryError, RuntimeError) as error:
@@ -148,7 +155,7 @@ def _row(
         checked = random_batch(architecture, _CHECKED)
         if part < batch:
             facts["part"] = part
-            checked = random_batch(space.resized(architecture, min(_SMALL, architecture.size)), _FEWEST)
+            checked = random_batch(space.resized(architecture, min(_SMALL, architecture.size)), FEWEST)
         facts |= check_gradients(network, checked)
     calls = {
         "xpand": fast_step(copy.deepcopy(network), data, device, part),
@@ -165,11 +172,11 @@ def _row(
 
 
 def _fitting(point: Factors, batch: int) -> int | None:
-    """Clips at a time on a CPU: as many as the way of plain modules, which takes more memory, has it for."""
+    """Return how many clips fit into a CPU's memory at a time with plain modules, which need more of it."""
     space = X3DSpace()
     complexity = space.complexity(space.architecture(point), CLASSES)
     found = Footprint.of(complexity, space.sampling(point), PLAIN)
-    return found.largest_part(batch, room(torch.get_num_threads()), _FEWEST)
+    return found.largest_part(batch, room(torch.get_num_threads()), FEWEST)
 
 
 def random_batch(architecture: Architecture, batch: int) -> Batch:
@@ -179,7 +186,7 @@ def random_batch(architecture: Architecture, batch: int) -> Batch:
 
 
 def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
-    """A step as a candidate's training makes it, `part` clips at a time; None: all."""
+    """Make a step of xpand, as in a candidate's training, with `part` clips at a time; None for all."""
     network = place_network(network, device).train()
     optimizer = make_optimizer(network, TrainingConfig())
     part = part or len(data.labels)
@@ -189,7 +196,7 @@ def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = N
 
 
 def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
-    """A step of the same modules as torch has them."""
+    """Make a step of the same network with torch's plain modules."""
     step = eager_step(network, data, device, part)
 
     def call() -> None:
@@ -200,7 +207,7 @@ def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = 
 
 
 def eager_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
-    """A step of any network: contiguous clips, float32, SGD."""
+    """Make a step of any network, with contiguous clips, float32 and SGD."""
     network = network.to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
     loss_function = nn.CrossEntropyLoss()
@@ -218,7 +225,7 @@ def eager_step(network: nn.Module, data: Batch, device: str, part: int | None = 
 
 
 def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
-    """The step and all that it set off: a GPU works on after the call."""
+    """Wait for the GPU at the end of a step, as it works on after the call."""
     if device != "cuda":
         return step
 
@@ -230,22 +237,24 @@ def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
 
 
 def check_gradients(network: nn.Module, data: Batch) -> dict[str, float]:
-    """How far xpand's gradients are from those of the plain modules: the largest relative norm of any weight.
+    """Compare xpand's gradients with those of plain modules, by the largest relative norm over all weights.
 
-    In float64, where both ways must give the same; and each way's in float32 from that. The latter are a
-    matter of luck, in both ways: a value next to a ReLU's kink may fall to either side of it, and then a
-    gradient is off by as much as one position has to say.
+    The gradients of both implementations are compared in float64, where they must agree, and those of each in
+    float32 are compared with the ones in float64. The errors in float32 vary by chance: a value next to a
+    ReLU's kink may fall to either side of it, which changes a gradient by the contribution of one position.
 
     Raises:
-        RuntimeError: the two ways don't compute the same.
+        RuntimeError: the gradients differ in float64.
     """
     double = Batch(clips=data.clips.double(), labels=data.labels)
     wanted = _gradients(copy.deepcopy(network).double(), double, fast=False)
-    found = _largest(_gradients(_laid_out(network).double(), double, fast=True), wanted)
-    if not found <= _AGREE:
-        raise RuntimeError(f"gradients must agree to {_AGREE}, but in float64 they differ by {found:.1e}.")
+    difference = _largest(_gradients(_laid_out(network).double(), double, fast=True), wanted)
+    if not difference <= _AGREE:
+        raise RuntimeError(
+            f"gradients must agree to {_AGREE}, but in float64 they differ by {difference:.1e}."
+        )
     return {
-        "gradient_difference": found,
+        "gradient_difference": difference,
         "float32_error": _largest(_gradients(_laid_out(network), data, fast=True), wanted),
         "plain_float32_error": _largest(_gradients(copy.deepcopy(network), data, fast=False), wanted),
     }
@@ -255,12 +264,15 @@ def _laid_out(network: nn.Module) -> nn.Module:
     return place_network(copy.deepcopy(network), "cpu")
 
 
-def _largest(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
-    """Weights whose gradient is next to nothing are held against a thousandth of the largest."""
+def _largest(gradients: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
+    """Return the largest relative difference of a weight's gradient.
+
+    Differences of gradients that are nearly zero are taken relative to a thousandth of the largest one.
+    """
     floor = 1e-3 * max(float(grad.norm()) for grad in wanted)
     return max(
         float((own.double() - other).norm()) / max(float(other.norm()), floor)
-        for own, other in zip(found, wanted, strict=True)
+        for own, other in zip(gradients, wanted, strict=True)
     )
 
 
@@ -273,7 +285,7 @@ def _gradients(network: nn.Module, data: Batch, *, fast: bool) -> list[Tensor]:
 
 
 def open_peers(pytorchvideo: Path | None, slowfast: Path | None) -> list[Peer]:
-    """The other projects whose checkouts were given."""
+    """Import the other projects whose checkouts are given."""
     from expand.bench.peers import open_pytorchvideo, open_slowfast
 
     given = ((pytorchvideo, open_pytorchvideo), (slowfast, open_slowfast))

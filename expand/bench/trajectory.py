@@ -1,7 +1,7 @@
-"""The architectures that steps and batches are measured over: the published way from X2D to X3D-XS.
+"""The architectures that are benchmarked: the published expansion from X2D to X3D-XS.
 
-Source: the released networks, and what each step between them costs, which adds up to 605 M multiply-adds
-(Feichtenhofer, CVPR 2020; the space that the models of SlowFast's zoo lie in).
+Source: the released networks, and the costs of the steps between them, which add up to 605 M multiply-adds
+(Feichtenhofer, CVPR 2020; the networks of SlowFast's model zoo).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several candidates at once on a thread each, or one candidate after the other on all threads?"""
+"""Benchmark of a round: candidates at the same time on a thread each, against one by one on all threads."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from expand.system.cores import cores
 from expand.system.errors import UserError
 from expand.workers import open_workers
 
-# The default search's basis, one of more pixels, and X2D itself.
+# Sizes of the start network in pixels: the default search's, a larger one, and X2D's.
 _SIZES = (32, 64, 112)
 _CLIPS = 256  # training budget of a candidate
 
 
 def measure_workers(*, rounds: int) -> Figures:
-    """Seconds of the first round of a search, for several sizes of the start network."""
+    """Measure the seconds of the first round of a search, for several sizes of the start network.
+
+    Raises:
+        UserError: the machine has only one core.
+    """
     count = cores()
     if count < 2:
         raise UserError(

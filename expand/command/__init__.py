@@ -1,1 +1,1 @@
-"""The command `xpand`: each verb parses, calls and prints; no logic."""
+"""The command `xpand`: every verb parses its arguments, calls other packages and prints."""

@@ -1,6 +1,6 @@
-"""`xpand bench …`: xpand's own speed, each time beside a named baseline in the same run.
+"""The verbs of `xpand bench`, which measure xpand's own speed against baselines.
 
-Parses, calls and prints, as expand/command/cli.py does; nothing heavy is imported before a verb needs it.
+As in cli.py, heavy modules are only imported by the verbs that need them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from expand.system.signals import interruptible
 if TYPE_CHECKING:
     from expand.bench.harness import Figures
 
-_WIDTH = 160  # of a table at most: with two peers it is wider than a usual terminal
+_WIDTH = 160  # the largest width of a table, as one with two peers is wider than most terminals
 
 bench = typer.Typer(help="Measure xpand's own speed.", no_args_is_help=True)
 

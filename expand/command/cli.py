@@ -1,7 +1,7 @@
-"""The command `xpand`: parses, calls and prints; no logic.
+"""The entry point of the command `xpand`, and its verbs for searches and data.
 
-Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 129, 130 and 143 interrupted. Nothing heavy is
-imported before a verb needs it, so that help and counts come at once.
+Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 129, 130 and 143 interrupted. Heavy modules are
+only imported by the verbs that need them, so that help and counts are fast.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def resume(
 
 
 def _show_end(run: Run, as_json: bool) -> None:
-    """The trajectory, and what to type next."""
+    """Print a finished search's trajectory, and the commands to go on with."""
     from expand.report.page import REPORT
     from expand.report.sheets import trajectory_sheet
     from expand.report.terminal import to_table
@@ -181,14 +181,14 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     from expand.report.terminal import at_work_table, to_table
     from expand.run.status import read_status
 
-    found = read_status(folder)
+    state = read_status(folder)
     if as_json:
-        print_json(found.to_json())
+        print_json(state.to_json())
         return
-    out.print(found.lines(), highlight=False, markup=False, soft_wrap=True)
-    if found.at_work:
-        out.print(at_work_table(found.at_work))
-    out.print(to_table(rounds_sheet(found.record.rounds, found.record.objective.words)))
+    out.print(state.lines(), highlight=False, markup=False, soft_wrap=True)
+    if state.at_work:
+        out.print(at_work_table(state.at_work))
+    out.print(to_table(rounds_sheet(state.record.rounds, state.record.objective.words)))
 
 
 @app.command()
@@ -286,7 +286,7 @@ for name, verb in DATA_VERBS.items():
 
 @contextmanager
 def _how_to_resume(run: Run) -> Iterator[None]:
-    """Say how to go on when the run is interrupted."""
+    """Print the command that resumes a run when it is interrupted inside the block."""
     try:
         yield
     except Interrupted:
@@ -296,9 +296,9 @@ def _how_to_resume(run: Run) -> Iterator[None]:
 
 
 def main() -> None:
-    """The entry point of the command."""
+    """Run the command, and turn exceptions into messages and exit codes."""
     _print_anyway()
-    with suppress(OSError):  # what needs it says so
+    with suppress(OSError):  # code that needs the folder raises its own error
         lend_home(os.environ)
     try:
         app()
@@ -324,7 +324,7 @@ def main() -> None:
 
 
 def _print_anyway() -> None:
-    """Where the locale lacks letters such as ×, they are shown as question marks."""
+    """Print question marks for characters such as × that the terminal's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
             stream.reconfigure(errors="replace")
@@ -334,12 +334,12 @@ def _end(code: int, message: str | None = None) -> None:
     try:
         if message is not None:
             err.print(message, style="bold red", highlight=False, soft_wrap=True)
-    except OSError:  # nobody is there to read it
+    except OSError:  # stderr is closed
         _silence()
     sys.exit(code)
 
 
 def _silence() -> None:
-    """Write nothing more, not even what is still to be flushed."""
+    """Discard all further output, including what has not been flushed yet."""
     for stream in (sys.stdout, sys.stderr):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,6 +1,6 @@
-"""The verb of `xpand` that shows what networks are fed with: frames.
+"""The verb `xpand frames`, which writes pictures of what networks see.
 
-Parses, calls and prints, as cli.py does; nothing heavy is imported before it needs it.
+As in cli.py, heavy modules are only imported when they are needed.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _sheets(
     settings: Mapping[str, Any],
     on_progress: OnProgress,
 ) -> Written:
-    """Pages of a data set's clips, as a full training sees them or as a search does."""
+    """Write contact sheets of a data set's clips, as a full training or a search sees them."""
     from expand.config.options import build_config, build_recipe
     from expand.preview.contact_sheet import write_sheets
     from expand.preview.feed import feed_of_search, feed_of_training
@@ -161,7 +161,11 @@ def _sheets(
 
 
 def _refuse(given: dict[str, bool], where: str) -> None:
-    """Raises UserError where an option is given that says nothing there."""
+    """Check that none of these options is given.
+
+    Raises:
+        UserError: an option is given; `where` says in which case it must be left out.
+    """
     for name, is_given in given.items():
         if is_given:
             raise UserError(f"{name} must be left out {where}.")

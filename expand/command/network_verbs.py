@@ -1,6 +1,6 @@
 """The verbs of `xpand` that take a network: count, export, import, train, test.
 
-Parses, calls and prints, as cli.py does; nothing heavy is imported before a verb needs it.
+As in cli.py, heavy modules are only imported by the verbs that need them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def count(
     network: Annotated[
         str | None,
         typer.Argument(
-            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML.", metavar="NETWORK"
+            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, a run's folder or a model's YAML.",
+            metavar="NETWORK",
         ),
     ] = None,
     factors: Annotated[
@@ -55,16 +56,16 @@ def count(
     if network is None and factors is None and not as_json:
         out.print(parity_table(verify))
         return
-    found = counted(network, factors)
-    check = verified(found) if verify else None
+    costs = counted(network, factors)
+    check = verified(costs) if verify else None
     if as_json:
-        print_json(found.to_json() | ({"fvcore": check} if check is not None else {}))
+        print_json(costs.to_json() | ({"fvcore": check} if check is not None else {}))
         return
     from expand.report.counting import render
 
-    out.print(render(found, check))
+    out.print(render(costs, check))
     if check is not None and not check["equal"]:
-        raise RunFailed(f"fvcore counts {check['macs']:,} MACs, the closed form {found.complexity.macs:,}.")
+        raise RunFailed(f"fvcore counts {check['macs']:,} MACs, the closed form {costs.complexity.macs:,}.")
 
 
 def export(
@@ -211,7 +212,7 @@ def train(
 
 
 def show_training(training: TrainingFolder, as_json: bool) -> None:
-    """How far a training is."""
+    """Print the state of a full training."""
     from expand.report.live_training import history_table
 
     rows = training.history()
@@ -225,7 +226,7 @@ def show_training(training: TrainingFolder, as_json: bool) -> None:
 
 
 def resume_training(folder: Path, data: Path | None, as_json: bool) -> None:
-    """Go on with a training, whose videos may be in another folder now."""
+    """Resume a full training; `data` is the folder of its videos if they have moved."""
     from expand.full.train import go_on
 
     with interruptible(), _training_view() as view:
@@ -241,7 +242,7 @@ def _training_view() -> TrainingView:
 
 
 def _show_trained(done: Trained, as_json: bool) -> None:
-    """What to type next; in the leading process alone."""
+    """Print the model of a finished training and the commands to go on with, in the leading process only."""
     from expand.training.processes import Processes
 
     if not Processes.of_torchrun().leads:

@@ -1,4 +1,4 @@
-"""A search from its first line to its report, for the command and for Python."""
+"""Runs a search from its forecast to its report, for the command and for Python callers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ Guard = Callable[[Run], AbstractContextManager[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """A search into `folder` that is checked and counted: nothing is decoded or written yet."""
+    """A search that is planned, checked and timed, before anything is decoded or written.
+
+    Attributes:
+        folder: folder of the new run.
+        planned: the plan of the search.
+        speed: speed of trainings on this machine.
+        foresight: the memory that networks of the search will need; None where it is not known.
+    """
 
     folder: Path
     planned: Plan
@@ -40,14 +47,14 @@ class Session:
 
 
 def begin(config: Config, folder: Path | None = None) -> Session:
-    """Check a search, time this machine, and say what the search will cost.
+    """Check a search, measure this machine's speed, and print what the search will cost.
 
     Args:
-        config: what to search.
-        folder: of the new run; None: results/NAME of the data.
+        config: the search's configuration.
+        folder: folder of the new run; None for results/NAME, by the name of the data.
 
     Raises:
-        UserError: the folder is taken, or the configuration or the data does not allow a search.
+        UserError: the folder is not free, or the configuration or the data does not allow a search.
     """
     if folder is not None:
         check_free(folder)
@@ -72,12 +79,12 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
     """Decode the videos, search, and write the report; progress goes to stderr.
 
     Args:
-        session: what to search.
-        guard: what to hold while the search goes on.
+        session: the search.
+        guard: makes a context manager that is entered while the search runs.
 
     Raises:
-        UserError: a target needs more memory than there is, too many videos are bad, or the folder is taken
-            meanwhile.
+        UserError: a target needs more memory than there is, too many videos are bad, or the folder is not
+            free any more.
         RunFailed: the search cannot go on.
     """
     from expand.report.page import write_report
@@ -101,7 +108,7 @@ def go_on(
     *,
     data: Path | None = None,
 ) -> None:
-    """Go on with a run wherever it is, to its report.
+    """Resume a run at any point, up to its report.
 
     Args:
         run: to go on with.
@@ -110,7 +117,7 @@ def go_on(
         data: the folder that the videos are in now; None: where they were.
 
     Raises:
-        UserError: another process drives it, or its configuration or videos are not what they were.
+        UserError: another process drives the run, or its configuration or videos have changed.
         RunFailed: the search cannot go on.
     """
     from expand.report.page import REPORT, write_report
@@ -146,18 +153,19 @@ def run_search(
         run_search(targets=["6M"])                                      # on clips drawn from a seed
         run_search(data="videos", targets=["80M"], settings={"training.epochs": 5, "search.seeds": 2})
 
-    A script that calls it needs `if __name__ == "__main__":` around the call, since workers are processes of
-    their own. A run that was interrupted goes on by `xpand resume`.
+    A script must call it inside `if __name__ == "__main__":`, since workers are processes that import the
+    script again. `xpand resume` continues a run that was interrupted.
 
     Args:
-        config: a YAML file; None: the embedded default where there is no `data`, too.
+        config: a YAML file; None for the defaults, which without `data` are those of a search on synthetic
+            videos.
         data: folder of the labelled videos, or `synthetic`.
         targets: multiply-adds per clip, such as 80M.
-        settings: any settings by their key, such as `training.epochs`.
-        out: folder of the run; None: results/NAME of the data.
+        settings: any settings by their keys, such as `training.epochs`.
+        out: folder of the run; None for results/NAME, by the name of the data.
 
     Raises:
-        UserError: the configuration or the data does not allow a search, or `out` is taken.
+        UserError: the configuration or the data does not allow a search, or the folder `out` is not free.
         RunFailed: the search cannot go on.
     """
     chosen = build_config(

@@ -11,14 +11,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from expand.config.base import Section
-from expand.config.search import PLACES, DataConfig
+from expand.config.search import PLACES, DataConfig, TrainingBase
 from search_spaces.base import ClipSampling
 
 LEARNING_RATE_CLIPS = 128  # the batch that `learning_rate` is for
 _WARMUP = 35 / 300  # of the epochs
 
 
-class FullConfig(Section):
+class FullConfig(TrainingBase):
     """How a network is trained in full."""
 
     # Source: SlowFast's configs/Kinetics/X3D_*.yaml at 287ec007.

@@ -184,7 +184,17 @@ class DataConfig(Section):
 PLACES = {"cache", "path", "train", "val", "test", "allow_outside"}
 
 
-class TrainingConfig(Section):
+class TrainingBase(Section):
+    """What short and full trainings have in common."""
+
+    epochs: float | None
+
+    def clips_of(self, videos: int) -> int:
+        """The budget in training clips, for so many videos."""
+        return max(1, round((self.epochs or 0) * videos))
+
+
+class TrainingConfig(TrainingBase):
     """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
 
     # Chosen by `xpand bench recipe` on real motion and on the synthetic clips: results/LOG.md, 2026-11-23.
@@ -219,6 +229,9 @@ class TrainingConfig(Section):
         if isinstance(values, dict) and values.get("epochs") is None and values.get("clips") is None:
             values = {**values, "epochs": DEFAULT_EPOCHS}
         return values
+
+    def clips_of(self, videos: int) -> int:
+        return self.clips if self.clips is not None else super().clips_of(videos)
 
     def epochs_of(self, videos: int) -> float:
         """The budget in epochs of so many videos."""

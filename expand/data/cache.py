@@ -45,7 +45,7 @@ _HEADERS = 512  # the most headers that are read to estimate the size, evenly sp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class StageProgress:
     """The state of long work: `done` of `total` units of `what`; `note` is a line to show and keep."""
 
     what: str
@@ -54,10 +54,10 @@ class Progress:
     note: str = ""
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[StageProgress], None]
 
 
-def silent(progress: Progress) -> None:
+def silent(progress: StageProgress) -> None:
     """Show no progress."""
 
 
@@ -113,11 +113,11 @@ def open_cache(
         RunFailed: a decoding process died, the disk is full, or a video changed during the build.
     """
     root = config.cache.folder or default_folder()
-    on_progress(Progress(what="reading files", done=0, total=1))
+    on_progress(StageProgress(what="reading files", done=0, total=1))
     contents = Contents.read(source)
-    on_progress(Progress(what="reading files", done=1, total=1))
+    on_progress(StageProgress(what="reading files", done=1, total=1))
     for line in (*notes_of(source), *describe(all_leaks(source, contents.readable), source)):
-        on_progress(Progress(what="reading files", done=1, total=1, note=line))
+        on_progress(StageProgress(what="reading files", done=1, total=1, note=line))
     if wanted is not None:
         contents.check(wanted, _folders(root, wanted, needs).values())
     folders = _folders(root, contents.checksum, needs)
@@ -132,12 +132,12 @@ def open_cache(
         index = read_index(folder)
         if index is None and (folder / INDEX).exists():
             note = f"{INDEX} in {folder} damaged: set aside and made again"
-            on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
+            on_progress(StageProgress(what="checking the cache", done=1, total=1, note=note))
             quarantine(folder / INDEX)
         damaged = [] if index is None else _damaged(folder, index, on_progress)
         if damaged:
             note = f"{', '.join(damaged)} in {folder} damaged: built again"
-            on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
+            on_progress(StageProgress(what="checking the cache", done=1, total=1, note=note))
             (folder / INDEX).unlink()
             for file in damaged:
                 shards.discard_shard(folder, file)
@@ -151,7 +151,7 @@ def open_cache(
     if cached.bad:
         counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached):,}"
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
-        on_progress(Progress(what="checking the cache", done=1, total=1, note=note))
+        on_progress(StageProgress(what="checking the cache", done=1, total=1, note=note))
     return cached
 
 
@@ -215,13 +215,13 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
     info_of = source.probe if isinstance(source, Probing) else source.inspect
     weights, bad = [], []
     for done, (split, item) in enumerate(sample):
-        on_progress(Progress(what="reading headers", done=done, total=len(sample)))
+        on_progress(StageProgress(what="reading headers", done=done, total=len(sample)))
         try:
             weights.append(needs.estimate_bytes(split, info_of(item)))
         except BadVideo as error:
             weights.append(0)
             bad.append(Bad(item.key, split, str(error)))
-    on_progress(Progress(what="reading headers", done=len(sample), total=len(sample)))
+    on_progress(StageProgress(what="reading headers", done=len(sample), total=len(sample)))
     _check_share(bad, len(entries), config)
     if step > 1:
         weights = [round(sum(weights) / len(weights))] * len(entries)
@@ -248,12 +248,12 @@ def _build(
     about = "about " if estimate.sampled or plan.storage == "jpeg" else ""
     kept_as = _kept_as(plan.storage, estimate.bytes)
     note = f"the cache takes {about}{expected / GB:.2f} GB ({kept_as}) in {plan.folder}"
-    on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs), note=note))
+    on_progress(StageProgress(what="decoding videos", done=len(done), total=len(jobs), note=note))
     _check_free(plan, needed)
     try:
         for shard in pool.work(shards.build_shard, plan, left, processes=processes):
             done[shard.file] = shard
-            on_progress(Progress(what="decoding videos", done=len(done), total=len(jobs)))
+            on_progress(StageProgress(what="decoding videos", done=len(done), total=len(jobs)))
     finally:
         _sweep(plan.folder)
     _check_same(contents, plan, done.values())
@@ -325,10 +325,10 @@ def _damaged(folder: Path, index: Mapping[str, Any], on_progress: OnProgress) ->
             return shards.has_size(path, shard["bytes"])
         return shards.is_whole(path, shard["bytes"], shard["crc32"])
 
-    on_progress(Progress(what="checking the cache", done=0, total=1))
+    on_progress(StageProgress(what="checking the cache", done=0, total=1))
     with ThreadPoolExecutor(max_workers=4) as threads:
         whole = list(threads.map(is_whole, listed))
-    on_progress(Progress(what="checking the cache", done=1, total=1))
+    on_progress(StageProgress(what="checking the cache", done=1, total=1))
     return [shard["file"] for shard, good in zip(listed, whole, strict=True) if not good]
 
 
@@ -349,7 +349,7 @@ def _locked(path: Path, on_progress: OnProgress) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         note = "another run builds the same cache: waiting for it"
-        on_progress(Progress(what="waiting", done=0, total=1, note=note))
+        on_progress(StageProgress(what="waiting", done=0, total=1, note=note))
         lock.acquire()
     try:
         yield

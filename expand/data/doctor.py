@@ -12,7 +12,7 @@ from typing import Any
 from expand.config.search import DataConfig
 from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
-from expand.data.cache import GB, JPEG_SHARE, OnProgress, Progress, silent
+from expand.data.cache import GB, JPEG_SHARE, OnProgress, StageProgress, silent
 from expand.data.changes import Contents
 from expand.data.leaks import Leak, all_leaks, describe, listed_leaks, notes_of
 from expand.data.needs import CacheNeeds
@@ -214,12 +214,12 @@ def _inspect(
     """Return each video's properties, or the reason why it cannot be used."""
     jobs = [(start, tuple(entries[start : start + _CHUNK])) for start in range(0, len(entries), _CHUNK)]
     outcomes: dict[int, list[VideoInfo | str]] = {}
-    on_progress(Progress(what="decoding videos", done=0, total=len(entries)))
+    on_progress(StageProgress(what="decoding videos", done=0, total=len(entries)))
     done = 0
     for start, part in pool.work(_inspect_chunk, source, jobs, processes=processes):
         outcomes[start] = part
         done += len(part)
-        on_progress(Progress(what="decoding videos", done=done, total=len(entries)))
+        on_progress(StageProgress(what="decoding videos", done=done, total=len(entries)))
     return [info for start, _ in jobs for info in outcomes[start]]
 
 
@@ -236,9 +236,9 @@ def _inspect_chunk(source: Source, job: tuple[int, tuple[Entry, ...]]) -> tuple[
 def _leaks(source: Source, quick: bool, on_progress: OnProgress) -> tuple[Leak, ...]:
     if quick:
         return listed_leaks(source)
-    on_progress(Progress(what="comparing the splits", done=0, total=1))
+    on_progress(StageProgress(what="comparing the splits", done=0, total=1))
     leaks = all_leaks(source, Contents.read(source).readable)
-    on_progress(Progress(what="comparing the splits", done=1, total=1))
+    on_progress(StageProgress(what="comparing the splits", done=1, total=1))
     return leaks
 
 

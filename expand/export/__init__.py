@@ -1,1 +1,1 @@
-"""Networks in the formats that others load, and their weights back."""
+"""Export of networks to other projects' formats, and import of weights in these formats."""

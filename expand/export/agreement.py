@@ -1,4 +1,4 @@
-"""Arguments with which another project builds exactly the searched network, or why there are none."""
+"""Finds the arguments with which another project builds exactly the searched network, if there are any."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from search_spaces.x3d import Factors, X3DSpace
 from search_spaces.x3d.architecture import Architecture, Stage
 from search_spaces.x3d.complexity import complexity
 
-_REACH = 60  # grid steps, up and down, in which a network that agrees is looked for
+_REACH = 60  # grid steps, up and down, within which `_nearby` looks for a network that agrees
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """How a target is told of a network, and what it builds.
+    """Arguments for a target project, and the network that it builds from them.
 
     Attributes:
-        target: whose X3D it is.
-        arguments: for it.
-        built: what it builds from them.
-        searched: what it should build.
+        target: the project's X3D.
+        arguments: the arguments for it.
+        built: the network that it builds from them.
+        searched: the network that it should build.
     """
 
     target: Target
@@ -37,7 +37,7 @@ class Agreement:
 
     @property
     def differing(self) -> tuple[str, ...]:
-        """The parts in which the two differ, such as res4; BatchNorms of shortcuts are left out."""
+        """The parts in which the two networks differ, such as res4; BatchNorms of shortcuts are ignored."""
         built, searched = _parts(self.built), _parts(self.searched)
         return tuple(name for name in searched if searched[name] != built[name])
 
@@ -46,11 +46,11 @@ class Agreement:
         return not self.differing
 
     def remarks(self, *, classes: int, weights: bool) -> tuple[str, ...]:
-        """What a user must know of the two networks, in sentences.
+        """Describe the differences of the two networks for the user, in sentences.
 
         Args:
-            classes: outputs of both.
-            weights: whether weights are written too.
+            classes: number of outputs of both networks.
+            weights: whether weights are exported too.
         """
         if not self.exact:
             built, searched = _parts(self.built), _parts(self.searched)
@@ -66,38 +66,39 @@ class Agreement:
 
 
 def agreement(model: Model, targets: Sequence[Target], *, allow_approximate: bool) -> Agreement:
-    """The first target that builds exactly this network, with its arguments.
+    """Return the first target that builds exactly this network, with its arguments.
 
-    With `allow_approximate`, where there is none: the target that differs in the fewest parts.
+    Where no target does, return with `allow_approximate` the one that differs in the fewest parts.
 
     Raises:
-        UserError: no target can hold such a network, or none builds exactly this one.
+        UserError: the targets cannot build such a network at all, or (OtherNetwork) none builds exactly this
+            one.
     """
     searched = _checked(model, targets)
-    told = told_by_factors(model)
-    found = []
+    near = factor_arguments(model)
+    tried = []
     for target in targets:
-        arguments = arguments_for(target, searched, told)
+        arguments = arguments_for(target, searched, near)
         exact = arguments is not None
-        arguments = arguments or closest_arguments(target, searched, told)
+        arguments = arguments or closest_arguments(target, searched, near)
         built = target.build(arguments, frames=searched.frames, size=searched.size)
-        found.append(Agreement(target=target, arguments=arguments, built=built, searched=searched))
+        tried.append(Agreement(target=target, arguments=arguments, built=built, searched=searched))
         if exact:
-            return found[-1]
-    closest = min(found, key=lambda each: len(each.differing))
+            return tried[-1]
+    closest = min(tried, key=lambda each: len(each.differing))
     if not allow_approximate:
         raise OtherNetwork(_refusal(model, closest, targets))
     return closest
 
 
-def told_by_factors(model: Model) -> Arguments | None:
-    """The model's own factors as arguments; None where it does not say them."""
-    told = _point(model)
-    return None if told is None else _arguments_at(*told)
+def factor_arguments(model: Model) -> Arguments | None:
+    """Return the model's factors as arguments; None where its file has no factors."""
+    located = _point(model)
+    return None if located is None else _arguments_at(*located)
 
 
 def _point(model: Model) -> tuple[X3DSpace, Factors] | None:
-    """The model's own factors; None where its file has none, or none of the x3d space."""
+    """Return the model's space and factors; None where its file has none of the x3d space."""
     space, factors = model.space, model.values.get("factors")
     if not isinstance(space, X3DSpace) or not isinstance(factors, dict):
         return None
@@ -108,7 +109,7 @@ def _point(model: Model) -> tuple[X3DSpace, Factors] | None:
 
 
 def _arguments_at(space: X3DSpace, point: Factors) -> Arguments:
-    """A point as SlowFast and PyTorchVideo write it: twice γw on half of the width of res2."""
+    """Return a point as SlowFast's and PyTorchVideo's arguments: twice γw on half the width of res2."""
     res2 = space.basis.widths[0]
     base, width = (res2 // 2, 2 * point.width) if res2 % 2 == 0 else (res2, point.width)
     return Arguments(
@@ -121,7 +122,11 @@ def _arguments_at(space: X3DSpace, point: Factors) -> Arguments:
 
 
 def _checked(model: Model, targets: Sequence[Target]) -> Architecture:
-    """The model's architecture, where the targets' networks have such parts at all."""
+    """Return the model's architecture.
+
+    Raises:
+        UserError: the network has parts that no target can build, such as shortcuts of type A.
+    """
     searched, name = model.architecture, targets[0].name
     if not isinstance(searched, Architecture):
         raise UserError(
@@ -142,7 +147,7 @@ def _checked(model: Model, targets: Sequence[Target]) -> Architecture:
 
 
 def _parts(network: Architecture) -> dict[str, str]:
-    """What a network consists of, part by part, in words."""
+    """Describe a network part by part, such as `width 24, inner 54, squeeze 8, depth 3` for res2."""
     stages = {f"res{number}": _stage(stage) for number, stage in zip(count(2), network.stages, strict=False)}
     head = f"conv5 {network.conv5_width}, hidden {network.head_width}"
     return {"stem": f"width {network.stem_width}", **stages, "head": head}
@@ -155,7 +160,7 @@ def _stage(stage: Stage) -> str:
 
 
 def _refusal(model: Model, closest: Agreement, targets: Sequence[Target]) -> str:
-    """Both networks side by side, and what to do."""
+    """Write the error message: a table of both networks, and what the user can do."""
     searched, built = _parts(closest.searched), _parts(closest.built)
     name, called = closest.target.name, visible_line(model.name)
     wide = max(len(text) for text in searched.values())
@@ -175,12 +180,12 @@ def _refusal(model: Model, closest: Agreement, targets: Sequence[Target]) -> str
 
 
 def _nearby(model: Model, targets: Sequence[Target]) -> str | None:
-    """The next networks that agree, down and up one axis of the same space, such as `width 1.35 or 1.65`."""
-    if (told := _point(model)) is None:
+    """Return the next networks down and up an axis that a target can build, as `width 1.35 or 1.65`."""
+    if (located := _point(model)) is None:
         return None
-    space, point = told
+    space, point = located
     for axis in ("width", "bottleneck", "depth"):
-        found = []
+        values = []
         for direction in (-1, 1):
             for steps in range(1, _REACH):
                 moved = space.axes[axis].move(space, point, direction * steps)
@@ -188,17 +193,17 @@ def _nearby(model: Model, targets: Sequence[Target]) -> str | None:
                     break
                 near, network = _arguments_at(space, moved), space.architecture(moved)
                 if any(arguments_for(target, network, near) for target in targets):
-                    found.append(f"{getattr(moved, axis):g}")
+                    values.append(f"{getattr(moved, axis):g}")
                     break
-        if found:
-            return f"{axis} {' or '.join(found)}"
+        if values:
+            return f"{axis} {' or '.join(values)}"
     return None
 
 
-def _norm_remarks(found: Agreement, weights: bool) -> Iterator[str]:
-    """Where the BatchNorms of the stages' shortcuts are not the same."""
-    name = found.target.name
-    for number, ours, theirs in zip(count(2), found.searched.stages, found.built.stages, strict=False):
+def _norm_remarks(agreed: Agreement, weights: bool) -> Iterator[str]:
+    """Yield a remark for each stage whose shortcut has a BatchNorm in only one of the networks."""
+    name = agreed.target.name
+    for number, ours, theirs in zip(count(2), agreed.searched.stages, agreed.built.stages, strict=False):
         parameters = f"{2 * ours.width} parameters"
         if ours.shortcut_norm and not theirs.shortcut_norm:
             how = "; the weights have it folded into the convolution, exact in evaluation" if weights else ""

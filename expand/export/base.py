@@ -1,4 +1,4 @@
-"""What every export format is given, and what it gives back."""
+"""The interface of export formats: what is exported, what was written, and the `write` function."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """What is exported.
+    """The network that is exported, with its weights.
 
     Attributes:
-        model: the network, its clips, its classes, and what is known of how it was found.
-        state: its weights under the names of its `state_dict`; None: there are none.
+        model: the network, its clips and classes, and the record of how it was found.
+        state: its weights as a `state_dict`; None without weights.
         fresh: whether the weights are untrained ones, made for this export.
-        allow_approximate: whether a network may be written that the target builds otherwise.
+        allow_approximate: whether the export may be of another, similar network, where the target cannot
+            build exactly this one.
     """
 
     model: Model
@@ -32,12 +33,12 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What a format wrote.
+    """The files that a format has written.
 
     Attributes:
-        files: the paths, the one that was asked for first.
-        loading: Python that loads it, three lines; file names as they are, without folders.
-        remarks: sentences for the model card: what is left out, approximate or rewritten.
+        files: their paths, the main file first.
+        loading: three lines of Python that load the export, with file names without folders.
+        remarks: sentences for the model card on what is left out, approximate or changed.
     """
 
     files: tuple[Path, ...]
@@ -46,16 +47,16 @@ class Written:
 
 
 class Format(Protocol):
-    """A module of this package, or an object like one.
+    """An export format: a module of this package, or an object with the same members.
 
-        format.write(source, folder / "s.yaml")    # s.yaml, and what belongs to it under the same stem
+        format.write(source, folder / "s.yaml")    # writes s.yaml, and further files with the same stem
 
-    `write` checks before it writes. The folder is a temporary one, whose files are put in place together
-    when all are there, so that a failure leaves nothing.
+    The folder is a temporary one, whose files are moved to their place together once all are complete, so
+    that a failure leaves nothing behind.
 
     Attributes:
-        SUFFIX: of the file that is asked for, such as `.yaml`.
-        WEIGHTS: `needed`, `taken along` where there are some, or `unused`.
+        SUFFIX: suffix of the main file, such as `.yaml`.
+        WEIGHTS: whether weights are `needed`, `taken along` if the model has some, or `unused`.
     """
 
     SUFFIX: str
@@ -65,6 +66,6 @@ class Format(Protocol):
         """Write the export.
 
         Raises:
-            UserError: the target cannot hold this network; the line says what differs.
+            UserError: the target cannot represent this network; the message says what differs.
         """
         ...

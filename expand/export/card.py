@@ -1,4 +1,4 @@
-"""The model card: what an export is, how it was found, and how far its numbers go. Markdown."""
+"""Writes the model card of an export: the network, its origin, its data, and what its figures mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from search_spaces.x3d.accuracies import KINETICS_400
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import PUBLISHED
 
-# The projects whose files a format imitates, with their licences.
+# The project that reads a format's files, with its licence.
 PROJECTS: Mapping[str, str] = {
     "slowfast": "SlowFast (facebookresearch/SlowFast, Apache-2.0)",
     "pytorchvideo": "PyTorchVideo (facebookresearch/pytorchvideo, Apache-2.0)",
@@ -25,17 +25,17 @@ PROJECTS: Mapping[str, str] = {
     "x3d-multigrid": "X3D-Multigrid (kkahatapitiya/X3D-Multigrid, MIT)",
 }
 
-_NAMED_CLASSES = 100  # more than so many are counted, not named
+_NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
 def card(source: Source, written: Written, *, form: str, weights: str) -> str:
-    """The page for one export.
+    """Write the model card of an export, in Markdown.
 
     Args:
-        source: what was exported.
-        written: what the format wrote, with its remarks.
+        source: the exported network.
+        written: the files that the format wrote, with its remarks.
         form: the format's name.
-        weights: a sentence: where the weights are from, or that there are none.
+        weights: a sentence on where the weights are from, or that there are none.
     """
     model = source.model
     sections = [
@@ -60,7 +60,7 @@ def card(source: Source, written: Written, *, form: str, weights: str) -> str:
 
 
 def _opening(model: Model, written: Written, form: str, weights: str) -> Iterator[str]:
-    several = "several labels a clip" if model.values.get("labels") == "several" else "one label a clip"
+    several = "several labels a clip" if model.several_labels else "one label a clip"
     each = "logits for each frame" if model.head == "frame" else "logits for a clip"
     classes = f"{len(model.classes)} {_plural('class', len(model.classes))}"
     yield (
@@ -122,12 +122,15 @@ def _origin(model: Model) -> Iterator[str]:
     values, found = model.values, model.values.get("found")
     if isinstance(found, Mapping):
         target = found.get("target")
-        for_target = f", contracted to a target of {show_count(target)} multiply-adds" if target else ""
+        unit = "multiply-adds" if "cost" not in found else escaped(found["cost"])
+        how = "contracted to" if found.get("step") is not None else "for"
+        for_target = f", {how} a target of {show_count(target)} {unit}" if target else ""
         axis = f", grown last along {escaped(found['axis'])}" if found.get("axis") else ""
-        yield (
-            f"Found by progressive expansion with xpand {escaped(values.get('xpand', VERSION))}: "
-            f"step {escaped(found.get('step', 'unknown'))} of a search{axis}{for_target}."
-        )
+        strategy, step = found.get("strategy"), found.get("step")
+        by = "progressive expansion" if strategy is None else f"the strategy {escaped(strategy)}"
+        where = "" if step is None else f": step {escaped(step)} of a search"
+        version = escaped(values.get("xpand", VERSION))
+        yield f"Found by {by} with xpand {version}{where}{axis}{for_target}."
         if isinstance(factors := values.get("factors"), Mapping):
             yield "Factors over the start of that search: " + _pairs(factors) + "."
     elif _is_published(model):
@@ -137,10 +140,10 @@ def _origin(model: Model) -> Iterator[str]:
             + ". This is the network, not its published weights."
         )
     for key, title in (("imported", "Imported"), ("trained", "Trained")):
-        if isinstance(told := values.get(key), Mapping):
-            yield f"{title}: {_pairs(told)}."
-        elif told:
-            yield f"{title}: {escaped(told)}."
+        if isinstance(record := values.get(key), Mapping):
+            yield f"{title}: {_pairs(record)}."
+        elif record:
+            yield f"{title}: {escaped(record)}."
 
 
 def _data(model: Model) -> Iterator[str]:
@@ -220,11 +223,11 @@ def _licence(model: Model, form: str) -> Iterator[str]:
 
 
 def _is_published(model: Model) -> bool:
-    """Whether it is a published network, and not one of a user's that has the same name."""
+    """Whether the model is a published network, and not one of the user's with the same name."""
     if model.name not in PUBLISHED or {"found", "measured", "trained"} & model.values.keys():
         return False
-    there: bool = model.architecture == X3DSpace().architecture(PUBLISHED[model.name].factors)
-    return there
+    equal: bool = model.architecture == X3DSpace().architecture(PUBLISHED[model.name].factors)
+    return equal
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -233,7 +236,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    """Keys and values in words; those without a value are left out."""
+    """List keys and values in words, such as `epochs 20, batch size 16`, without those that are None."""
     given = {str(key).replace("_", " "): value for key, value in values.items() if value is not None}
     shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
     return ", ".join(f"{escaped(key)} {escaped(value)}" for key, value in shown.items())

@@ -1,4 +1,4 @@
-"""Weights beside a config, as PyTorchVideo's and SlowFast's checkpoints have them."""
+"""Writes weights as checkpoints of PyTorchVideo and SlowFast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search_spaces.x3d.architecture import Architecture
 if TYPE_CHECKING:
     from torch import Tensor
 
-CHECKPOINTS = {"slowfast": ".pyth", "pytorchvideo": ".pth"}  # suffix, by the project that reads them
+CHECKPOINTS = {"slowfast": ".pyth", "pytorchvideo": ".pth"}  # suffixes by project
 
 
 def save_checkpoint(
@@ -22,7 +22,7 @@ def save_checkpoint(
     layout: Literal["slowfast", "pytorchvideo"],
     prefix: str = "",
 ) -> Path:
-    """Write `{"model_state": …}` under the target's names, each after `prefix`."""
+    """Write `{"model_state": …}` under the project's names of the weights, each preceded by `prefix`."""
     import torch
 
     from expand.weights.layouts import to_layout

@@ -1,4 +1,4 @@
-"""`xpand export`: a network into the files of one format, with a model card, all of them or none."""
+"""`xpand export`: writes a network in one format, with a model card; all files are written or none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from search_spaces.base import Json
 if TYPE_CHECKING:
     from torch import Tensor
 
-# A format's name, and the module of this package that writes it.
+# The module of this package that writes each format, by the format's name.
 FORMATS: Mapping[str, str] = {
     "slowfast": "slowfast",
     "pytorchvideo": "pytorchvideo",
@@ -32,19 +32,19 @@ FORMATS: Mapping[str, str] = {
 }
 
 _CARD = ".md"
-_SEED = 0  # of untrained weights
+_SEED = 0  # seed of untrained weights
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
-    """What an export left.
+    """The result of an export.
 
     Attributes:
         form: the format's name.
         model: the network's name.
-        files: the one that was asked for first, the model card last.
-        weights: a sentence: where the weights are from, or that there are none.
-        remarks: what is left out, approximate or rewritten.
+        files: the written files, the main file first, the model card last.
+        weights: a sentence on where the weights are from, or that there are none.
+        remarks: sentences on what is left out, approximate or changed.
     """
 
     form: str
@@ -73,43 +73,43 @@ def export(
     fresh: bool = False,
     allow_approximate: bool = False,
 ) -> Exported:
-    """Write one format's files and their model card; after a failure or an interrupt there are none.
+    """Write the files of one format and a model card; a failure or an interrupt leaves no files.
 
     Args:
-        reference: a run's folder, a model's YAML, or a published network.
-        name: which model of a run.
+        reference: a run's folder, a model's YAML file, or the name of a published network.
+        name: name of the model, in a run's folder.
         form: one of FORMATS.
-        out: the main file, or an existing folder for NAME-FORMAT and the format's suffix.
+        out: the main file, or an existing folder, in which it is called NAME-FORMAT with the format's suffix.
         weights: a file with weights, instead of those beside the model.
-        fresh: untrained weights from seed 0, where there are no others.
-        allow_approximate: write a network that the target builds otherwise.
+        fresh: whether to use untrained weights from seed 0 if there are no others.
+        allow_approximate: whether to write a similar network if the target cannot build exactly this one.
 
     Raises:
-        UserError: there is no such model, it does not fit the format, or a file is in the way.
+        UserError: the model does not exist or does not fit the format, or one of the files exists already.
     """
     writer = _format(form)
     model = find_model(reference, name)
-    path = _place(out, model, form, writer.SUFFIX)
+    path = _main_file(out, model, form, writer.SUFFIX)
     remarks: list[str] = []
-    state, told = _weights(model, form, writer, weights, fresh=fresh, on_remark=remarks.append)
+    state, weights_sentence = _weights(model, form, writer, weights, fresh=fresh, on_remark=remarks.append)
     source = Source(
         model=model,
         state=state,
-        fresh=told == _FRESH,
+        fresh=weights_sentence == _FRESH,
         allow_approximate=allow_approximate,
     )
     with together(path) as folder:
         written = writer.write(source, folder / path.name)
         if state is not None and _left_out(written, writer):
-            told = _NONE
+            weights_sentence = _NONE
         page = folder / (path.name.removesuffix(writer.SUFFIX) + _CARD)
-        page.write_text(card(source, written, form=form, weights=told), encoding="utf-8")
+        page.write_text(card(source, written, form=form, weights=weights_sentence), encoding="utf-8")
         made = [*written.files, page]
     return Exported(
         form=form,
         model=model.name,
         files=tuple(path.parent / each.name for each in made),
-        weights=told,
+        weights=weights_sentence,
         remarks=(*remarks, *written.remarks),
     )
 
@@ -124,8 +124,12 @@ def _format(form: str) -> Format:
     return cast(Format, importlib.import_module(f"expand.export.{FORMATS[form]}"))
 
 
-def _place(out: Path, model: Model, form: str, suffix: str) -> Path:
-    """The main file; its folder may be missing yet."""
+def _main_file(out: Path, model: Model, form: str, suffix: str) -> Path:
+    """Return the path of the main file, whose folder need not exist yet.
+
+    Raises:
+        UserError: `out` has another suffix, or the file or its model card exists already.
+    """
     if out.is_dir():
         out = out / f"{file_name(model.name, 'model')}-{form}{suffix}"
     elif not out.name.endswith(suffix) or out.name == suffix:
@@ -143,7 +147,11 @@ def _weights(
     fresh: bool,
     on_remark: Callable[[str], None],
 ) -> tuple[Mapping[str, Tensor] | None, str]:
-    """The weights, and a sentence on where they are from."""
+    """Return the weights, and a sentence on where they are from.
+
+    Raises:
+        UserError: the format needs weights and there are none, or it takes none and some are given.
+    """
     if writer.WEIGHTS == "unused":
         if file is not None or fresh:
             option = "--weights" if file is not None else "--fresh-weights"
@@ -175,7 +183,7 @@ def _untrained(model: Model) -> Mapping[str, Tensor]:
 
 
 def _left_out(written: Written, writer: Format) -> bool:
-    """Whether a format that takes weights along as a file of their own has written none."""
+    """Whether a format that takes weights along has written no checkpoint."""
     return writer.WEIGHTS == "taken along" and not any(
         path.suffix in CHECKPOINTS.values() for path in written.files
     )

@@ -1,4 +1,4 @@
-"""Whether an exported network gives the logits of the one that it was made from."""
+"""Checks that an exported network gives the logits of the original network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from expand.system.errors import RunFailed
 from expand.training.footprint import PLAIN, Footprint
 from expand.training.room import ran_out, room
 
-BATCHES = (1, 3)  # clips: the exports take any number
-TOLERANCE = 1e-4  # of the largest logit: other kernels add up in another order
+BATCHES = (1, 3)  # numbers of clips, as exports must take batches of any size
+TOLERANCE = 1e-4  # relative to the largest logit, as other kernels sum in another order
 _SEED = 0
 
 
 def network_of(source: Source) -> nn.Module:
-    """The network with its weights, in evaluation mode."""
+    """Build the network with its weights, in evaluation mode."""
     assert source.state is not None, "the format needs weights"
     network = source.model.build()
     network.load_state_dict(dict(source.state))
@@ -27,19 +27,28 @@ def network_of(source: Source) -> nn.Module:
 
 
 def random_clips(source: Source, count: int) -> Tensor:
-    """(count, 3, T, S, S), as if normalised."""
+    """Return normally distributed clips, (count, 3, T, S, S), as normalised ones are."""
     model, generator = source.model, torch.Generator().manual_seed(_SEED)
     return model.space.example(model.architecture, count).normal_(generator=generator)
 
 
 @torch.no_grad()
 def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor], Tensor], what: str) -> str:
-    """A sentence on how far the logits are apart, over random clips in batches of several sizes.
+    """Compare the logits of both networks on random clips, in batches of several sizes.
 
-    Where there is no memory for several clips, it is one clip, and the sentence says so.
+    Where memory is too short for several clips, one clip is compared.
+
+    Args:
+        source: what is exported.
+        network: the original network.
+        exported: the exported network.
+        what: the exported network in words, for messages.
+
+    Returns:
+        A sentence on the largest difference and the number of clips.
 
     Raises:
-        RunFailed: they differ by more than the tolerance, or not even one clip fits into memory.
+        RunFailed: the logits differ by more than the tolerance, or not even one clip fits into memory.
     """
     apart: list[float] = []
     most = _fitting(source)
@@ -77,8 +86,8 @@ def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor],
 
 
 def _fitting(source: Source) -> int:
-    """Clips that there is memory for, of the most that are compared."""
+    """Return how many clips fit into memory, up to the largest batch that is compared."""
     model = source.model
     complexity = model.space.complexity(model.architecture, len(model.classes))
-    found = Footprint.of(complexity, model.sampling, PLAIN)
-    return found.largest_batch(max(BATCHES), room(torch.get_num_threads()))
+    footprint = Footprint.of(complexity, model.sampling, PLAIN)
+    return footprint.largest_batch(max(BATCHES), room(torch.get_num_threads()))

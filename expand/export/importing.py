@@ -1,4 +1,4 @@
-"""`xpand import`: weights of any known layout as a model of ours."""
+"""`xpand import`: converts weights of any known layout to a model file and weights of xpand."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SUFFIX = ".yaml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
-    """What an import left.
+    """The result of an import.
 
     Attributes:
         model: the model file.
-        weights: the file beside it.
-        layout: whose names they had.
-        classes: how many.
-        remarks: a line on each kind of thing that was left out or filled in.
+        weights: the weights' file, beside it.
+        layout: the project whose names the weights had.
+        classes: number of classes.
+        remarks: a line for each kind of weights that was left out or filled in.
     """
 
     model: Path
@@ -40,17 +40,18 @@ class Imported:
 def import_weights(
     file: Path, reference: str, name: str | None, out: Path, *, classes: Path | None = None
 ) -> Imported:
-    """Write a model file and its weights; after a failure there are none.
+    """Write a model file and its weights; a failure leaves no files.
 
     Args:
-        file: the weights; see `read_weights`.
-        reference: the network that they are of: a published one, a model's YAML or a run's folder.
-        name: which model of a run.
-        out: the model file; the weights are put beside it.
-        classes: names of the classes, one a line; None: the network's, or numbers where it has others.
+        file: the weights to import; `read_weights` lists the kinds of files.
+        reference: the weights' network: a published one's name, a model's YAML file or a run's folder.
+        name: name of the model, in a run's folder.
+        out: the model file to write; the weights are written beside it.
+        classes: a file with the names of the classes, one a line; None for the network's classes, or for
+            numbers where the weights have another number of classes.
 
     Raises:
-        UserError: the weights are not of that network, or something is in the way.
+        UserError: the weights do not fit the network, or one of the files exists already.
     """
     network = find_model(reference, name)
     if out.suffix != _SUFFIX:
@@ -85,7 +86,11 @@ def _values(network: Model, model: Model) -> dict[str, object]:
 
 
 def _classes(count: int, network: Model, file: Path | None) -> tuple[str, ...]:
-    """The label set: as many classes as the weights tell apart."""
+    """Return the names of the classes, `count` of them.
+
+    Raises:
+        UserError: the file of names has another number of classes.
+    """
     if file is None:
         return network.classes if count == len(network.classes) else _numbers(count)
     names: Sequence[str] = class_names(file)

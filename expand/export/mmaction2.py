@@ -1,4 +1,4 @@
-"""A config for MMAction2: network, pipelines, data loaders, optimizer and schedule.
+"""Exports a config for MMAction2: network, pipelines, data loaders, optimizer and schedule.
 
 Source of types and arguments: mmaction/ and configs/recognition/x3d/ of open-mmlab/mmaction2 at 4d6c9347; of
 the recipe: configs/Kinetics/X3D_*.yaml of facebookresearch/SlowFast at 287ec007.
@@ -22,24 +22,24 @@ from search_spaces.base import Json
 SUFFIX = ".py"
 WEIGHTS = "unused"
 
-_CLIPS = 128  # in a step of the released recipe, over all devices
+_CLIPS = 128  # clips in a step of the released recipe, over all devices
 _DEVICES = 8
 _EPOCHS = 300
 _WARMUP = 35  # epochs
 
 
 def write(source: Source, path: Path) -> Written:
-    """Write the config. MMAction2 names its weights otherwise: they are not taken along."""
+    """Write the config, without weights, as MMAction2 has other names for them."""
     model = source.model
-    found = agreement(model, (MMACTION2,), allow_approximate=source.allow_approximate)
-    remarks = found.remarks(classes=len(model.classes), weights=False)
+    agreed = agreement(model, (MMACTION2,), allow_approximate=source.allow_approximate)
+    remarks = agreed.remarks(classes=len(model.classes), weights=False)
     views = Views.of(model.sampling)
     parts = [
         comment(_head(model, path.name, remarks)),
         'default_scope = "mmaction"\n',
-        assigned("model", network(model, found.arguments)),
+        assigned("model", network(model, agreed.arguments)),
         comment(["Where your videos are, with lists of `path label` lines, and how many clips a GPU takes."])
-        + "".join(assigned(name, value) for name, value in _PLACES.items()),
+        + "".join(assigned(name, value) for name, value in _DATA_VARIABLES.items()),
         *(assigned(name, steps) for name, steps in pipelines(views).items()),
         _loaders(model),
         *(assigned(name, values) for name, values in _recipe(model).items()),
@@ -57,7 +57,7 @@ def write(source: Source, path: Path) -> Written:
 
 def network(model: Model, arguments: Arguments) -> Json:
     """The recognizer: backbone, head, and how frames are normalised."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     built = MMACTION2.build(arguments, frames=model.sampling.frames, size=model.sampling.size)
     losses = {"loss_cls": {"type": "BCELossWithLogits"}, "multi_class": True} if several else {}
     return {
@@ -89,7 +89,7 @@ def network(model: Model, arguments: Arguments) -> Json:
     }
 
 
-_PLACES = {
+_DATA_VARIABLES = {
     "data_root": "data/videos_train",
     "data_root_val": "data/videos_val",
     "ann_file_train": "data/train_list.txt",
@@ -99,7 +99,7 @@ _PLACES = {
 
 
 def pipelines(views: Views) -> dict[str, list[Json]]:
-    """What is done with a video, for training, validation, and tests with 10 and with 30 views."""
+    """Return the data pipelines for training, validation, and tests with 10 and with 30 views."""
 
     def decoded(clips: int, *, test: bool) -> list[Json]:
         sampled: Json = {
@@ -137,7 +137,7 @@ def pipelines(views: Views) -> dict[str, list[Json]]:
 
 def _loaders(model: Model) -> str:
     """Data loaders; they name the places and pipelines above, so that one change there is enough."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     classes = f"\n        multi_class=True,\n        num_classes={len(model.classes)}," if several else ""
 
     def loader(name: str, batch: str, lists: str, root: str, pipeline: str, *, train: bool) -> str:
@@ -166,7 +166,7 @@ def _loaders(model: Model) -> str:
 
 def _recipe(model: Model) -> dict[str, Any]:
     """Loops, optimizer and schedule of the released recipe."""
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     metric = {"type": "AccMetric", **({"metric_list": "mean_average_precision"} if several else {})}
     whole = {"by_epoch": True, "begin": 0, "convert_to_iter_based": True}
     return {
@@ -218,7 +218,7 @@ def _recipe(model: Model) -> dict[str, Any]:
 
 
 def _head(model: Model, name: str, remarks: tuple[str, ...]) -> Iterator[str]:
-    """What the config is, and the commands that use it, in MMAction2's checkout."""
+    """Yield the comment at the top of the config: what it is, and the commands to use it."""
     yield f"{model.name}, clips {model.sampling}, for MMAction2; exported by xpand."
     yield ""
     if remarks:

@@ -1,6 +1,6 @@
-"""A checkpoint for X3D-Multigrid's network.
+"""Exports a checkpoint for X3D-Multigrid's network.
 
-Source of the keys, and of what the network takes: https://github.com/kkahatapitiya/X3D-Multigrid at d63d8fe6,
+Source of the keys and of the network's arguments: https://github.com/kkahatapitiya/X3D-Multigrid at d63d8fe6,
 its training scripts and x3d.py.
 """
 
@@ -24,10 +24,10 @@ _HIDDEN = 2048
 
 
 def write(source: Source, path: Path) -> Written:
-    """The weights as `model_state_dict`.
+    """Write the weights as `model_state_dict`.
 
     Raises:
-        UserError: the network is none of the X3D space, or one that theirs cannot be.
+        UserError: the network is not of the X3D space, or X3D-Multigrid cannot build it.
     """
     assert source.state is not None, "the format needs weights"
     model = source.model
@@ -52,7 +52,7 @@ def write(source: Source, path: Path) -> Written:
 
 
 def _differing(network: Architecture) -> str | None:
-    """What of it X3D-Multigrid's network has no argument for; None: it can be built."""
+    """Return the first property of a network that X3D-Multigrid cannot build; None where it can build all."""
     stages = network.stages
     if len(stages) != _STAGES:
         return f"it has {_STAGES} stages, not {len(stages)}"

@@ -1,4 +1,4 @@
-"""A graph for ONNX Runtime and whatever else reads ONNX."""
+"""Exports a graph for ONNX Runtime and other readers of ONNX."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OPSET = 18
 
 
 def write(source: Source, path: Path) -> Written:
-    """The network in evaluation mode: `clips` (batch, 3, T, S, S) to `logits`, for batches of any size.
+    """Write the network in evaluation mode: `clips` (batch, 3, T, S, S) to `logits`, for any batch size.
 
     Raises:
-        UserError: the extra is not installed.
+        UserError: the packages of the extra `xpand[onnx]` are not installed.
         RunFailed: the network can't be written with ONNX's operators, or ONNX Runtime gives other logits.
     """
     onnx, runtime = _packages()
@@ -47,7 +47,7 @@ def write(source: Source, path: Path) -> Written:
                 output_names=["logits"],
                 opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=({0: "batch"},),  # the name; the program has the shapes
+                dynamic_shapes=({0: "batch"},),  # only a name for the dimension: the program has the shapes
                 external_data=False,
                 verbose=False,
             )
@@ -65,23 +65,23 @@ def write(source: Source, path: Path) -> Written:
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(session.run(["logits"], {"clips": x.numpy()})[0])
 
-    said = check_equal(source, network, run, "the ONNX graph in ONNX Runtime")
+    compared = check_equal(source, network, run, "the ONNX graph in ONNX Runtime")
     loading = (
         f'import onnxruntime\nsession = onnxruntime.InferenceSession("{path.name}")\n'
         '(logits,) = session.run(["logits"], {"clips": clips})'
     )
-    return Written(files=(path,), loading=loading, remarks=(said, f"Opset {OPSET}."))
+    return Written(files=(path,), loading=loading, remarks=(compared, f"Opset {OPSET}."))
 
 
 def _pooled(x: Tensor, size: Sequence[int]) -> Tensor:
-    """AdaptiveAvgPool3d, which ONNX lacks, as means along one axis after the other."""
+    """Replace AdaptiveAvgPool3d, which ONNX lacks, by means along one axis after the other."""
     for axis, wanted in zip((-3, -2, -1), size, strict=True):
-        there = x.shape[axis]
-        if there % wanted == 0:
-            parts = (*x.shape[:axis], wanted, there // wanted, *x.shape[axis:][1:])
+        length = x.shape[axis]
+        if length % wanted == 0:
+            parts = (*x.shape[:axis], wanted, length // wanted, *x.shape[axis:][1:])
             x = x.reshape(parts).mean(axis)
             continue
-        ends = [(index * there // wanted, -(-(index + 1) * there // wanted)) for index in range(wanted)]
+        ends = [(index * length // wanted, -(-(index + 1) * length // wanted)) for index in range(wanted)]
         x = torch.cat([x.narrow(axis, a, b - a).mean(axis, keepdim=True) for a, b in ends], axis)
     return x
 
@@ -91,7 +91,7 @@ _DECOMPOSED: Mapping[Any, Any] = {torch.ops.aten.adaptive_avg_pool3d.default: _p
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says on its way, and of packages that it could use too."""
+    """Suppress the exporter's output and its warnings about optional packages."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Files that belong together: all of them are put in place, or none."""
+"""Writes several files together: all of them appear at their place, or none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from expand.system.errors import UserError, cannot_write
 
 
 def check_absent(*paths: Path) -> None:
-    """Raises UserError where something is there already."""
+    """Check that none of the paths exists.
+
+    Raises:
+        UserError: a path exists.
+    """
     for path in paths:
         if path.exists() or path.is_symlink():
             raise UserError(f"{path} must not exist yet, but it does: take another --out.")
@@ -20,12 +24,12 @@ def check_absent(*paths: Path) -> None:
 
 @contextmanager
 def together(path: Path) -> Iterator[Path]:
-    """A temporary folder on the same disk as `path`, whose files are moved beside it in the end.
+    """Yield a temporary folder on the disk of `path`, whose files are moved beside `path` at the end.
 
-    After a failure or an interrupt there are none of them, nor folders that were made for them.
+    A failure or an interrupt leaves none of the files, and no folders that were created for them.
 
     Raises:
-        UserError: something is there already, or it cannot be written.
+        UserError: one of the files exists already, or the folder cannot be written.
     """
     above = next(folder for folder in path.absolute().parents if folder.is_dir())
     try:

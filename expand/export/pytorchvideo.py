@@ -1,4 +1,4 @@
-"""Arguments for PyTorchVideo's `create_x3d`, as YAML for Hydra and as Python, and a checkpoint beside them.
+"""Exports arguments for PyTorchVideo's `create_x3d`, as YAML for Hydra and as Python, and a checkpoint.
 
 Source of the arguments: pytorchvideo/models/x3d.py of facebookresearch/pytorchvideo at f3142bb0.
 """
@@ -24,14 +24,14 @@ _TARGET = "pytorchvideo.models.x3d.create_x3d"
 
 
 def write(source: Source, path: Path) -> Written:
-    """Write the arguments, STEM.py that builds the network and, where there are weights, STEM.pth."""
+    """Write the arguments, STEM.py, which builds the network, and, if there are weights, STEM.pth."""
     model = source.model
-    found = agreement(model, (PYTORCHVIDEO,), allow_approximate=source.allow_approximate)
+    agreed = agreement(model, (PYTORCHVIDEO,), allow_approximate=source.allow_approximate)
     checkpoint = (
-        path.with_suffix(CHECKPOINTS["pytorchvideo"]) if source.state is not None and found.exact else None
+        path.with_suffix(CHECKPOINTS["pytorchvideo"]) if source.state is not None and agreed.exact else None
     )
-    remarks = found.remarks(classes=len(model.classes), weights=checkpoint is not None)
-    values, script = arguments(model, found.arguments), path.with_suffix(".py")
+    remarks = agreed.remarks(classes=len(model.classes), weights=checkpoint is not None)
+    values, script = arguments(model, agreed.arguments), path.with_suffix(".py")
     head = comment([f"{model.name}, clips {model.sampling}, for PyTorchVideo; exported by xpand.", *remarks])
     text = to_yaml({"_target_": _TARGET, **values})
     path.write_text(head + text, encoding="utf-8")
@@ -48,25 +48,25 @@ def write(source: Source, path: Path) -> Written:
     )
 
 
-def arguments(model: Model, found: Arguments) -> Json:
-    """Every argument of `create_x3d` that is a plain value; layers are its defaults."""
+def arguments(model: Model, chosen: Arguments) -> Json:
+    """Return every argument of `create_x3d` that is a plain value; types of layers keep their defaults."""
     return {
         "input_channel": 3,
         "input_clip_length": model.sampling.frames,
         "input_crop_size": model.sampling.size,
         "model_num_class": len(model.classes),
         "dropout_rate": 0.5,
-        "width_factor": float(found.width),
-        "depth_factor": float(found.depth),
-        "bottleneck_factor": float(found.bottleneck),
-        "stem_dim_in": found.base,
+        "width_factor": float(chosen.width),
+        "depth_factor": float(chosen.depth),
+        "bottleneck_factor": float(chosen.bottleneck),
+        "stem_dim_in": chosen.base,
         "stem_conv_kernel_size": [5, 3, 3],
         "stem_conv_stride": [1, 2, 2],
         "stage_conv_kernel_size": [[3, 3, 3] for _ in range(4)],
         "stage_spatial_stride": [2, 2, 2, 2],
         "stage_temporal_stride": [1, 1, 1, 1],
         "se_ratio": 0.0625,
-        "head_dim_out": found.hidden,
+        "head_dim_out": chosen.hidden,
         "head_bn_lin5_on": False,
         "head_activation": None,
         "head_output_with_global_average": True,
@@ -74,9 +74,9 @@ def arguments(model: Model, found: Arguments) -> Json:
 
 
 def _script(model: Model, values: Json, checkpoint: str | None) -> str:
-    """Python that builds the network, and what its clips must be."""
+    """Write the Python file that builds the network and describes its clips."""
     views = Views.of(model.sampling)
-    labels = "several" if model.values.get("labels") == "several" else "one"
+    labels = "several" if model.several_labels else "one"
     return f'''\
 """An X3D network for PyTorchVideo: `build()`, and what its clips must be."""
 

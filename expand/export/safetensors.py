@@ -1,4 +1,4 @@
-"""The weights under xpand's own names, and the model file that they go with."""
+"""Exports the weights under xpand's own names, with their model file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEIGHTS = "needed"
 
 
 def write(source: Source, path: Path) -> Written:
-    """NAME.safetensors, which tells in its metadata what it is of, and NAME.yaml."""
+    """Write NAME.safetensors, whose metadata describe the network, and NAME.yaml."""
     assert source.state is not None, "the format needs weights"
     model = source.model
     save_weights(path, source.state, model)

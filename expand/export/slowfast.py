@@ -1,4 +1,4 @@
-"""A config for SlowFast's `tools/run_net.py`, and a checkpoint beside it.
+"""Exports a config for SlowFast's `tools/run_net.py`, and a checkpoint.
 
 Source of keys and values: configs/Kinetics/X3D_*.yaml and slowfast/config/defaults.py of
 facebookresearch/SlowFast at 287ec007.
@@ -21,24 +21,24 @@ from search_spaces.base import Json
 SUFFIX = ".yaml"
 WEIGHTS = "taken along"
 
-_CLIPS = 128  # in a step of the released recipe, over all devices
-_FPS = 30  # that SlowFast assumes
+_CLIPS = 128  # clips in a step of the released recipe, over all devices
+_FPS = 30  # SlowFast's default frame rate
 
 
 def write(source: Source, path: Path) -> Written:
-    """Write the config and, where there are weights that fit, STEM.pyth."""
+    """Write the config and, if there are weights and they fit, STEM.pyth."""
     model = source.model
-    found = agreement(model, (SLOWFAST, SLOWFAST_PTV), allow_approximate=source.allow_approximate)
+    agreed = agreement(model, (SLOWFAST, SLOWFAST_PTV), allow_approximate=source.allow_approximate)
     checkpoint = (
-        path.with_suffix(CHECKPOINTS["slowfast"]) if source.state is not None and found.exact else None
+        path.with_suffix(CHECKPOINTS["slowfast"]) if source.state is not None and agreed.exact else None
     )
-    remarks = found.remarks(classes=len(model.classes), weights=checkpoint is not None)
-    head = comment(_head(model, found, path.name, checkpoint, remarks))
-    values = config(model, found)
+    remarks = agreed.remarks(classes=len(model.classes), weights=checkpoint is not None)
+    head = comment(_head(model, agreed, path.name, checkpoint, remarks))
+    values = config(model, agreed)
     path.write_text(head + to_yaml(values), encoding="utf-8")
     files = [path]
     if checkpoint is not None and source.state is not None:
-        own = found.target is SLOWFAST
+        own = agreed.target is SLOWFAST
         save_checkpoint(
             checkpoint,
             source.state,
@@ -54,10 +54,10 @@ def write(source: Source, path: Path) -> Written:
     )
 
 
-def config(model: Model, found: Agreement) -> Json:
-    """The values of the released X3D configs, with this network's own. Types are those of the defaults."""
+def config(model: Model, agreed: Agreement) -> Json:
+    """Return the config: the values of the released X3D configs, adapted to this network."""
     views = Views.of(model.sampling)
-    several = model.values.get("labels") == "several"
+    several = model.several_labels
     dataset = "charades" if several else "kinetics"
     return {
         "TRAIN": {
@@ -67,7 +67,7 @@ def config(model: Model, found: Agreement) -> Json:
             "CHECKPOINT_PERIOD": 10,
             "AUTO_RESUME": True,
         },
-        "X3D": _network(found.arguments),
+        "X3D": _network(agreed.arguments),
         "TEST": {
             "ENABLE": True,
             "DATASET": dataset,
@@ -104,7 +104,7 @@ def config(model: Model, found: Agreement) -> Json:
         "MODEL": {
             "NUM_CLASSES": len(model.classes),
             "ARCH": "x3d",
-            "MODEL_NAME": "X3D" if found.target is SLOWFAST else "PTVX3D",
+            "MODEL_NAME": "X3D" if agreed.target is SLOWFAST else "PTVX3D",
             "LOSS_FUNC": "bce_logit" if several else "cross_entropy",
             **({"HEAD_ACT": "sigmoid"} if several else {}),
             "DROPOUT_RATE": 0.5,
@@ -128,13 +128,13 @@ def _network(arguments: Arguments) -> Json:
 
 
 def _head(
-    model: Model, found: Agreement, name: str, checkpoint: Path | None, remarks: tuple[str, ...]
+    model: Model, agreed: Agreement, name: str, checkpoint: Path | None, remarks: tuple[str, ...]
 ) -> list[str]:
-    """What the config is, and the commands that use it."""
+    """Return the comment at the top of the config: what it is, and the commands to use it."""
     views, run = Views.of(model.sampling), f"    python tools/run_net.py --cfg {name}"
     data = "DATA.PATH_TO_DATA_DIR DATA"
     lines = [f"{model.name}, clips {model.sampling}, for SlowFast; exported by xpand.", ""]
-    if found.target is not SLOWFAST:
+    if agreed.target is not SLOWFAST:
         lines += [
             "PTVX3D, from PyTorchVideo's layers, builds this network; SlowFast's own X3D rounds otherwise.",
             "",

@@ -1,4 +1,4 @@
-"""Arguments with which another project's X3D comes out as a given network."""
+"""Solves for the arguments with which another project builds a given network."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator
 from expand.export.targets import DEPTHS, Arguments, Target
 from search_spaces.x3d.architecture import Architecture
 
-_DIGITS = 6  # decimals of a factor that is solved for
-_LARGEST = 1_000  # factor that is solved for
+_DIGITS = 6  # the most decimals of a factor
+_LARGEST = 1_000  # the largest factor
 
 
 def same_network(one: Architecture, other: Architecture) -> bool:
-    """Whether widths and depths are the same; clips and the BatchNorms of shortcuts are left out."""
+    """Whether widths and depths are equal; clips and the BatchNorms of shortcuts are ignored."""
     return _integers(one) == _integers(other)
 
 
 def arguments_for(target: Target, searched: Architecture, near: Arguments | None) -> Arguments | None:
-    """Arguments with which the target builds exactly this network; None where there are none.
+    """Return arguments with which the target builds exactly this network; None where there are none.
 
-    Each of `near` is kept where it does; the others are the shortest decimals that do.
+    Values of `near` are kept where they give this network; others are the shortest decimals that do.
     """
     hidden = searched.head_width
     if len(searched.stages) != len(DEPTHS) or target.hidden not in (None, hidden):
@@ -59,7 +59,7 @@ def _depth(searched: Architecture, near: Arguments | None) -> float | None:
 def _widths(
     target: Target, searched: Architecture, near: Arguments | None
 ) -> Iterator[tuple[int, bool, float]]:
-    """Base, SCALE_RES2 and width factor that give the stem's and the stages' widths; the usual ones first."""
+    """Yield base, SCALE_RES2 and width factor that give the stem's and stages' widths; usual bases first."""
     wanted = (searched.stem_width, *(stage.width for stage in searched.stages))
     usual = [near.base] if near else []
     bases = [target.base] if target.base else [*usual, 12, *range(2, searched.stem_width + 1)]
@@ -69,7 +69,7 @@ def _widths(
             pairs = list(zip(wanted, unscaled, strict=True))
             lowest = max((width - target.divisor) / each for width, each in pairs)
             if lowest > min((width + target.divisor) / each for width, each in pairs):
-                continue  # far from any: most bases end here
+                continue  # no factor can fit, as for most bases
 
             def widths(factor: float, base: int = base, scale_res2: bool = scale_res2) -> tuple[int, ...]:
                 return target.widths(base, factor, scale_res2)
@@ -80,17 +80,25 @@ def _widths(
 
 
 def _on_base(near: Arguments, base: int) -> float:
-    """The width factor that scales another base to the same channels."""
+    """Return the width factor that scales another base to the same channels."""
     return near.width if base == near.base else round(near.width * near.base / base, _DIGITS)
 
 
 def _factor(
     integers: Callable[[float], tuple[int, ...]], wanted: tuple[int, ...], near: float | None
 ) -> float | None:
-    """A factor that gives the wanted integers, none of which falls as it grows: `near`, or the shortest.
+    """Return a factor that gives the wanted integers: `near` if it does, else the shortest decimal.
 
-    The integers are worked out from the very decimal that will be written, so that what float arithmetic is
-    off by is met here and not in the target.
+    The integers are computed from exactly the decimal that will be written, so that rounding errors of floats
+    are the same as in the target.
+
+    Args:
+        integers: gives the integers for a factor; none of them falls as the factor grows.
+        wanted: the integers to reach.
+        near: a factor to prefer.
+
+    Returns:
+        The factor; None where none gives the wanted integers.
     """
     if near is not None and integers(near) == wanted:
         return near
@@ -112,7 +120,7 @@ def _factor(
 
 
 def closest_arguments(target: Target, searched: Architecture, near: Arguments | None) -> Arguments:
-    """The model's own factors, told to the target; without those, what comes near."""
+    """Return the model's own factors as arguments, or without those, arguments for a similar network."""
     base = target.base or (near.base if near else 12)
     if near is not None:
         return Arguments(

@@ -1,7 +1,8 @@
-"""What other projects build from their own arguments: every width and depth, by their own rounding.
+"""The networks that other projects build from their arguments: every width and depth, by their rounding.
 
-They do not round alike. At γw 1.45, the published XL, the stem and the stages have 35, 35, 70, 139, 278
-channels in SlowFast's X3D, 32, 32, 72, 136, 280 in PyTorchVideo's, and 32, 32, 64, 128, 256 in MMAction2's.
+The projects round differently. At γw 1.45, the published XL, the stem and the stages have 35, 35, 70, 139,
+278 channels in SlowFast's X3D, 32, 32, 72, 136, 280 in PyTorchVideo's, and 32, 32, 64, 128, 256 in
+MMAction2's.
 
 Source: facebookresearch/SlowFast at 287ec007 (slowfast/models: video_model_builder.py, utils.py,
 operators.py, ptv_model_builder.py), facebookresearch/pytorchvideo at f3142bb0 (pytorchvideo/models/x3d.py,
@@ -17,18 +18,18 @@ from search_spaces.x3d.architecture import Architecture, Stage
 
 DEPTHS = (1, 2, 5, 3)  # blocks of res2 to res5 where the depth factor is 1; no argument changes them
 _SQUEEZE = 1 / 16
-_EIGHT = 8  # what unscaled widths and those of squeeze-excite are multiples of, in all of them
+_EIGHT = 8  # in all projects, unscaled widths and those of squeeze-excite are multiples of this
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Arguments:
-    """What a target is told of a network.
+    """The arguments from which a target builds a network.
 
     Attributes:
         width: SlowFast's X3D.WIDTH_FACTOR, PyTorchVideo's width_factor, MMAction2's gamma_w.
         bottleneck: X3D.BOTTLENECK_FACTOR, bottleneck_factor, gamma_b.
         depth: X3D.DEPTH_FACTOR, depth_factor, gamma_d.
-        base: the channels that the width scales: X3D.DIM_C1, stem_dim_in; 24 in MMAction2.
+        base: the channels that `width` scales: X3D.DIM_C1, stem_dim_in; 24 in MMAction2.
         hidden: X3D.DIM_C5, head_dim_out; 2048 in MMAction2.
         scale_res2: X3D.SCALE_RES2, of SlowFast's own X3D alone: res2 is twice as wide as the stem.
     """
@@ -43,16 +44,17 @@ class Arguments:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Another project's X3D.
+    """Another project's X3D, and how it rounds widths.
 
     Attributes:
-        name: in messages.
-        divisor: scaled widths are multiples of it.
-        least: the least that a width is rounded to.
-        base: the only base that there is; None: any.
-        hidden: the only width of the hidden layer that there is; None: any.
-        doubled: the stem's width is rounded, and doubled from stage to stage; else each stage's is rounded.
-        scales_res2: whether there is `scale_res2`.
+        name: its name in messages.
+        divisor: scaled widths are multiples of this.
+        least: the smallest width.
+        base: the only possible base; None for any.
+        hidden: the only possible width of the hidden layer; None for any.
+        doubled: whether the stem's width is rounded and then doubled from stage to stage; else each stage's
+            width is rounded by itself.
+        scales_res2: whether it has the argument `scale_res2`.
         norm_every_shortcut: the shortcut of a stage's first block has a BatchNorm even where it keeps the
             width.
     """
@@ -67,7 +69,7 @@ class Target:
     norm_every_shortcut: bool = True
 
     def bases(self, base: int, scale_res2: bool = False) -> tuple[int, ...]:
-        """Channels of the stem and of res2 to res5 where the width factor is 1."""
+        """Return the channels of the stem and of res2 to res5 for a width factor of 1."""
         if self.doubled:
             return (base, *(base * 2**index for index in range(4)))
         res2 = _rounded(base, 2.0, _EIGHT, self.least) if scale_res2 else base
@@ -77,13 +79,13 @@ class Target:
         return (base, *widths)
 
     def widths(self, base: int, width: float, scale_res2: bool = False) -> tuple[int, ...]:
-        """Channels of the stem and of res2 to res5."""
+        """Return the channels of the stem and of res2 to res5."""
         if self.doubled:
             return self.bases(_rounded(base, width, self.divisor, self.least))
         return tuple(_rounded(each, width, self.divisor, self.least) for each in self.bases(base, scale_res2))
 
     def build(self, arguments: Arguments, *, frames: int, size: int) -> Architecture:
-        """The network that the target builds from its arguments."""
+        """Return the network that the target builds from its arguments."""
         stem, *widths = self.widths(arguments.base, arguments.width, arguments.scale_res2)
         stages: list[Stage] = []
         width_in = stem
@@ -110,14 +112,14 @@ class Target:
 
 
 SLOWFAST = Target(name="SlowFast's X3D", divisor=1, least=1, scales_res2=True)
-# Inside of SlowFast, from PyTorchVideo's layers.
+# SlowFast's second X3D, which it builds from PyTorchVideo's layers.
 SLOWFAST_PTV = Target(name="SlowFast's PTVX3D", divisor=8, least=8, norm_every_shortcut=False)
 PYTORCHVIDEO = Target(name="PyTorchVideo's create_x3d", divisor=8, least=8, norm_every_shortcut=False)
 MMACTION2 = Target(name="MMAction2's X3D", divisor=8, least=8, base=24, hidden=2048, doubled=True)
 
 
 def _rounded(width: int, factor: float, divisor: int, least: int) -> int:
-    """The multiple of `divisor` nearest to `width · factor`; the next where over a tenth would be lost."""
+    """Round `width · factor` to the nearest multiple of `divisor`; up if that would lose over a tenth."""
     scaled = width * factor
     nearest = max(least, int(scaled + divisor / 2) // divisor * divisor)
     return nearest + divisor if nearest < 0.9 * scaled else nearest

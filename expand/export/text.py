@@ -1,4 +1,4 @@
-"""Text in exported files: names come from data, so nothing in them may end a comment or mark up a page."""
+"""Writes text, Python and YAML into exported files, with names from data escaped."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from textwrap import wrap
 
 import yaml
 
-_WIDTH = 100  # of a comment, and of a line of Python
+_WIDTH = 100  # characters in a line of a comment or of Python
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$])")
 
 
 def one_line(text: object) -> str:
-    """Words with single spaces, and nothing that cannot be printed: no line ends in it."""
+    """Replace line ends and characters that can't be printed by single spaces."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 def comment(paragraphs: Iterable[str]) -> str:
-    """Comment lines of Python or YAML; an empty paragraph is an empty line, an indented one is not broken."""
+    """Format paragraphs as comment lines of Python or YAML; paragraphs that are indented are not wrapped."""
     lines: list[str] = []
     for paragraph in paragraphs:
         text = one_line(paragraph)
@@ -31,17 +31,17 @@ def comment(paragraphs: Iterable[str]) -> str:
 
 
 def escaped(text: object) -> str:
-    """Text that Markdown shows as it is, in a paragraph or a cell of a table."""
+    """Escape text so that Markdown shows it literally, in a paragraph or a cell of a table."""
     return _MARKS.sub(r"\\\1", one_line(text))
 
 
 def python(values: object, before: int = 0, indent: int = 0) -> str:
-    """Mappings, lists, tuples and plain values as Python, `dict(…)` for mappings, a line each where long.
+    """Format nested mappings, lists, tuples and plain values as Python code, with `dict(…)` for mappings.
 
     Args:
-        values: keys are names.
-        before: characters that stand before it in its line.
-        indent: of the line that it ends.
+        values: the values; keys of mappings must be identifiers.
+        before: number of characters before the code in its line.
+        indent: indentation of that line.
     """
     if isinstance(values, Mapping):
         opening, closing, items = "dict(", ")", [(f"{key}=", each) for key, each in values.items()]
@@ -60,12 +60,12 @@ def python(values: object, before: int = 0, indent: int = 0) -> str:
 
 
 def assigned(name: str, values: object) -> str:
-    """A line of Python, or a few, that gives a name its value."""
+    """Format an assignment as Python code."""
     return f"{name} = {python(values, len(name) + 3)}\n"
 
 
 def to_yaml(values: Mapping[str, object]) -> str:
-    """YAML with each list in one line, as SlowFast's configs have them."""
+    """Format values as YAML with each list on one line, as in SlowFast's configs."""
     return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 

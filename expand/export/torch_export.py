@@ -1,4 +1,4 @@
-"""A graph that torch.export.load reads without xpand."""
+"""Exports a graph that torch.export.load reads without xpand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHTS = "needed"
 
 
 def write(source: Source, path: Path) -> Written:
-    """The network in evaluation mode, for batches of any size; read again and compared before it is kept.
+    """Write the network in evaluation mode, for batches of any size; it is loaded again and compared.
 
     Raises:
         RunFailed: the network can't be traced, or the graph gives other logits.
@@ -26,20 +26,24 @@ def write(source: Source, path: Path) -> Written:
     program = program_of(source, network)
     torch.export.save(program, path)
     loaded = torch.export.load(path).module()
-    said = check_equal(source, network, loaded, "the exported graph")
+    compared = check_equal(source, network, loaded, "the exported graph")
     loading = (
         f'import torch\nnetwork = torch.export.load("{path.name}").module()\n'
         f"logits = network(torch.rand{tuple(random_clips(source, 2).shape)})"
     )
-    return Written(files=(path,), loading=loading, remarks=(said,))
+    return Written(files=(path,), loading=loading, remarks=(compared,))
 
 
 def program_of(source: Source, network: nn.Module) -> ExportedProgram:
-    """The network as a graph, for batches of any size. The CPU kernels stay out of it: they see the trace."""
+    """Trace a network to a graph for batches of any size, without xpand's kernels.
+
+    Raises:
+        RunFailed: the network can't be traced.
+    """
     try:
         batch = torch.export.Dim("batch")
         return torch.export.export(network, (random_clips(source, 2),), dynamic_shapes=({0: batch},))
-    except Exception as error:  # whatever a network of somebody's own raises
+    except Exception as error:  # networks of other spaces may raise anything
         raise RunFailed(
             f"{source.model.name} must be traceable by torch.export for batches of any size, "
             f"but it is not: {first_line(error)}"

@@ -1,4 +1,4 @@
-"""Clips as other projects write them: frames, whole frame rates, and the sizes of the published tests.
+"""Clips in the terms of other projects: frames, integer frame rates, and the sizes of published tests.
 
 Source of the sizes: the configs/Kinetics/X3D_*.yaml of facebookresearch/SlowFast at 287ec007.
 """
@@ -11,24 +11,24 @@ from fractions import Fraction
 from expand.config.full import released_sides
 from search_spaces.base import ClipSampling
 
-UNIFORM_CLIPS = 10  # of a video, in both tests
-CROPS = 3  # along the longer side, of each clip of the 30-view test
+UNIFORM_CLIPS = 10  # clips of a video in both tests
+CROPS = 3  # crops of each clip in the 30-view test, along the longer side
 
-_LARGEST_DENOMINATOR = 1001  # that of 29.97 frames a second
+_LARGEST_DENOMINATOR = 1001  # of frame rates: 29.97 is 30000/1001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Views:
-    """What is cut out of a video.
+    """Sampling and sizes of clips in training and tests.
 
     Attributes:
-        frames: in a clip.
+        frames: frames in a clip.
         stride: distance between two frames of a clip, in frames of a video with `fps` frames a second.
-        fps: a whole number; where the network's is none, stride and fps are multiplied alike.
+        fps: frame rate as an integer; where the network's is not one, stride and fps are multiplied alike.
         size: side of the training crop and of the 10-view test's, in pixels.
         test_size: side of the three crops of the 30-view test, in pixels.
-        jitter: lowest and highest short side of a training clip before its crop, in pixels. In the 10-view
-            test it is the lowest.
+        jitter: lowest and highest short side of a training clip before its crop, in pixels; the 10-view test
+            uses the lowest.
     """
 
     frames: int
@@ -40,7 +40,7 @@ class Views:
 
     @classmethod
     def of(cls, sampling: ClipSampling) -> Views:
-        """The published sizes, kept in proportion: 182 and 182 to 228 pixels for crops of 160."""
+        """Return views with the published sizes in proportion: 182 and 182 to 228 pixels for crops of 160."""
         rate = Fraction(sampling.fps).limit_denominator(_LARGEST_DENOMINATOR)
         sides = released_sides(sampling.size)
         return cls(
@@ -54,5 +54,5 @@ class Views:
 
     @property
     def seconds(self) -> float:
-        """Of a clip, its last frame's stride included."""
+        """Duration of a clip, including the stride after its last frame."""
         return self.frames * self.stride / self.fps

@@ -1,4 +1,4 @@
-"""Which clips each step of a training sees: always the same ones, or multigrid's. Pure arithmetic.
+"""Multigrid's schedule: large batches of coarse clips first. Pure arithmetic.
 
 B clips in a batch, T frames, S × S pixels.
 
@@ -8,10 +8,11 @@ Source: Wu et al., "A Multigrid Method for Efficiently Training Video Models", C
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
+from expand.training.schedule import Phase, Schedule, Shape
 from search_spaces.base import ClipSampling
 
 # The long cycle: shares of T and S. Batches grow to about 8, 4, 2 and 1 times the usual one.
@@ -22,95 +23,6 @@ LONG_CYCLES_END = (0.4, 0.65, 0.85)
 SHORT_CYCLES = ((0.5**0.5, 1.0), (0.5**0.5, 1.0), (0.5, 0.5**0.5, 1.0), (0.5, 0.5**0.5, 1.0))
 _SIZE_MULTIPLE = 8
 _MIN_SIZE = 32  # pixels: what every network of the space can take
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
-    """What a step sees: so many clips of one kind, over all processes."""
-
-    clips: int
-    sampling: ClipSampling
-
-    @property
-    def volume(self) -> int:
-        """B·T·H·W, which a step's cost goes with."""
-        return self.clips * self.sampling.frames * self.sampling.size**2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Phase:
-    """Steps that see the same few shapes in turn.
-
-    Attributes:
-        steps: how many.
-        shapes: the short cycle; one where there is none.
-        splits: parts of a process's batch that BatchNorm normalises one by one.
-        rate: factor of the learning rate: that of the batch.
-    """
-
-    steps: int
-    shapes: tuple[Shape, ...]
-    splits: int
-    rate: float
-
-    @property
-    def clips(self) -> int:
-        return self.clips_before(self.steps)
-
-    def clips_before(self, step: int) -> int:
-        """Clips of the first `step` steps."""
-        cycles, rest = divmod(step, len(self.shapes))
-        in_cycle = [shape.clips for shape in self.shapes]
-        return cycles * sum(in_cycle) + sum(in_cycle[:rest])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
-    """All steps of a training.
-
-    schedule.at(120)             # (the phase that step 120 is in, the shape that it sees)
-    schedule.clips_before(120)   # clips of steps 0 to 119
-    """
-
-    phases: tuple[Phase, ...]
-
-    @property
-    def steps(self) -> int:
-        return sum(phase.steps for phase in self.phases)
-
-    @property
-    def clips(self) -> int:
-        return sum(phase.clips for phase in self.phases)
-
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """The first step of each phase."""
-        return tuple(accumulate((phase.steps for phase in self.phases), initial=0))[:-1]
-
-    def at(self, step: int) -> tuple[Phase, Shape]:
-        phase, start = self._phase(step)
-        return phase, phase.shapes[(step - start) % len(phase.shapes)]
-
-    def shapes(self, first: int = 0) -> Iterator[Shape]:
-        """The shape of every step from `first` on."""
-        for step in range(first, self.steps):
-            yield self.at(step)[1]
-
-    def clips_before(self, step: int) -> int:
-        phase, start = self._phase(min(step, self.steps - 1))
-        before = sum(other.clips for other, at in zip(self.phases, self.starts, strict=True) if at < start)
-        return before + phase.clips_before(step - start)
-
-    def _phase(self, step: int) -> tuple[Phase, int]:
-        places = zip(self.phases, self.starts, strict=True)
-        return next((phase, start) for phase, start in places if step < start + phase.steps)
-
-
-def plain(sampling: ClipSampling, *, batch_size: int, clips: int) -> Schedule:
-    """The same shape in every step, for as many steps as come nearest to `clips`, at least one."""
-    shape = Shape(clips=batch_size, sampling=sampling)
-    steps = max(1, round(clips / batch_size))
-    return Schedule(phases=(Phase(steps=steps, shapes=(shape,), splits=1, rate=1.0),))
 
 
 def multigrid(

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 from expand.config.full import Recipe
 from expand.data.base import Source
-from expand.full.steps import FEWEST
 from expand.system.console import say
 from expand.system.cores import cores
 from expand.system.errors import UserError
 from expand.system.units import show_bytes
-from expand.training.footprint import Footprint, way_of
+from expand.training.footprint import FEWEST, Footprint, way_of
 from expand.training.processes import Processes
 from expand.training.room import room, worker_room
 from expand.weights.models import Model

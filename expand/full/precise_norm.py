@@ -18,6 +18,8 @@ from expand.training.devices import Precision, autocast, place_clips
 from expand.training.processes import ALONE, Processes
 from search_spaces.x3d.split_norm import set_splits
 
+# Not by fvcore's update_bn_stats: its variance is of all batches as one, which would change
+# every trained network, and it knows nothing of several processes.
 Norm = nn.modules.batchnorm._BatchNorm
 
 

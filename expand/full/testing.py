@@ -30,7 +30,7 @@ PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Tested:
     """What a test with some views gave.
 
     Attributes:
@@ -148,7 +148,7 @@ def choose_test(
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
 
 
-def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
+def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Tested, ...]:
     """Test with each of the views, one after the other.
 
     Raises:
@@ -205,7 +205,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Result, ...]:
             raise RunFailed(f"out of memory: {first_line(error)}: free memory, or raise its limit.") from None
         scores = dict(zip(model.classes, tested.per_class, strict=True))
         results.append(
-            Result(
+            Tested(
                 views=views,
                 size=size,
                 macs=views.count * _macs(model, size),
@@ -237,7 +237,7 @@ def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple
     )
 
 
-def result_table(results: Sequence[Result]) -> Listing:
+def result_table(results: Sequence[Tested]) -> Listing:
     from expand.full.scores import SCORES
 
     names = [name for name in SCORES if name in results[0].scores]
@@ -254,7 +254,7 @@ def result_table(results: Sequence[Result]) -> Listing:
 
 def _check_kind(model: Model, source: Source) -> None:
     """Raises UserError where the network says one thing of a clip, and the data several, or the reverse."""
-    gives, has = model.values.get("labels") == "several", segments_of(source) is not None
+    gives, has = model.several_labels, segments_of(source) is not None
     if gives != has:
         kinds = ("one label a clip", "several labels a clip")
         raise UserError(

@@ -19,18 +19,19 @@ from expand.config.options import NO_SETTINGS, build_recipe
 from expand.config.places import check_there, data_of_run, moved
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
-from expand.data.cache import Progress as CacheProgress
+from expand.data.cache import StageProgress
 from expand.data.clips import Augment, ViewGrid
 from expand.data.flips import flip_swaps
 from expand.data.labelled import Videos, check_recipe
 from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import MODEL, TrainingFolder
-from expand.full.multigrid import Schedule, multigrid, plain
+from expand.full.multigrid import multigrid
 from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
-from expand.full.steps import FullTraining, Hooks, Row, Stopped, Task
+from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
 from expand.full.videos import check_frames, open_videos
+from expand.jobs.job import TrainingProgress
 from expand.system.console import own_command
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
@@ -38,11 +39,13 @@ from expand.system.escaping import file_name
 from expand.system.folders import check_free, free_folder
 from expand.system.logs import log_to
 from expand.system.signals import Interrupted, deferred
-from expand.training.checkpoints import State, load_checkpoint, save_checkpoint
+from expand.training.checkpoints import TrainingState, load_checkpoint, write_checkpoint
 from expand.training.devices import choose_device, prepare
 from expand.training.losses import Diverged
 from expand.training.memory import out_of_memory
 from expand.training.processes import Processes
+from expand.training.schedule import Schedule, plain
+from expand.training.trainer import choose_loss
 from expand.training.views import Viewing
 from expand.weights.models import Model, find_model, network_values, write_values
 from expand.weights.reading import check_weights, classifier_of, read_weights
@@ -54,10 +57,10 @@ log = logging.getLogger(__name__)
 _VALIDATION = ViewGrid()  # what a training's validations see of each video; scaled by the recipe
 
 
-class View(Protocol):
+class TrainingDisplay(Protocol):
     """What is shown while a training goes on; every method returns at once."""
 
-    def caching(self, progress: CacheProgress) -> None:
+    def caching(self, progress: StageProgress) -> None:
         """The videos are being decoded."""
         ...
 
@@ -69,11 +72,11 @@ class View(Protocol):
         """The training starts, or goes on after so many steps."""
         ...
 
-    def progress(self, step: int, loss: float) -> None:
-        """So many steps are done."""
+    def progress(self, progress: TrainingProgress) -> None:
+        """A step is done."""
         ...
 
-    def validated(self, row: Row) -> None:
+    def validated(self, row: Validation) -> None:
         """A validation is done."""
         ...
 
@@ -169,7 +172,7 @@ def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
             f"training.batch_size must be a multiple of the {processes} processes, with 2 clips for each at "
             f"least, got {training.batch_size}."
         )
-    clips = max(1, round(training.epochs * videos))
+    clips = training.clips_of(videos)
     if not training.multigrid:
         return plain(sampling, batch_size=training.batch_size, clips=clips)
     return multigrid(
@@ -187,7 +190,7 @@ def listed_schedule(chosen: Chosen) -> Schedule:
     return schedule_of(chosen, videos, Processes.of_torchrun().count)
 
 
-def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
+def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained:
     """Train from the first step to the last.
 
     Args:
@@ -210,14 +213,14 @@ def start(chosen: Chosen, folder: Path | None, view: View) -> Trained:
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
         model, network = _fresh(chosen, videos, view)
-        task = _task(model, chosen.recipe, videos, schedule, processes, device, part)
-        training = FullTraining(task, network)
+        course = _course(model, chosen.recipe, videos, schedule, processes, device, part)
+        training = FullTraining(course, network)
         place = processes.told(lambda: _make(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
-        return _run(TrainingFolder(place), model, chosen.recipe, task, training, view)
+        return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
 
-def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
+def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> Trained:
     """Go on from the last whole checkpoint; nothing is done where it is finished.
 
     Args:
@@ -249,14 +252,14 @@ def go_on(folder: Path, view: View, *, data: Path | None = None) -> Trained:
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(recipe, processes), recipe.training.seed)
         network = _build(model, recipe)
-        task = _task(model, recipe, videos, schedule, processes, device, part)
-        training = FullTraining(task, network)
+        course = _course(model, recipe, videos, schedule, processes, device, part)
+        training = FullTraining(course, network)
         state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
         for remark in remarks:
             view.note(remark)
         _check_state(state, model, place.checkpoints)
         training.restore(state)
-        return _run(place, model, recipe, task, training, view)
+        return _run(place, model, recipe, course, training, view)
 
 
 def _source(chosen: Chosen, processes: Processes) -> Source:
@@ -274,7 +277,9 @@ def _source(chosen: Chosen, processes: Processes) -> Source:
     return source
 
 
-def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, view: View) -> Videos:
+def _open(
+    source: Source, model: Model, recipe: Recipe, processes: Processes, view: TrainingDisplay
+) -> Videos:
     return open_videos(
         source,
         recipe.data,
@@ -285,7 +290,7 @@ def _open(source: Source, model: Model, recipe: Recipe, processes: Processes, vi
     )
 
 
-def _fresh(chosen: Chosen, videos: Videos, view: View) -> tuple[Model, nn.Module]:
+def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model, nn.Module]:
     """The network for this label set, with the weights that it starts from."""
     model = _model(chosen.model, videos, chosen.recipe.training.head)
     network = _build(model, chosen.recipe)
@@ -329,14 +334,14 @@ def _build(model: Model, recipe: Recipe) -> nn.Module:
     return model.build(dropout=recipe.training.dropout, zero_init=recipe.training.zero_init)
 
 
-def _check_state(state: State, model: Model, folder: Path) -> None:
+def _check_state(state: TrainingState, model: Model, folder: Path) -> None:
     """Raises UserError where a checkpoint is of another network: the first layer that differs."""
     own = ("split_mean", "split_var")  # multigrid's, besides the network's
     weights = {name: value for name, value in state["model_state"].items() if not name.endswith(own)}
     check_weights(weights, model, folder, None)
 
 
-def _task(
+def _course(
     model: Model,
     recipe: Recipe,
     videos: Videos,
@@ -344,9 +349,9 @@ def _task(
     processes: Processes,
     device: str,
     part: int | None,
-) -> Task:
+) -> FullCourse:
     swaps = flip_swaps(recipe.data, videos.classes) if recipe.data.flip else None
-    per_frame = recipe.training.head == "frame"
+    training, per_frame = recipe.training, recipe.training.head == "frame"
     targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
     truth = videos.labels("val", per_frame=per_frame)
 
@@ -359,17 +364,21 @@ def _task(
         precision=recipe.run.precision,
     )
 
+    loss = choose_loss("several" if model.several_labels else "one", training.label_smoothing)
+
     def validate(network: nn.Module) -> dict[str, float]:
         return evaluate(network, videos.cached.val, truth, viewing, processes).scores
 
-    return Task(
+    return FullCourse(
         train=videos.cached.train,
         targets=targets,
-        labels="one" if videos.segments is None else "several",
         sampling=model.sampling,
         augment=Augment(swaps=swaps, jitter=recipe.data.jitter),
-        recipe=recipe.training,
+        loss=loss,
+        recipe=training,
+        seed=training.seed,
         schedule=schedule,
+        rate=lambda step: learning_rate(training, schedule.at(step)[0], step / schedule.steps),
         device=device,
         precision=recipe.run.precision,
         processes=processes,
@@ -391,7 +400,7 @@ def _make(
     started = {"network": chosen.model.name, "weights": chosen.weights and chosen.weights.name}
     kept = {"data": videos.card(), "processes": processes.count, "start": started}
     with TrainingFolder.made(place, chosen.recipe, model, kept) as made:
-        save_checkpoint(made.checkpoints, training.state())
+        write_checkpoint(made.checkpoints, training.state())
     return place
 
 
@@ -399,21 +408,21 @@ def _run(
     place: TrainingFolder,
     model: Model,
     recipe: Recipe,
-    task: Task,
+    course: FullCourse,
     training: FullTraining,
-    view: View,
+    view: TrainingDisplay,
 ) -> Trained:
-    processes = task.processes
+    processes = course.processes
     with ExitStack() as stack:
         if processes.leads:
             stack.enter_context(place.locked())
             stack.enter_context(log_to(place.folder / "log.txt"))
         signals = stack.enter_context(deferred())
-        log.info("from step %d of %d on %s", training.step, task.schedule.steps, task.device)
-        view.begin(task.schedule, recipe, training.step)
+        log.info("from step %d of %d on %s", training.step, course.schedule.steps, course.device)
+        view.begin(course.schedule, recipe, training.step)
         saves = _Saves(place, minutes=recipe.run.checkpoint_minutes)
 
-        def validated(row: Row) -> None:
+        def validated(row: Validation) -> None:
             log.info("%s", ", ".join(f"{key} {value:.5g}" for key, value in row.items()))
             view.validated(row)
             if processes.leads:
@@ -441,7 +450,7 @@ def _run(
                 raise
             raise RunFailed(
                 f"out of memory: {first_line(error)}: set training.micro_batch below "
-                f"{task.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
+                f"{course.micro_batch or recipe.training.batch_size}, or lower training.batch_size."
             ) from None
         except Stopped:
             log.info("stopped at step %d", training.step)
@@ -459,7 +468,7 @@ def _run(
     )
 
 
-def scores_of(row: Row) -> dict[str, float]:
+def scores_of(row: Validation) -> dict[str, float]:
     """The scores of a validation by name."""
     mark = "val_"
     return {key.removeprefix(mark): value for key, value in row.items() if key.startswith(mark)}
@@ -493,8 +502,8 @@ class _Saves:
     def due(self) -> bool:
         return time.monotonic() - self._last >= self._every
 
-    def save(self, state: State) -> None:
-        save_checkpoint(self._folder, state)
+    def save(self, state: TrainingState) -> None:
+        write_checkpoint(self._folder, state)
         self._last = time.monotonic()
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from expand.jobs.job import Attempt, Failure, Job, Measurement, Place, Progress, Result
+from expand.jobs.job import Attempt, Failure, Job, Measurement, Place, Result, TrainingProgress
 from expand.system.errors import RunFailed
 from expand.system.files import read_json, write_json
 
@@ -111,6 +111,6 @@ def read_result(folder: Path) -> Result | None:
     return Measurement.of(values["measurement"]) if "measurement" in values else Failure(**values["failure"])
 
 
-def read_progress(folder: Path) -> Progress | None:
+def read_progress(folder: Path) -> TrainingProgress | None:
     values = read_json(folder / "progress.json")
-    return None if values is None else Progress(**values)
+    return None if values is None else TrainingProgress(**values)

@@ -160,9 +160,10 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a training is: clips trained so far and in all, and the running loss."""
+class TrainingProgress:
+    """How far a training is: steps made, clips trained and to be trained in all, and the last step's loss."""
 
+    step: int
     clips: int
     total: int
     loss: float

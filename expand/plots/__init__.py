@@ -1,4 +1,4 @@
-"""The figures of a run, drawn by matplotlib.
+"""Figures of a run, drawn with matplotlib.
 
 figure = draw("trace", [read_run(Path("results/motion"))])       # a matplotlib Figure
 write_figures([Path("results/motion")], Path("figures"))         # PNG, SVG and PDF of each kind

@@ -1,4 +1,4 @@
-"""What every figure says under itself: the data, the metric, the seeds, and what is counted."""
+"""Captions and titles of figures: the data, the metric, the seeds, and what is counted."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 from expand.plots.style import FAINT, empty_figure
 from expand.run.record import RunRecord
 
-_CHARACTERS_AN_INCH = 20  # at the size of a caption
+_CHARACTERS_AN_INCH = 20  # in a caption's font size
 
 
 def caption(figure: Figure, *sentences: str) -> None:
-    """Put sentences under a figure, in lines as wide as it is."""
+    """Write sentences under a figure, wrapped at its width."""
     width = int(figure.get_figwidth() * _CHARACTERS_AN_INCH)
     text = "\n".join(textwrap.wrap(" ".join(sentence for sentence in sentences if sentence), width))
     figure.supxlabel(text, x=0.01, ha="left", fontsize=6.5, color=FAINT, linespacing=1.35)
 
 
 def about(record: RunRecord) -> str:
-    """The data and the training of a run, in a sentence or two."""
+    """Describe the data and the trainings of a run."""
     data, recipe = record.data, record.config.training
     unseen = ""
     if data.unseen:
@@ -37,7 +37,7 @@ def about(record: RunRecord) -> str:
 
 
 def metric(record: RunRecord, *, bars: bool = True) -> str:
-    """What a score is over the seeds, and its error bars."""
+    """Describe how scores are averaged over seeds, and what error bars mean."""
     seeds, words = record.config.search.seeds, record.objective.words
     words = words if words != words.lower() else words.capitalize()  # mAP stays as it is
     if seeds == 1:
@@ -50,7 +50,7 @@ COUNTED = "MACs: multiply-adds of convolutions and linear layers for one clip (o
 
 
 def state(records: Sequence[RunRecord]) -> str:
-    """What a reader must know of runs that are not over."""
+    """Describe the state of unfinished runs; empty where all are finished."""
     return " ".join(
         f"{record.folder.name} is unfinished: {record.state.rstrip('.')}."
         for record in records
@@ -59,7 +59,7 @@ def state(records: Sequence[RunRecord]) -> str:
 
 
 def nothing(records: Sequence[RunRecord], name: str, why: str) -> Figure:
-    """A figure that says why there is nothing to show, and how far the runs are."""
+    """Make a figure that says why there is nothing to show, and the state of the runs."""
     return empty_figure(name, f"{why} {state(records)}".strip())
 
 

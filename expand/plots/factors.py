@@ -1,4 +1,4 @@
-"""How the factors grew along the trajectory, and the whole numbers that they became."""
+"""The figure of factors: how each factor grew along the trajectory, with the resulting whole numbers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _X3D = (
     "a block, its blocks."
 )
 _TITLE = "How the factors grew"
-_STEP = 0.88  # inches that a state takes
-_LONGEST = 17  # characters of a label that fit over a state
+_STEP = 0.88  # inches between two states
+_LONGEST = 17  # the most characters of a label over a state
 
 
 def factors(records: Sequence[RunRecord]) -> Figure:
-    """A panel a factor; along it the accepted states, then the targets."""
+    """Draw a panel for each factor, with the accepted states and then the targets from left to right."""
     (record,) = records
     states = [row for row in record.trajectory if score_of(row) is not None]
     title = captions.title(record, _TITLE)
@@ -50,7 +50,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
 
 
 def _grows(name: str, rows: Sequence[Row]) -> bool:
-    """Whether a factor has a place on a logarithmic scale: a space may have factors that are words."""
+    """Whether a factor's values fit a logarithmic scale, as spaces may have factors that are not numbers."""
     values = [factors_of(row)[name] for row in rows]
     return all(isinstance(value, int | float) and value > 0 for value in values)
 
@@ -62,10 +62,10 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> Non
     values = [factors_of(row)[name] for row in rows]
     axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)
     words = [record.became(row)[name] for row in rows]
-    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+    for index, (row, value) in enumerate(zip(rows, values, strict=True)):
         target = row["target"] is not None
         axes.plot(
-            place,
+            index,
             value,
             "D" if target else "o",
             color=colour,
@@ -76,10 +76,10 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> Non
             gid=mark_of("factors", row, part=f"-{name}"),
         )
     changed = [True, *(before != after for before, after in pairwise(words))]
-    for place, (value, text, new) in enumerate(zip(values, words, changed, strict=True)):
+    for index, (value, text, new) in enumerate(zip(values, words, changed, strict=True)):
         axes.annotate(
             _short(text) if new else "",
-            (place, value),
+            (index, value),
             (0, 5),
             textcoords="offset points",
             ha="center",
@@ -100,7 +100,7 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> Non
 
 
 def _short(text: str) -> str:
-    """A list that is too long for its place: its first and last."""
+    """Shorten a long list to its first and last element."""
     parts = text.split(", ")
     return text if len(text) <= _LONGEST or len(parts) < 4 else f"{parts[0]}, … {parts[-1]}"
 

@@ -1,4 +1,4 @@
-"""The kinds of figures, and their files."""
+"""Draws figures by kind, and writes them as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ KINDS: tuple[Kind, ...] = tuple(_DRAW)
 
 
 def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
-    """A figure of a run, or of several where its kind is `frontier`.
+    """Draw a figure of one run, or of several runs for the kind `frontier`.
 
     Raises:
-        UserError: runs that do not belong in one figure.
+        UserError: the kind is unknown, or the runs cannot be drawn in one figure.
     """
     if kind not in _DRAW:
         raise UserError(f"a figure must be one of {', '.join(KINDS)}, got {kind!r}.")
@@ -59,17 +59,19 @@ def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
 
 @contextmanager
 def _style(salt: str = "xpand") -> Iterator[None]:
-    """The look of all figures; a letter that the font lacks is a box, and no warning."""
+    """Apply the style of all figures, without warnings of letters that the font lacks."""
     with mpl.rc_context(RC | {"svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         yield
 
 
 def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
-    """A figure as PNG, SVG or PDF; the same figure gives the same bytes.
+    """Encode a figure as PNG, SVG or PDF; the same figure gives the same bytes.
 
     Args:
-        salt: of the names inside an SVG; SVGs of one page need different ones.
+        figure: the figure.
+        form: png, svg or pdf.
+        salt: salt of the hashed ids inside an SVG, which must differ between SVGs of one page.
     """
     file = BytesIO()
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
@@ -79,10 +81,11 @@ def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
 
 
 def write_figures(folders: Sequence[Path], folder: Path) -> list[Path]:
-    """Every figure of a run, or the one that several share, as PNG, SVG and PDF.
+    """Write all figures of a run, or the frontier of several runs, as PNG, SVG and PDF.
 
     Raises:
-        UserError: a folder is no run, the runs do not belong in one figure, or nothing can be written.
+        UserError: a folder is not a run, the runs cannot be drawn in one figure, or the output folder cannot
+            be written.
     """
     records = [read_run(run) for run in folders]
     figures = {kind: draw(kind, records) for kind in (KINDS if len(records) == 1 else ("frontier",))}

@@ -1,4 +1,4 @@
-"""The frontier: the score against each cost, for one run or several, and what others published beside it."""
+"""The figure of the frontier: the score against each cost for one run or several, beside published results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.plots import captions
-from expand.plots.labels import Label, place
+from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure, settle
@@ -22,7 +22,7 @@ from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.accuracies import KINETICS_400
 
 _TITLE = "Frontier"
-_CLOSEST = 0.14  # ticks, as a share of a panel's width
+_CLOSEST = 0.14  # the least distance of two ticks, as a share of a panel's width
 _PUBLISHED = (
     "Published: SlowFast's model zoo and the X3D paper, on Kinetics-400 after full training; not measured "
     "here."
@@ -31,7 +31,7 @@ _PUBLISHED = (
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """A column of a run's rounds that a network is paid in."""
+    """A kind of cost: a column of a run's rounds, its label, and how its values are written."""
 
     column: str
     label: str
@@ -47,7 +47,7 @@ _COSTS = (
 
 
 def frontier(records: Sequence[RunRecord]) -> Figure:
-    """A panel a cost; every measured candidate, and the line of those that none beats at their cost.
+    """Draw a panel for each cost, with every measured candidate and the Pareto front.
 
     Raises:
         UserError: the runs were validated on different data, or scored in different ways.
@@ -96,7 +96,7 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
 
 
 def pareto(rows: Sequence[Row], column: str) -> list[Row]:
-    """The rows that no other beats: cheaper or as cheap, and better or as good; by rising cost."""
+    """Return the Pareto front of the score against a cost, by rising cost."""
     front: list[Row] = []
     for row in sorted(rows, key=lambda row: (row[column], -_score(row))):
         if not front or _score(row) > _score(front[-1]):
@@ -178,24 +178,26 @@ def _name_targets(
         for row in record.targets
     ]
     points = [(row[cost.column], _score(row)) for rows in measured for row in rows]
-    place(axes, labels, points, [_corners(pareto(rows, cost.column), cost.column) for rows in measured])
+    place_labels(
+        axes, labels, points, [_corners(pareto(rows, cost.column), cost.column) for rows in measured]
+    )
 
 
 def _corners(front: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
-    """The x and y of the corners of a front's line, which goes right, then up."""
+    """Return the x and y of the corners of a front's step line, which goes right, then up."""
     xs = [row[column] for row in front for _ in (0, 1)]
     ys = [_score(row) for row in front for _ in (0, 1)]
     return xs[1:], ys[:-1]
 
 
 def _axes(record: RunRecord) -> list[Line2D]:
-    """A legend's entry for the start, and for each axis that was measured."""
+    """Make legend entries for the start and for each axis with a measured candidate."""
     used = {row["axis"] for row in record.measured}
     return axis_handles(record, [axis for axis in (None, *record.setup.axes) if axis in used], size=4.5)
 
 
 def _runs(records: Sequence[RunRecord]) -> list[Line2D]:
-    """A legend's entry for each run."""
+    """Make legend entries for the runs."""
     return [
         Line2D([], [], color=_colour(number), marker="o", markersize=4, label=record.folder.name)
         for number, record in enumerate(records)
@@ -207,15 +209,15 @@ def _colour(number: int) -> str:
 
 
 def _measured_on(records: Sequence[RunRecord]) -> str:
-    """Where the latencies are from."""
-    places = dict.fromkeys(
+    """Describe the devices on which latencies were measured."""
+    devices = dict.fromkeys(
         f"{trial['device']} with {trial['threads']} thread{'s' * (trial['threads'] != 1)} ({trial['host']})"
         for record in records
         for trial in record.trials
         if "latency" in trial
     )
     return (
-        f"Latency: fastest forward pass of one clip, measured on {', '.join(places)}, while others trained."
+        f"Latency: fastest forward pass of one clip, measured on {', '.join(devices)}, while others trained."
     )
 
 
@@ -249,7 +251,7 @@ def _published(
 
 def _name_published(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     labels = [Label(x=macs, y=top1, text=name.upper()) for macs, top1, name in points]
-    place(axes, labels, [(macs, top1) for macs, top1, _ in points], [_line(points)])
+    place_labels(axes, labels, [(macs, top1) for macs, top1, _ in points], [_line(points)])
 
 
 def _line(points: Sequence[tuple[float, float, str]]) -> tuple[list[float], list[float]]:

@@ -1,4 +1,8 @@
-"""Labels beside points that cover neither each other nor the points."""
+"""Labels beside points that cover neither each other nor the points.
+
+Not by adjustText 1.4, which pushes labels apart until a time or a number of steps is over: what still
+overlaps then stays so, and it needs scipy.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from expand.plots.style import INK
 Pixels = NDArray[np.float64]
 Boxes = NDArray[np.float64]  # (N, 4): left, bottom, right, top, in pixels
 
-# Where a label may stand, in points from its point and as (horizontal, vertical) alignment; the first that
-# is free is taken. Those further away get a line to their point.
+# Possible offsets of a label from its point: in typographic points, with (horizontal, vertical) alignment.
+# The first free one is taken. Labels at the far offsets get a line to their point.
 _NEAR = [
     (0, 7, "center", "bottom"),
     (0, -7, "center", "top"),
@@ -30,11 +34,11 @@ _NEAR = [
     (-5, -5, "right", "top"),
 ]
 _FAR = [(factor * dx, factor * dy, h, v) for factor in (2.5, 4, 5.5, 7.5, 10) for dx, dy, h, v in _NEAR]
-_POINT = 3.5  # half the side of what a point takes, in points
-_LINE = 1.0  # half of what a line takes
-_APART = 4  # pixels between two places at which a line is kept free
-_FAR_COST = 1.5  # square pixels of covering that a point of distance is worth
-_SIZE = 7  # of a label's letters, in points
+_POINT = 3.5  # half the side of the square kept free around a point, in typographic points
+_LINE = 1.0  # half the side of the squares kept free along a line, in typographic points
+_APART = 4  # distance of these squares along a line, in pixels
+_FAR_COST = 1.5  # cost of one typographic point of distance, in square pixels of covered area
+_SIZE = 7  # font size of labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,19 +52,19 @@ class Label:
     bold: bool = False
 
 
-def place(
+def place_labels(
     axes: Axes,
     labels: Sequence[Label],
     points: Sequence[tuple[float, float]],
     lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
 ) -> None:
-    """Write each label where it covers no other label, no point and no line.
+    """Write each label where it covers no other label, no point and no line, if possible.
 
     Args:
-        axes: with its limits as they will stay, of a figure that was drawn once, which settles its layout.
-        labels: the most important first.
-        points: what else is to be kept free, in data coordinates.
-        lines: the x and y of lines through points, to be kept free too.
+        axes: axes with final limits, of a figure whose layout is final, that is, which was drawn once.
+        labels: the labels, the most important first.
+        points: points to keep free, in data coordinates.
+        lines: x and y of lines to keep free, in data coordinates.
     """
     if not labels:
         return
@@ -91,7 +95,7 @@ def place(
 
 
 def _size(axes: Axes, label: Label, renderer: Any) -> tuple[float, float]:
-    """Width and height of a label in pixels, with a margin of one."""
+    """Return the width and height of a label in pixels, with a margin of one pixel."""
     text = axes.text(label.x, label.y, label.text, fontsize=_SIZE, fontweight=_weight(label))
     extent = text.get_window_extent(renderer)
     text.remove()
@@ -101,7 +105,7 @@ def _size(axes: Axes, label: Label, renderer: Any) -> tuple[float, float]:
 def _box(
     point: Pixels, offset: tuple[float, float, str, str], width: float, height: float, scale: float
 ) -> Pixels:
-    """What a label would take at an offset: left, bottom, right, top."""
+    """Return the box of a label at an offset: left, bottom, right, top, in pixels."""
     dx, dy, horizontal, vertical = offset
     left = point[0] + dx * scale - {"left": 0.0, "center": width / 2, "right": width}[horizontal]
     bottom = point[1] + dy * scale - {"bottom": 0.0, "center": height / 2, "top": height}[vertical]
@@ -109,7 +113,7 @@ def _box(
 
 
 def _away(offset: tuple[float, float, str, str]) -> float:
-    """How far a label is from where it could be nearest, in points."""
+    """Return how much farther an offset is than the nearest ones, in typographic points."""
     return max(0.0, float(np.hypot(offset[0], offset[1])) - 7.1)
 
 
@@ -137,20 +141,20 @@ def _weight(label: Label) -> str:
 
 
 def _around(centres: Pixels, half: float) -> Boxes:
-    """Squares around (N, 2) centres."""
+    """Return squares around centres (N, 2)."""
     return np.concatenate([centres - half, centres + half], axis=1)
 
 
 def _along(corners: Pixels) -> Pixels:
-    """(N, 2) pixels a few apart along a line through corners."""
-    found = [corners[-1:]]
+    """Return positions (N, 2) every few pixels along a line through corners."""
+    parts = [corners[-1:]]
     for start, end in pairwise(corners):
         steps = max(1, int(np.hypot(*(end - start)) / _APART))
-        found.append(start + (end - start) * np.arange(steps)[:, None] / steps)
-    return np.concatenate(found)
+        parts.append(start + (end - start) * np.arange(steps)[:, None] / steps)
+    return np.concatenate(parts)
 
 
 def _shared(box: Pixels, boxes: Boxes) -> float:
-    """The area that a box shares with others, in square pixels."""
+    """Return the area that a box shares with other boxes, in square pixels."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     return float(np.prod(np.maximum(sides, 0.0), axis=1).sum())

@@ -1,4 +1,4 @@
-"""The names of the marks in a figure: the report finds by them what a mark stands for."""
+"""Names of the marks in figures, by which the report looks up the candidate of a mark."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from expand.run.record import Row, key_of
 
 
 def mark_of(figure: str, row: Row, part: str = "") -> str:
-    """The name of a candidate's mark in a figure; `part` tells several marks of one candidate apart."""
+    """Return the name of a candidate's mark in a figure; `part` distinguishes its marks if it has several."""
     return f"mark:{figure}{part}:{key_of(row)}"

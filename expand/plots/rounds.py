@@ -1,4 +1,4 @@
-"""What each round's candidates gave: bars of their score with every seed, and the cost beside them."""
+"""The figure of rounds: a bar of the score for each candidate, with its seeds and its cost."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from expand.system.units import show_count
 
 _TITLE = "What each axis gave"
 _COLUMNS = 2
-_BAR = 0.68  # of the distance between two bars
+_BAR = 0.68  # height of a bar as a share of the distance between bars
 
 
 def rounds(records: Sequence[RunRecord]) -> Figure:
-    """A panel a round, a bar a candidate."""
+    """Draw a panel for each round, with a bar for each candidate."""
     (record,) = records
     panels = [
-        sorted((row for row in record.rounds if row["round"] == number), key=_place_in(record))
+        sorted((row for row in record.rounds if row["round"] == number), key=_order_in(record))
         for number in dict.fromkeys(row["round"] for row in record.rounds if row["kind"] != "start")
     ]
     title = captions.title(record, _TITLE)
@@ -57,8 +57,8 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def _place_in(record: RunRecord) -> Callable[[Row], int]:
-    """The order of a round's rows: that of the axes; targets by their cost."""
+def _order_in(record: RunRecord) -> Callable[[Row], int]:
+    """Return the sort key of a round's rows: candidates by their axis, targets by their cost."""
     axes = list(record.setup.axes)
     return lambda row: axes.index(row["axis"]) if row["kind"] == "expansion" else row["macs"]
 
@@ -74,10 +74,10 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> 
     axes.grid(visible=False, axis="y")
     names = [_name(record, row) for row in panel]
     axes.set_yticks(range(len(panel)), names)
-    for place, (row, label) in enumerate(zip(panel, axes.get_yticklabels(), strict=True)):
+    for index, (row, label) in enumerate(zip(panel, axes.get_yticklabels(), strict=True)):
         if row["accepted"] and row["state"] == "done" and not contraction:
             label.set_fontweight("bold")
-        _bar(axes, record, row, place, best)
+        _bar(axes, record, row, index, best)
     base = score_of(bases[0]) if bases else None
     if base is not None:
         axes.axvline(base, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
@@ -86,7 +86,7 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> 
     in_percent(axes.xaxis)
 
 
-def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> None:
+def _bar(axes: Axes, record: RunRecord, row: Row, index: int, best: float) -> None:
     look = look_of(row["axis"], record)
     beside = 1.04 * best
     if row["state"] in (*UNGROWN, "failed", "waiting"):
@@ -97,7 +97,7 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
             words = f"free: changes no {record.setup.cost.unit}"
         axes.text(
             0.01 * best,
-            place,
+            index,
             textwrap.shorten(words, 46, placeholder=" …"),
             va="center",
             fontsize=7,
@@ -109,7 +109,7 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
     score = score_of(row)
     if score is not None:
         axes.barh(
-            place,
+            index,
             score,
             height=_BAR,
             color=look.colour,
@@ -120,17 +120,17 @@ def _bar(axes: Axes, record: RunRecord, row: Row, place: int, best: float) -> No
         )
         seeds = record.seeds_of(row)
         if len(seeds) > 1:
-            axes.errorbar(score, place, xerr=score_of(row, "_std"), color=INK, linewidth=0.9, capsize=2)
-            axes.plot(seeds, [place] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
+            axes.errorbar(score, index, xerr=score_of(row, "_std"), color=INK, linewidth=0.9, capsize=2)
+            axes.plot(seeds, [index] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
         words = f"{score:.1%}"
-        axes.text(beside, place, words, va="center", fontsize=7, color=INK,
+        axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row["accepted"] else "normal")  # fmt: skip
-    axes.text(1.62 * best, place, show_count(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
+    axes.text(1.62 * best, index, show_count(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
 
 
 def _furthest(row: Row) -> float:
-    """How far right a row's bar, seeds and error bar reach."""
+    """Return the largest value among a row's bar, seeds and error bar."""
     score = score_of(row)
     if score is None:
         return 0.0
@@ -138,7 +138,7 @@ def _furthest(row: Row) -> float:
 
 
 def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:
-    """The state that a round grew, if it was accepted."""
+    """Return the accepted state that a round grew, as a list of at most one."""
     return [row for row in record.path if row["step"] == panel[0]["round"] - 1]
 
 

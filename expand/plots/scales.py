@@ -1,4 +1,4 @@
-"""Scales whose ticks can be read, whatever they span."""
+"""Scales of axes with readable ticks for any range."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def log_scale(axes: Axes, show: Callable[[float], str], low: float, high: float,
     """Make the horizontal axis logarithmic from `low` to `high`.
 
     Args:
-        axes: whose horizontal axis it is.
-        show: writes a tick, such as 20 M.
+        axes: the axes to change.
+        show: formats a tick, such as 20 M.
         low, high: the limits.
-        closest: how near two ticks may come, as a share of the axis.
+        closest: the least distance of two ticks, as a share of the axis.
     """
     axes.set_xscale("log")
     axes.set_xlim(low, high)
@@ -31,12 +31,12 @@ def log_scale(axes: Axes, show: Callable[[float], str], low: float, high: float,
 
 
 def in_percent(axis: Axis) -> None:
-    """Show shares as 5%, 20% or 4.6%."""
+    """Format fractions as 5%, 20% or 4.6%."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
 
 
 def _ticks(low: float, high: float, closest: float) -> list[float]:
-    """Round numbers between two limits, as many as there is room for."""
+    """Return round numbers between two limits, as many as the least distance allows."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for subs in _SUBS:
         ticks = [

@@ -1,4 +1,4 @@
-"""How figures look: readable in print, and by everybody; a colour never says alone what a shape says too."""
+"""The style of figures: fonts, colours and markers; every colour goes with a shape, for the colour-blind."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from expand.run.record import RunRecord
 
 DPI = 300
-WIDTH = 7.0  # inches: a page's text
+WIDTH = 7.0  # inches, the width of a page's text
 INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 
-RC: Any = {  # matplotlib's own type for it is each of its 300 names
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same on every machine
+RC: Any = {  # Any, as matplotlib's own type is a union of 300 names
+    "font.family": "DejaVu Sans",  # part of matplotlib, so that figures are the same on every machine
     "font.size": 8,
     "text.parse_math": False,  # a $ in a name is a $
     "axes.titlesize": 8.5,
@@ -43,7 +43,7 @@ RC: Any = {  # matplotlib's own type for it is each of its 300 names
     "figure.constrained_layout.use": False,  # new_figure asks for it, and settle takes it away again
     "figure.autolayout": False,
     "savefig.dpi": DPI,
-    "svg.fonttype": "path",  # letters as outlines: no font is needed to show them
+    "svg.fonttype": "path",  # letters as outlines, which need no font
     "pdf.fonttype": 42,
     "hatch.linewidth": 0.6,
 }
@@ -51,14 +51,14 @@ RC: Any = {  # matplotlib's own type for it is each of its 300 names
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An axis of the space in a figure: one colour and one shape."""
+    """The colour and marker of one of the space's axes."""
 
     colour: str
     marker: str
 
 
-# Colours as in the concept figure of X3D (γs blue, γt teal, γτ green, γb plum, γw purple, γd brown), their
-# lightness set apart so that the colour-blind can tell them apart too; a test holds how far.
+# Colours as in the concept figure of X3D (γs blue, γt teal, γτ green, γb plum, γw purple, γd brown), but with
+# lightnesses that the colour-blind can distinguish; a test checks how far they are apart.
 _LOOKS = {
     "fast": Look("#669f3c", "^"),
     "temporal": Look("#05aaba", "o"),
@@ -70,7 +70,7 @@ _LOOKS = {
 _OTHERS = (Look("#d98c00", "p"), Look("#b02a2a", "h"), Look("#5f6b74", "8"), Look("#9a9a00", "<"))
 _START = Look(INK, "o")
 
-# Each factor has the colour of the axis that is named for it in that figure.
+# The symbol of each factor, and the axis whose colour it has.
 SYMBOLS = {
     "frames": ("γt", "temporal"),
     "rate": ("γτ", "fast"),
@@ -84,7 +84,7 @@ RUN_COLOURS = ("#222222", "#c2410c", "#2f6fc2", "#12806a", "#8a3ea8", "#8a6d00")
 
 
 def look_of(axis: str | None, record: RunRecord) -> Look:
-    """The look of an axis; those of one's own take the free ones in the order of the run's axes."""
+    """Return the look of an axis; the user's own axes get further looks, in the order of the run's axes."""
     if axis is None:
         return _START
     if axis in _LOOKS:
@@ -94,7 +94,7 @@ def look_of(axis: str | None, record: RunRecord) -> Look:
 
 
 def label_of(axis: str | None, record: RunRecord) -> str:
-    """An axis as figures call it, such as X-Depth."""
+    """Return the name of an axis in figures, such as X-Depth; None is the start."""
     return start_name(record) if axis is None else record.setup.axes[axis].label
 
 
@@ -103,7 +103,7 @@ def start_name(record: RunRecord) -> str:
 
 
 def axis_handles(record: RunRecord, axes: Iterable[str | None], size: float) -> list[Line2D]:
-    """A legend's entry for each of these axes; None is the start."""
+    """Make legend entries for these axes; None is the start."""
     looks = {axis: look_of(axis, record) for axis in axes}
     return [
         Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=size, label=label_of(axis, record))
@@ -112,7 +112,7 @@ def axis_handles(record: RunRecord, axes: Iterable[str | None], size: float) -> 
 
 
 def new_figure(height: float, title: str, width: float = WIDTH) -> Figure:
-    """An empty figure with its title at the left."""
+    """Make an empty figure with a title at the left; sizes in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
     return figure
@@ -129,7 +129,7 @@ def settle(figure: Figure) -> None:
 
 
 def empty_figure(title: str, message: str) -> Figure:
-    """A figure that says why there is nothing to show."""
+    """Make a figure with a message instead of data."""
     figure = new_figure(1.6, title)
     axes = figure.subplots()
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""Where the time went: every training by worker, with what failed, was cut off or went on."""
+"""The figure of the timeline: every training of each worker, with failures, interruptions and resumes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from expand.run.record import Row, RunRecord
 from expand.system.units import show_seconds
 
 _TITLE = "Where the time went"
-_PAUSE = 60.0  # seconds without a worker before a driver went on; longer ones are cut down to this
+_PAUSE = 60.0  # seconds that a pause between two drivers is shortened to, if it is longer
 _FAILED = "#b02a2a"
 _HATCH = {"failed": "xxxx", "cut off": "////", "running": "...."}
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An attempt in the figure: seconds since the first, pauses cut down, in one of the lanes."""
+    """An attempt at a training: begin and end in seconds since the first, with pauses shortened; its lane."""
 
     row: Row
     begin: float
@@ -33,7 +33,7 @@ class Bar:
 
 
 def timeline(records: Sequence[RunRecord]) -> Figure:
-    """A lane a worker, a bar an attempt."""
+    """Draw a lane for each worker, with a bar for each attempt."""
     (record,) = records
     title = captions.title(record, _TITLE)
     if not record.attempts:
@@ -61,15 +61,19 @@ def timeline(records: Sequence[RunRecord]) -> Figure:
 
 
 def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar], list[float], list[str]]:
-    """The bars, the times at which a driver went on, and a name for each lane.
+    """Return the bars, the times at which the run was resumed, and the names of the lanes.
 
-    A lane is a host's worker; a process that comes after another has ended takes its lane.
+    A lane is a worker of a host; a process that starts after another has ended may take its lane.
+
+    Args:
+        attempts: the attempts at trainings.
+        starts: when each driver of the run started, in seconds.
     """
     now = max(row["started"] + (row["seconds"] or 0.0) for row in attempts)
     spans = [(row, row["started"], row["started"] + (row["seconds"] or max(0.0, now - row["started"])))
              for row in sorted(attempts, key=lambda row: row["started"])]  # fmt: skip
     origin, cut, resumed = spans[0][1], 0.0, []
-    pauses: list[tuple[float, float]] = []  # (from when on, how much is cut away)
+    pauses: list[tuple[float, float]] = []  # (end of the pause, seconds cut away up to then)
     for start in sorted(starts):
         ended = [end for _, begin, end in spans if begin < start]
         later = [begin for _, begin, _ in spans if begin >= start]
@@ -81,7 +85,7 @@ def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar]
         pauses.append((min(later), cut))
         resumed.append(min(later) - origin - cut)
 
-    def placed(time: float) -> float:
+    def shortened(time: float) -> float:
         return time - float(origin) - max((away for since, away in pauses if time >= since), default=0.0)
 
     lanes: list[tuple[str, int, float]] = []  # host, process, busy until
@@ -89,20 +93,20 @@ def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar]
     for row, begin, end in spans:
         lane = _lane(lanes, row, begin)
         lanes[lane : lane + 1] = [(row["host"], row["process"], end)]
-        bars.append(Bar(row, placed(begin), placed(begin) + (end - begin), lane))
+        bars.append(Bar(row, shortened(begin), shortened(begin) + (end - begin), lane))
     hosts = [host for host, _, _ in lanes]
-    names = [f"{host} {hosts[:place].count(host) + 1}" for place, host in enumerate(hosts)]
+    names = [f"{host} {hosts[:lane].count(host) + 1}" for lane, host in enumerate(hosts)]
     return bars, resumed, names
 
 
 def _lane(lanes: list[tuple[str, int, float]], row: Row, begin: float) -> int:
-    """The lane of a worker: its own, else one of the same host that is free, else a new one."""
-    for place, (host, process, _) in enumerate(lanes):
+    """Return the lane of a worker: its own, else a free one of the same host, else a new one."""
+    for lane, (host, process, _) in enumerate(lanes):
         if (host, process) == (row["host"], row["process"]):
-            return place
-    for place, (host, _, until) in enumerate(lanes):
+            return lane
+    for lane, (host, _, until) in enumerate(lanes):
         if host == row["host"] and until <= begin:
-            return place
+            return lane
     lanes.append((row["host"], row["process"], 0.0))
     return len(lanes) - 1
 
@@ -125,7 +129,7 @@ def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
 
 
 def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
-    """The number of each round over its bars, where there is room for it."""
+    """Write the number of each round over its bars, if there is room for it."""
     whole = max(bar.end for bar in bars)
     for number in dict.fromkeys(bar.row["round"] for bar in bars):
         ones = [bar for bar in bars if bar.row["round"] == number]
@@ -161,7 +165,7 @@ def _legend(figure: Figure, record: RunRecord, bars: Sequence[Bar], resumed: boo
 
 
 def _sums(record: RunRecord) -> str:
-    """How much was trained, and how much of that was lost."""
+    """Sum up how long workers trained, and how much of that was cut off."""
     spent = sum(row["seconds"] or 0.0 for row in record.attempts)
     lost = sum(row["seconds"] or 0.0 for row in record.attempts if row["state"] == "cut off")
     failed = sum(row["state"] == "failed" for row in record.attempts)

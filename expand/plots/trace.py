@@ -1,4 +1,4 @@
-"""The expansion trace: the score against multiply-adds, the path that was taken and what was turned down."""
+"""The figure of the expansion trace: the score against multiply-adds, with the accepted path and the rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.plots import captions
-from expand.plots.labels import Label, place
+from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, settle, start_name
@@ -23,7 +23,7 @@ _COUNTS = {"macs": "multiply-adds per clip", "activations": "activations per cli
 
 
 def trace(records: Sequence[RunRecord]) -> Figure:
-    """Fig. 2 of the paper for a run of one's own."""
+    """Draw the expansion trace of a run, as figure 2 of the X3D paper."""
     (record,) = records
     title, measured = captions.title(record, _TITLE), record.measured
     if not measured:
@@ -67,7 +67,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     ]
     way = [_cost(record, row) for row in path], [_score(row) for row in path]
     settle(figure)
-    place(axes, labels, _kept_free(record, measured, targets), [way])
+    place_labels(axes, labels, _kept_free(record, measured, targets), [way])
     return figure
 
 
@@ -138,7 +138,7 @@ def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
 
 
 def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequence[Row]) -> None:
-    """A diamond for each target, with a dashed line from the state that was contracted."""
+    """Draw a diamond for each target, with a dashed line from the state that was contracted."""
     accepted = {key_of(row) for row in path}
     for row in targets:
         own = key_of(row) not in accepted  # else a state meets the target as it is

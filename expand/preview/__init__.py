@@ -1,1 +1,1 @@
-"""What networks will see of videos, as pictures: single frames, clips, and sheets of many clips."""
+"""Pictures of what networks see of videos: single frames, clips, and contact sheets of many clips."""

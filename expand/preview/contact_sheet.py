@@ -1,6 +1,6 @@
-"""Clips of a data set as training and validation see them, a few a class, on pages to look at.
+"""Contact sheets: pages with a few clips of each class, as training and validation see them.
 
-N frames of a clip are shown, side by side: its strip.
+N frames of a clip are shown side by side, as a strip.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from expand.data.cache import OnProgress, Progress
+from expand.data.cache import OnProgress, StageProgress
 from expand.preview.feed import Clip, Feed, chosen_clips, chosen_views, training_clip, validation_clip
 from expand.preview.frames import Written, filled, save_picture, write_list
 from expand.system.escaping import visible_line
@@ -21,25 +21,28 @@ from expand.system.escaping import visible_line
 LIST = "clips.csv"
 _NAMES = ("page", "class", "split", "video", "clip", "label", "start", "end", "seconds", "mirrored", "looped")
 
-_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # has more scripts than Pillow's own
+_FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"  # cover more scripts than Pillow's own font
 _MARGIN, _GAP, _LINE = 20, 2, 18  # pixels
 _HEAD, _TITLE, _BELOW = 74, 34, 12
-_PAGE = 1500  # pixels that a page is high at most, where a class is not higher
-_STRIP = 810  # pixels that a strip is wide at most
-_NARROWEST = 380  # that its two lines of words need
-_CELL = (96, 160)  # smallest and largest side of a picture
+_PAGE = 1500  # the largest height of a page in pixels, unless a single class is higher
+_STRIP = 810  # the largest width of a strip in pixels
+_NARROWEST = 380  # the least width of a strip with its two lines of text, in pixels
+_CELL = (96, 160)  # smallest and largest side of a picture in pixels
 _MOST_CELLS = 8
 _INK, _GREY, _MARK, _RULE = "#1a1a1a", "#6b6b6b", "#b3400e", "#d0d0d0"
 
 
 def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgress) -> Written:
-    """Pages with so many clips of training and of validation for each class, and a list of them.
+    """Write pages with clips of training and validation for each class, and a list of these clips.
 
     Args:
-        feed: of what.
-        folder: for the pages.
-        clips: of each class and split; a video is shown once.
-        on_progress: is told how far it is.
+        feed: gives the clips.
+        folder: the folder to write to.
+        clips: number of clips of each class and split, each of another video.
+        on_progress: called with the progress.
+
+    Raises:
+        UserError: the folder cannot be written.
     """
     train, val = chosen_clips(feed, clips), chosen_views(feed, clips)
     rows: list[tuple[object, ...]] = []
@@ -59,7 +62,7 @@ def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgres
                     )
                 )
                 done += 1
-                on_progress(Progress(what="drawing classes", done=done, total=len(names)))
+                on_progress(StageProgress(what="drawing classes", done=done, total=len(names)))
             file = folder / f"page-{page:0{max(2, len(str(len(pages))))}}.png"
             save_picture(file, layout.draw(blocks, page=page, pages=len(pages)))
             rows += [_row(page, block, clip) for block in blocks for clip in (*block.train, *block.val)]
@@ -85,7 +88,7 @@ def _row(page: int, block: Block, clip: Clip) -> tuple[object, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A class on a page: clips of training to the left, of validation to the right."""
+    """A class on a page: clips of training at the left, of validation at the right."""
 
     title: str
     train: Sequence[Clip]
@@ -94,12 +97,12 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Where things are on a page; lengths in pixels.
+    """The layout of a page; lengths are in pixels.
 
     Attributes:
-        feed: what is shown.
+        feed: gives the clips.
         cell: side of a picture.
-        cells: (N,) which frames of a clip are shown.
+        cells: (N,) indices of the frames of a clip that are shown.
     """
 
     feed: Feed
@@ -108,7 +111,7 @@ class Layout:
 
     @classmethod
     def of(cls, feed: Feed) -> Layout:
-        """Small pictures are enlarged by a whole number, so that each pixel of a network's is seen."""
+        """Choose the layout; small pictures are enlarged by an integer, so that each pixel can be seen."""
         smallest, largest = _CELL
         size, frames = feed.sampling.size, feed.sampling.frames
         cell = size * max(1, -(-smallest // size)) if size < smallest else min(size, largest)
@@ -118,7 +121,7 @@ class Layout:
 
     @property
     def half(self) -> int:
-        """How wide a strip is with its words."""
+        """The width of a strip with its text."""
         return max(_NARROWEST, len(self.cells) * (self.cell + _GAP) - _GAP)
 
     @property
@@ -126,11 +129,11 @@ class Layout:
         return 2 * _LINE + self.cell + _BELOW
 
     def height(self, rows: int) -> int:
-        """Of a class with so many rows."""
+        """Return the height of a class with so many rows."""
         return _TITLE + max(1, rows) * self.row
 
     def pages(self, rows: Sequence[int]) -> list[list[int]]:
-        """Which classes stand on which page, given how many rows each of them has."""
+        """Distribute the classes over pages, given the number of rows of each; returns indices of classes."""
         pages: list[list[int]] = []
         left = 0
         for label, count in enumerate(rows):
@@ -183,10 +186,10 @@ class Layout:
         _write(pen, (right, _MARGIN + 30), val, self.half)
 
     def _draw_clip(
-        self, picture: Image.Image, pen: ImageDraw.ImageDraw, place: tuple[int, int], clip: Clip, title: str
+        self, picture: Image.Image, pen: ImageDraw.ImageDraw, corner: tuple[int, int], clip: Clip, title: str
     ) -> None:
-        left, top = place
-        _write(pen, place, visible_line(clip.video), self.half, cut="middle")
+        left, top = corner
+        _write(pen, corner, visible_line(clip.video), self.half, cut="middle")
         part = f"{clip.start:.2f} to {clip.end:.2f} s of {clip.seconds:.2f} s"
         if len(self.cells) == 1:
             part = f"at {clip.start:.2f} s of {clip.seconds:.2f} s"
@@ -194,8 +197,8 @@ class Layout:
             part = f"clip {clip.number:,}: {part}"
         used = _write(pen, (left, top + _LINE), part, self.half, ink=_GREY)
         marks = [name for name in ("mirrored", "looped") if getattr(clip, name)]
-        told = visible_line(", ".join(clip.labels) or "nothing")
-        marks += [f"label: {told}"] if told != title else []
+        labels = visible_line(", ".join(clip.labels) or "nothing")
+        marks += [f"label: {labels}"] if labels != title else []
         _write(pen, (left + used + 10, top + _LINE), ", ".join(marks), self.half - used - 10, ink=_MARK)
         for at, frame in enumerate(self.cells):
             shown = Image.fromarray(clip.frames[frame])
@@ -207,7 +210,7 @@ class Layout:
 
 def _write(
     pen: ImageDraw.ImageDraw,
-    place: tuple[int, int],
+    corner: tuple[int, int],
     text: str,
     room: int,
     *,
@@ -215,14 +218,14 @@ def _write(
     ink: str = _INK,
     cut: str = "end",
 ) -> int:
-    """Writes a line that is no wider than `room`, with … where it is cut; how wide it is."""
+    """Write a line of text, shortened with … to at most `room` pixels; return its width in pixels."""
     file, size = ("DejaVuSans-Bold.ttf", 16) if bold else ("DejaVuSans.ttf", 13)
     font = ImageFont.truetype(_FONTS / file, size)
     kept, shown = len(text), text
     while kept > 1 and font.getlength(shown) > room:
         kept -= 1
-        tail = kept * 2 // 3 if cut == "middle" else 0  # what tells videos apart is at the end
+        tail = kept * 2 // 3 if cut == "middle" else 0  # keep the end, in which names of videos differ
         shown = f"{text[: kept - tail]}…{text[len(text) - tail :]}"
     if room > 0:
-        pen.text(place, shown, font=font, fill=ink)
+        pen.text(corner, shown, font=font, fill=ink)
     return round(font.getlength(shown))

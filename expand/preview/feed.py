@@ -1,6 +1,6 @@
-"""Single clips of a data set, just as a training and its validation are fed with them.
+"""Single clips of a data set, exactly as training and validation get them.
 
-V videos in a split, T frames in a clip, S the side of the square crop.
+Shapes: V videos in a split, T frames in a clip, S the side of the square crop.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ from search_spaces.base import ClipSampling
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feed:
-    """What networks are fed with.
+    """The videos of a training, and how clips are taken from them.
 
     Attributes:
-        videos: decoded.
-        sampling: the clips.
-        augment: how training varies them.
-        views: what validation sees of each video.
-        seed: of the training whose clips these are.
-        balanced: whether it draws every class equally often.
-        keys, labels: of the videos of each split, and what they show.
+        videos: the decoded videos.
+        sampling: sampling of the clips.
+        augment: augmentation of training clips.
+        views: views of each video in validation.
+        seed: the training's seed.
+        balanced: whether training draws every class equally often.
+        keys: keys of the videos of each split.
+        labels: targets of the clips of each split.
     """
 
     videos: Videos
@@ -85,7 +86,7 @@ class Feed:
         )
 
     def shown(self, name: SplitName) -> list[list[int]]:
-        """(V) the classes that each video of a split shows."""
+        """Return the classes that each of the V videos of a split shows."""
         labels = self.labels[name]
         if isinstance(labels, SeveralLabels):
             return [np.flatnonzero(row).tolist() for row in labels.of_videos()]
@@ -94,18 +95,18 @@ class Feed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
-    """A clip as a network is fed with it.
+    """A clip as a network gets it.
 
     Attributes:
-        split: of its video.
-        video: its key.
-        number: of the training's clips, or of validation's views, from 0.
-        labels: the classes that the network is told, by name.
-        start, end: when its first and last frames are asked for, in seconds.
-        seconds: of the video.
-        mirrored: whether it was flipped left to right.
-        looped: whether the video is shorter.
-        frames: (T, S, S, 3).
+        split: the split of its video.
+        video: the key of its video.
+        number: its number among the training's clips, or among validation's views, from 0.
+        labels: the names of the classes in its target.
+        start, end: times of its first and last frame, in seconds.
+        seconds: duration of the video.
+        mirrored: whether it is flipped left to right.
+        looped: whether the video is shorter than the clip, and so is looped.
+        frames: (T, S, S, 3) pixels.
     """
 
     split: SplitName
@@ -123,16 +124,16 @@ class Clip:
 def feed_of_search(
     config: Config, sampling: ClipSampling | None, seed: int | None, on_progress: OnProgress
 ) -> Feed:
-    """What a search feeds its candidates with, from the cache that it takes its clips from.
+    """Return the feed of a search's candidates, from the cache that the search itself would use.
 
-    Without targets, that is a search of two steps or, where `sampling` is given, one whose largest clips
-    these are.
+    Without targets in the config, a search of two steps is assumed or, if `sampling` is given, one whose
+    largest clips have this sampling.
 
     Args:
-        config: of the search.
-        sampling: of the candidate's clips; None: the longest that the search may get to.
-        seed: of the training; None: the search's first.
-        on_progress: is told how far the decoding is.
+        config: the search's configuration.
+        sampling: sampling of the candidate's clips; None for the longest clips that the search may reach.
+        seed: seed of the training; None for the search's first.
+        on_progress: called with the progress of decoding.
 
     Raises:
         UserError: the data does not allow a search.
@@ -156,13 +157,13 @@ def feed_of_search(
 def feed_of_training(
     recipe: Recipe, sampling: ClipSampling, seed: int | None, on_progress: OnProgress
 ) -> Feed:
-    """What a full training feeds a network with, from the cache that it takes its clips from.
+    """Return the feed of a full training, from the cache that the training itself would use.
 
     Args:
-        recipe: of the training.
-        sampling: of the network's clips.
-        seed: of the training; None: the recipe's.
-        on_progress: is told how far the decoding is.
+        recipe: the training's configuration.
+        sampling: sampling of the network's clips.
+        seed: seed of the training; None for the recipe's.
+        on_progress: called with the progress of decoding.
 
     Raises:
         UserError: the data does not allow a training.
@@ -182,7 +183,7 @@ def feed_of_training(
 
 
 def chosen_clips(feed: Feed, count: int) -> list[list[int]]:
-    """For each class, the numbers of its first clips in a training, each of another video."""
+    """Return, for each class, the numbers of its first `count` training clips, each of another video."""
     split, shown = feed.videos.cached.train, feed.shown("train")
     videos: list[set[int]] = [set() for _ in feed.videos.classes]
     members = [0] * len(videos)
@@ -204,7 +205,7 @@ def chosen_clips(feed: Feed, count: int) -> list[list[int]]:
 
 
 def chosen_views(feed: Feed, count: int) -> list[list[int]]:
-    """For each class, the numbers of views in validation: the middle one of videos that are drawn."""
+    """Return, for each class, the numbers of `count` validation views: the middle ones of random videos."""
     shown = feed.shown("val")
     numbers: list[list[int]] = [[] for _ in feed.videos.classes]
     for video in np.random.default_rng(feed.seed).permutation(len(shown)).tolist():
@@ -215,9 +216,9 @@ def chosen_views(feed: Feed, count: int) -> list[list[int]]:
 
 
 def training_clip(feed: Feed, number: int) -> Clip:
-    """The clip that is number so many in a training, counted from 0."""
+    """Return the training clip with this number, from 0."""
     split, sampling = feed.videos.cached.train, feed.sampling
-    ((clips, told),) = planned_batches(
+    ((clips, targets),) = planned_batches(
         split,
         [(1, sampling)],
         augment=feed.augment,
@@ -231,17 +232,17 @@ def training_clip(feed: Feed, number: int) -> Clip:
     when, *_, mirror = clip_draws(feed.seed, number, 1)[0].tolist()
     times = clip_times(train_starts(split.seconds[video], sampling, np.array([when])), sampling)
     mirrored = feed.augment.swaps is not None and mirror < 0.5
-    return _clip(feed, "train", int(video[0]), number, clips[0], told[0], times[0], mirrored=mirrored)
+    return _clip(feed, "train", int(video[0]), number, clips[0], targets[0], times[0], mirrored=mirrored)
 
 
 def validation_clip(feed: Feed, number: int) -> Clip:
-    """The view of validation that is number so many, counted from 0."""
+    """Return the validation view with this number, from 0."""
     split, video = feed.videos.cached.val, number // feed.views.count
     times = view_times(split, feed.sampling, feed.views)
     alone = Share(rank=number, ranks=len(times))
     ((clips, _),) = view_batches(split, feed.sampling, feed.views, batch_size=1, share=alone)
-    told = feed.labels["val"](np.array([video]), times[number : number + 1], np.zeros(1, np.bool_))
-    return _clip(feed, "val", video, number, clips[0], told[0], times[number], mirrored=False)
+    targets = feed.labels["val"](np.array([video]), times[number : number + 1], np.zeros(1, np.bool_))
+    return _clip(feed, "val", video, number, clips[0], targets[0], times[number], mirrored=False)
 
 
 def _clip(
@@ -250,14 +251,14 @@ def _clip(
     video: int,
     number: int,
     pixels: Tensor,
-    told: Tensor,
+    target: Tensor,
     times: NDArray[np.float64],
     *,
     mirrored: bool,
 ) -> Clip:
     split = feed.videos.cached.splits[name]
     several = feed.videos.segments is not None
-    labels = told.nonzero().flatten().tolist() if several else [int(told)]
+    labels = target.nonzero().flatten().tolist() if several else [int(target)]
     seconds = float(split.seconds[video])
     return Clip(
         split=name,
@@ -274,6 +275,6 @@ def _clip(
 
 
 def pixels_of(clip: Tensor) -> Frames:
-    """(T, S, S, 3) the bytes of a clip (3, T, S, S) that `expand.data.clips.normalised` made floats of."""
+    """Invert `expand.data.clips.normalised` for a clip: (3, T, S, S) floats to (T, S, S, 3) bytes."""
     pixels: Frames = clip.mul(STD).add(MEAN).mul(255).round().byte().permute(1, 2, 3, 0).numpy()
     return pixels

@@ -1,6 +1,6 @@
-"""`xpand frames`: what xpand decodes of a video, and the clips that a network sees of it, as pictures.
+"""`xpand frames`: writes the decoded frames of a video, or the clips that a network sees of it, as pictures.
 
-T frames in a clip, S the side of the square crop, H × W a decoded frame.
+Shapes: T frames in a clip, S the side of the square crop, H × W a decoded frame, F frames in a video.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from expand.config.search import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
 from expand.data.built import Cached
-from expand.data.cache import OnProgress, Progress, open_cache
+from expand.data.cache import OnProgress, StageProgress, open_cache
 from expand.data.clips import ViewGrid, view_batches
 from expand.data.file_source import FileSource
 from expand.data.frame_folder import list_pictures
@@ -37,20 +37,20 @@ from expand.weights.models import find_model
 from search_spaces.base import ClipSampling, Json
 
 LIST = "frames.csv"
-_PART = 256 << 20  # bytes of the frames that are held at once
+_PART = 256 << 20  # the most bytes of frames in memory at a time
 _CLIP = re.compile(r"(\d{1,4})[x×](\d{1,4})", re.IGNORECASE)
-_SIDES = (8, 1024)  # of a crop, in pixels
+_SIDES = (8, 1024)  # the smallest and largest side of a crop, in pixels
 _AGAIN = "start again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Written:
-    """What was written.
+    """The written pictures.
 
     Attributes:
-        folder: of all of it.
-        pictures: how many.
-        listed: the CSV that says what each of them shows.
+        folder: their folder.
+        pictures: the number of pictures.
+        listed: a CSV file that describes each of them.
     """
 
     folder: Path
@@ -63,12 +63,12 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clips:
-    """The clips that are looked at.
+    """The sampling and cropping of clips.
 
     Attributes:
-        sampling: which frames, and their size.
-        jitter: lowest and highest short side of a training clip before its crop, in crop sizes.
-        scale: short side before the crop of validation, in crop sizes.
+        sampling: frames, stride and size.
+        jitter: range of the short side of a training clip before its crop, as multiples of the crop's size.
+        scale: short side of a validation clip before its crop, as a multiple of the crop's size.
     """
 
     sampling: ClipSampling
@@ -77,10 +77,10 @@ class Clips:
 
 
 def parse_clip(text: str, size: int) -> ClipSampling:
-    """The clips that `13x6` and a size mean.
+    """Parse the sampling of clips from FRAMESxSTRIDE, such as `13x6`, and a size in pixels.
 
     Raises:
-        UserError: these are none.
+        UserError: the text is not of that form, or a number is out of range.
     """
     match = _CLIP.fullmatch(text.strip())
     frames, stride = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -98,10 +98,10 @@ def parse_clip(text: str, size: int) -> ClipSampling:
 
 
 def choose_clips(clip: str | None, size: int | None, model: str | None) -> Clips | None:
-    """The clips that the command names: those of a search's candidate, or of a network that is trained.
+    """Return the clips of the command's options: --clip and --size, or those of a model; None without any.
 
     Raises:
-        UserError: they are not clear.
+        UserError: the options contradict each other, or one is missing.
     """
     if clip is not None and model is not None:
         raise UserError("--clip must be left out where --model says which clips its network sees.")
@@ -120,7 +120,7 @@ def choose_clips(clip: str | None, size: int | None, model: str | None) -> Clips
 
 
 def is_video(path: Path) -> bool:
-    """Whether a path is one video: a file, or a folder of pictures and nothing below."""
+    """Whether a path is one video: a file, or a folder of pictures without subfolders."""
     if not path.is_dir():
         return True
     try:
@@ -131,13 +131,17 @@ def is_video(path: Path) -> bool:
 
 
 def check_empty(folder: Path) -> None:
-    """Raises UserError where pictures cannot be put into `folder`, which need not be there yet."""
+    """Check that pictures can be written to `folder`, which need not exist yet.
+
+    Raises:
+        UserError: the folder is not empty, or cannot be written.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
             f"--out must be a folder that is empty or not there yet, got {folder}: choose another, or "
             "empty it."
         )
-    above = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    above = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not os.access(above, os.W_OK | os.X_OK):
         raise UserError(
             f"--out must be in a folder that can be written, got {folder}: {above} cannot be; choose another."
@@ -153,46 +157,48 @@ def write_frames(
     fps: float | None = None,
     on_progress: OnProgress,
 ) -> Written:
-    """Every frame of a video as it is decoded, upright and at its own size, from `begin` until `end`.
+    """Write every decoded frame of a video, upright and in its own size, from `begin` until `end`.
 
     Args:
         path: a file or a folder of pictures.
-        folder: for the pictures.
-        begin, end: in seconds from the first frame; None: all of it.
+        folder: the folder to write to.
+        begin, end: times in seconds from the first frame; None for the video's start and end.
         fps: the frame rate of a folder of pictures.
-        on_progress: is told how far it is.
+        on_progress: called with the progress.
 
     Raises:
-        UserError: no such video, no such frames, or a folder that is not free.
+        UserError: the video cannot be read, has no frame between `begin` and `end`, or the folder is not
+            empty.
     """
     check_empty(folder)
     info, times = _shown(path, fps, on_progress)
     low, high = begin or 0.0, info.seconds if end is None else end
-    places = np.flatnonzero((times >= low - 1e-6) & (times < high - 1e-6))
-    if not len(places):
+    indices = np.flatnonzero((times >= low - 1e-6) & (times < high - 1e-6))
+    if not len(indices):
         raise UserError(
             f"--from and --to must leave a frame of {path}, whose frames are from 0 to {times[-1]:.2f} s, "
             f"got {low:g} to {high:g}: take in more."
         )
-    some = "" if len(places) == len(times) else f" of {len(times):,}"
-    note = f"{len(places):,} frames{some}, {info.width}×{info.height}, {info.fps:.4g} a second"
-    on_progress(Progress(what="writing pictures", done=0, total=len(places), note=note))
+    some = "" if len(indices) == len(times) else f" of {len(times):,}"
+    note = f"{len(indices):,} frames{some}, {info.width}×{info.height}, {info.fps:.4g} a second"
+    on_progress(StageProgress(what="writing pictures", done=0, total=len(indices), note=note))
     most = max(1, _PART // (3 * info.width * info.height))
     digits = max(6, len(str(len(times))))
     rows: list[tuple[object, ...]] = []
     with filled(folder):
-        for first in range(0, len(places), most):
-            part = places[first : first + most]
-            (found,) = video.read(
+        for first in range(0, len(indices), most):
+            part = indices[first : first + most]
+            (decoded,) = video.read(
                 path, [None], _at(times[part]), short_side=max(info.width, info.height), fps=fps
             )
-            if isinstance(found, BadVideo):
-                _refuse(path, found)
-            for place, moment, pixels in zip(part.tolist(), found.times.tolist(), found.frames, strict=True):
-                file = f"frame-{place + 1:0{digits}}.png"
+            if isinstance(decoded, BadVideo):
+                _refuse(path, decoded)
+            kept = zip(part.tolist(), decoded.times.tolist(), decoded.frames, strict=True)
+            for index, moment, pixels in kept:
+                file = f"frame-{index + 1:0{digits}}.png"
                 save_picture(folder / file, Image.fromarray(pixels))
-                rows.append((place + 1, file, f"{moment:.6f}"))
-                on_progress(Progress(what="writing pictures", done=len(rows), total=len(places)))
+                rows.append((index + 1, file, f"{moment:.6f}"))
+                on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(indices)))
         listed = write_list(folder / LIST, ("number", "file", "seconds"), rows)
     return Written(folder=folder, pictures=len(rows), listed=listed)
 
@@ -206,20 +212,20 @@ def write_clips(
     fps: float | None = None,
     on_progress: OnProgress,
 ) -> Written:
-    """The clips that a network sees of a video in validation: the centre one, or so many evenly spread.
+    """Write the clips that a network sees of a video in validation: the centre one, or several spread evenly.
 
-    They take the way of a training's: decoded into a cache, cropped, resized.
+    They are made as in a training: decoded into a cache, cropped and resized.
 
     Args:
         path: a file or a folder of pictures.
-        folder: for the pictures.
-        clips: which.
-        count: how many.
+        folder: the folder to write to.
+        clips: sampling and cropping of the clips.
+        count: number of clips.
         fps: the frame rate of a folder of pictures.
-        on_progress: is told how far it is.
+        on_progress: called with the progress.
 
     Raises:
-        UserError: no such video, or a folder that is not free.
+        UserError: the video cannot be read, or the folder is not empty.
     """
     check_empty(folder)
     info, _ = _shown(path, fps, on_progress)
@@ -232,7 +238,7 @@ def write_clips(
         f"{count} clip{'s' * (count != 1)} of {sampling} from {info.seconds:.2f} s; a clip takes "
         f"{sampling.span_seconds:.2f} s{looped}"
     )
-    on_progress(Progress(what="writing pictures", done=0, total=len(asked), note=note))
+    on_progress(StageProgress(what="writing pictures", done=0, total=len(asked), note=note))
     rows: list[tuple[object, ...]] = []
     with TemporaryDirectory(prefix="xpand-frames-") as cache:
         split = _decoded(path, clips, views, fps, Path(cache)).val
@@ -245,7 +251,7 @@ def write_clips(
                 file = f"{of_clip}frame-{number + 1:03}.png"
                 save_picture(folder / file, Image.fromarray(pixels))
                 rows.append((clip + 1, number + 1, file, f"{own[at]:.6f}", f"{asked[at]:.6f}"))
-                on_progress(Progress(what="writing pictures", done=len(rows), total=len(asked)))
+                on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(asked)))
             listed = write_list(folder / LIST, ("clip", "number", "file", "seconds", "asked"), rows)
     return Written(folder=folder, pictures=len(rows), listed=listed)
 
@@ -256,7 +262,7 @@ def save_picture(path: Path, picture: Image.Image) -> None:
 
 
 def write_list(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    """A CSV file with these columns."""
+    """Write a CSV file with these columns and rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
@@ -267,10 +273,10 @@ def write_list(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]
 
 @contextmanager
 def filled(folder: Path) -> Iterator[None]:
-    """A folder that is made for what is written meanwhile.
+    """Create a folder that the block writes to.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -282,7 +288,11 @@ def filled(folder: Path) -> Iterator[None]:
 
 
 def _shown(path: Path, fps: float | None, on_progress: OnProgress) -> tuple[VideoInfo, NDArray[np.float64]]:
-    """What a video is, and (F,) when its frames are shown, each time once; all of it is decoded."""
+    """Decode a whole video; return its properties, and the distinct times of its frames, (F,).
+
+    Raises:
+        UserError: the video cannot be read, or --fps is missing or does not apply.
+    """
     if path.is_dir() and fps is None:
         raise UserError(
             f"--fps must say how many pictures make a second, as {path} is a folder of them: add it, such as "
@@ -292,7 +302,7 @@ def _shown(path: Path, fps: float | None, on_progress: OnProgress) -> tuple[Vide
         raise UserError(
             f"--fps must be left out where a video says when its frames are shown, as {path} does."
         )
-    on_progress(Progress(what="reading the video", done=0, total=1))
+    on_progress(StageProgress(what="reading the video", done=0, total=1))
     try:
         info, times = video.shown(path, fps=fps)
     except BadVideo as bad:
@@ -312,16 +322,16 @@ def _at(moments: NDArray[np.float64]) -> Callable[[float], NDArray[np.float64]]:
 
 
 def _own_times(path: Path, asked: NDArray[np.float64], fps: float | None) -> NDArray[np.float64]:
-    """(M,) when the frames are shown that are the nearest to the moments that are asked for."""
-    (found,) = video.read(path, [None], _at(np.unique(asked)), short_side=8, fps=fps)
-    if isinstance(found, BadVideo):
-        _refuse(path, found)
-    own: NDArray[np.float64] = found.times[np.searchsorted(found.spans[1:, 0], asked, side="right")]
+    """Return the times of the frames that are nearest to the requested moments, both (M,)."""
+    (decoded,) = video.read(path, [None], _at(np.unique(asked)), short_side=8, fps=fps)
+    if isinstance(decoded, BadVideo):
+        _refuse(path, decoded)
+    own: NDArray[np.float64] = decoded.times[np.searchsorted(decoded.spans[1:, 0], asked, side="right")]
     return own
 
 
 def _decoded(path: Path, clips: Clips, views: EvenClips, fps: float | None, folder: Path) -> Cached:
-    """A cache of this video alone, in `folder`."""
+    """Build a cache of this video alone in `folder`."""
     whole = path.absolute()
     source = FileSource(
         name=whole.name,

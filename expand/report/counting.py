@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -79,9 +78,7 @@ def counted(network: str | None, factors: str | None) -> Counted:
     if network.lower() in PUBLISHED:
         found = published(network)
         return _of_factors(found.name, found.factors, found.test_size)
-    if Path(network).suffix in (".yaml", ".yml"):
-        return _of_model(Path(network))
-    raise UserError(f"network must be one of {', '.join(PUBLISHED)}, or a model's YAML, got {network!r}.")
+    return _of_model(network)
 
 
 def parse_factors(text: str) -> Factors:
@@ -124,10 +121,10 @@ def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Co
     )
 
 
-def _of_model(path: Path) -> Counted:
-    from expand.weights.models import read_model
+def _of_model(reference: str) -> Counted:
+    from expand.weights.models import find_model
 
-    model = read_model(path)
+    model = find_model(reference)
     return Counted(
         name=model.name,
         space=model.space,

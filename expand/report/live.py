@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from expand.data.cache import Progress
+from expand.data.cache import StageProgress
 from expand.system.escaping import visible_line
 
 
@@ -23,7 +23,7 @@ class LiveView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._caching: Progress | None = None
+        self._caching: StageProgress | None = None
         self._live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> Self:
@@ -38,7 +38,7 @@ class LiveView:
             with suppress(OSError) if error is not None else nullcontext():  # a terminal that was closed
                 self._live.stop()
 
-    def caching(self, progress: Progress) -> None:
+    def caching(self, progress: StageProgress) -> None:
         """The videos are being decoded."""
         if progress.note:
             note = visible_line(progress.note)

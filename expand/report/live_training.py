@@ -15,19 +15,19 @@ from rich.table import Table
 from rich.text import Text
 
 from expand.config.full import Recipe
-from expand.full.multigrid import Phase, Schedule
 from expand.full.scores import SCORES
-from expand.full.steps import Row
+from expand.full.steps import Validation, learning_rate
+from expand.jobs.job import TrainingProgress
 from expand.report.live import LiveView
 from expand.system.listing import Listing
 from expand.system.units import show_seconds
-from expand.training.schedule import released_factor
+from expand.training.schedule import Phase, Schedule
 
 _EVERY = 60.0  # seconds between two lines, where there is no terminal
 
 
 class TrainingView(LiveView):
-    """A View (expand/full/train.py) on a console, as a context manager; if not `shown`, it says nothing."""
+    """A TrainingDisplay (expand/full/train.py) on a console, as a context manager; silent if not `shown`."""
 
     def __init__(self, console: Console, *, shown: bool = True) -> None:
         self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
@@ -45,13 +45,13 @@ class TrainingView(LiveView):
         self._steps, self._first, self._step = schedule.steps, step, step
         self._began = self._told = time.monotonic()
 
-    def progress(self, step: int, loss: float) -> None:
-        self._step, self._loss = step, loss
+    def progress(self, progress: TrainingProgress) -> None:
+        self._step, self._loss = progress.step, progress.loss
         if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
             self.note(self._line())
 
-    def validated(self, row: Row) -> None:
+    def validated(self, row: Validation) -> None:
         scores = (
             f"{title} {row[f'val_{name}']:.1%}"
             for name, title in SCORES.items()
@@ -85,7 +85,7 @@ class TrainingView(LiveView):
         return f", about {show_seconds(left)} left"
 
 
-def history_table(rows: Sequence[Row]) -> Listing:
+def history_table(rows: Sequence[Validation]) -> Listing:
     """The validations of a training."""
     names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
     headings = ("epochs", "train loss", *(SCORES[name] for name in names), "time")
@@ -134,11 +134,7 @@ def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
 
 
 def _rates(phase: Phase, begin: int, steps: int, recipe: Recipe) -> str:
-    training = recipe.training
-    ends = (
-        training.peak * phase.rate * released_factor(step / steps, training.warmup, training.warmup_start)
-        for step in (begin, begin + phase.steps)
-    )
+    ends = (learning_rate(recipe.training, phase, step / steps) for step in (begin, begin + phase.steps))
     return _range(*(f"{rate:.3g}" for rate in ends))
 
 

@@ -15,8 +15,7 @@ from typing import Protocol
 from expand.config.search import Config
 from expand.data.base import SEARCHED, Source
 from expand.data.built import Cached
-from expand.data.cache import OnProgress, open_cache
-from expand.data.cache import Progress as CacheProgress
+from expand.data.cache import OnProgress, StageProgress, open_cache
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe, write_segments
 from expand.data.needs import CacheNeeds, cache_needs
@@ -46,7 +45,7 @@ _SLACK = 60.0  # seconds that a candidate may take besides: a process starts, li
 class View(Protocol):
     """What is shown while a run goes on; every method returns at once."""
 
-    def caching(self, progress: CacheProgress) -> None:
+    def caching(self, progress: StageProgress) -> None:
         """The videos are being decoded."""
         ...
 

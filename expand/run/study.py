@@ -33,7 +33,7 @@ from expand.config.base import load_config, to_yaml, validated
 from expand.config.places import moved, placed
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
-from expand.run.storage import Storage
+from expand.run.storage import StudyStorage
 from expand.search.base import Candidate
 from expand.search.problem import DataCard
 from expand.system.errors import RunFailed, UserError, cannot_write, first_line
@@ -83,7 +83,7 @@ class Run:
         for name in ("checkpoints", "models"):
             (partial / name).mkdir(parents=True)
         (partial / "config.yaml").write_text(to_yaml(placed(config)), encoding="utf-8")
-        storage = Storage(partial / "study.db")
+        storage = StudyStorage(partial / "study.db")
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
         with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -125,7 +125,7 @@ class Run:
         with _reading(path):
             if not path.stat().st_size:  # Optuna would make a new database of it
                 raise ValueError("it is empty")
-            study = optuna.load_study(study_name=None, storage=Storage(path))
+            study = optuna.load_study(study_name=None, storage=StudyStorage(path))
             attrs = study.user_attrs
         if attrs.get("format") != FORMAT:
             raise UserError(

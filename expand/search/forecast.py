@@ -89,9 +89,10 @@ class Speed:
 
 def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
     """The work of training a network of so many multiply-adds, with a share of the budget."""
-    recipe = setup.config.training.share(budget)
-    clips = recipe.clips if recipe.clips is not None else (recipe.epochs or 0) * setup.data.train
-    return Load(passes=TRAIN_FACTOR * clips + recipe.val_clips * setup.data.val, macs_per_clip=macs)
+    recipe, videos = setup.config.training.share(budget), setup.data.train
+    return Load(
+        passes=TRAIN_FACTOR * recipe.clips_of(videos) + recipe.val_clips * setup.data.val, macs_per_clip=macs
+    )
 
 
 def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:

@@ -1,4 +1,4 @@
-"""Random search: networks drawn evenly over those whose cost lies just below a target; the best is kept.
+"""Random search: networks drawn at random among those whose cost lies just below a target; the best is kept.
 
 At equal compute it is the baseline that every search must beat (Li and Talwalkar, UAI 2019).
 """
@@ -6,22 +6,25 @@ At equal compute it is the baseline that every search must beat (Li and Talwalka
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
-from expand.search.axes import is_free, steps_within
+from expand.search.axes import is_free, largest
 from expand.search.base import Candidate, Outcome, Problem, Round, Scored, TargetModel, Trajectory
 from expand.system.errors import UserError
+from search_spaces.base import Axis
 
-_MOST_DRAWS = 100_000  # of a target: then it is said that there are too few networks
+_DRAWS = 100  # for each network wanted: then it is said that there are too few
 
 
 class RandomNetworks:
     """Draws networks for each target, trains them all, and keeps the best.
 
-    Evenly: each axis is moved up from the start by as many steps as is drawn, from 0 to the most that it may
-    alone, all equally likely; what costs too much or too little is drawn again. Axes that are free are left
-    alone, since no target limits them.
+    Evenly in the logarithm of the cost: the factor by which the target is larger than the start is divided
+    among the axes by shares that are uniform over all divisions; in a random order each axis is moved up as
+    far as its share lets it, the last one as far as the target does. What then costs too little, since steps
+    are whole, is drawn again. Axes that are free are left alone, since no target limits them.
 
     Args:
         networks: to draw for each target, all different.
@@ -63,17 +66,12 @@ class RandomNetworks:
         Raises:
             UserError: there are too few.
         """
-        start = problem.space.start
-        axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, start)]
-        most = [steps_within(problem, axis, start, target) for axis in axes]
+        axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, problem.space.start)]
         draws = _uniform(f"{problem.seed}:{target}")
         points: dict[str, Any] = {}
-        for _ in range(_MOST_DRAWS):
-            point = start
-            for axis, steps in zip(axes, most, strict=True):
-                moved = axis.move(problem.space, point, int(next(draws) * (steps + 1)))
-                point = point if moved is None else moved
-            if (1 - self._within) * target <= problem.cost_of(point) <= target:
+        for _ in range(_DRAWS * self._networks):
+            point = _divided(problem, axes, target, draws)
+            if problem.cost_of(point) >= (1 - self._within) * target:
                 points.setdefault(repr(problem.space.architecture(point)), point)
             if len(points) == self._networks:
                 short = problem.cost.short(target)
@@ -86,6 +84,19 @@ class RandomNetworks:
             f"target, but for {problem.cost.short(target)} only {len(points)} were found: lower "
             "search.settings.networks, raise search.settings.within, or choose another target."
         )
+
+
+def _divided(problem: Problem, axes: Sequence[Axis[Any]], target: int, draws: Iterator[float]) -> Any:
+    """A point within the target, grown from the start along all axes by random shares."""
+    weights = [-math.log(1 - next(draws)) for _ in axes]  # over their sum: uniform over all divisions
+    order = sorted(range(len(axes)), key=lambda _: next(draws))
+    point = problem.space.start
+    growth = target / problem.cost_of(point)
+    for place, index in enumerate(order):
+        last = place == len(order) - 1
+        limit = problem.cost_of(point) * growth ** (weights[index] / sum(weights))
+        point = largest(problem, axes[index], point, target if last else min(limit, target)) or point
+    return point
 
 
 def _rank(candidate: Candidate, outcome: Outcome) -> tuple[float, int]:

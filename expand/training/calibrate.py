@@ -13,7 +13,7 @@ from expand.search.base import Candidate
 from expand.search.forecast import TRAIN_FACTOR, Speed, by_cost
 from expand.search.problem import Setup
 from expand.training.devices import place_clips, place_network, prepare
-from expand.training.footprint import halves, way_of
+from expand.training.footprint import FEWEST, halves, way_of
 from expand.training.foresight import measure_by
 from expand.training.graphs import WARM_UP
 from expand.training.losses import Read
@@ -26,7 +26,6 @@ _USUAL = 1e-10  # seconds a MAC where nothing can be timed: a core's worth
 # What a timed step may cost: the four of each network are to take a few seconds, and little memory.
 _MOST_MACS = {"cpu": 3e9, "mps": 5e10, "cuda": 5e11}
 _MOST_BYTES = {"cpu": 4e8, "mps": 1e9, "cuda": 4e9}
-_FEWEST = 2  # clips that a BatchNorm wants
 
 
 def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
@@ -60,7 +59,7 @@ def _chosen(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
     dearest = next((one for one in reversed(networks) if little(one, batch)), None)
     if dearest is not None:
         return [(networks[0], batch), (dearest, batch)]
-    return [(networks[0], part) for part in halves(batch, _FEWEST) if little(networks[0], part)][:1]
+    return [(networks[0], part) for part in halves(batch, FEWEST) if little(networks[0], part)][:1]
 
 
 def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, threads: int) -> float:

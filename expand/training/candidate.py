@@ -26,23 +26,24 @@ from expand.data.labelled import Videos, read_segments
 from expand.data.labels import SeveralLabels
 from expand.data.sampling import looped
 from expand.jobs.folder import alone, attempting, read_job, read_result, write_result
-from expand.jobs.job import Failure, Job, Measurement, Place, Progress, Result
+from expand.jobs.job import Failure, Job, Measurement, Place, Result, TrainingProgress
 from expand.jobs.per_video import write_per_video
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.files import disk_failed
 from expand.system.logs import log_to
 from expand.system.units import show_bytes
 from expand.system.version import VERSION
-from expand.training.checkpoints import State, newest, save_checkpoint
-from expand.training.devices import place_network, prepare
+from expand.training.checkpoints import TrainingState, newest, write_checkpoint
+from expand.training.devices import prepare
 from expand.training.events import open_events
 from expand.training.footprint import Footprint, halves, way_of
 from expand.training.latency import measure_latency
+from expand.training.loop import train
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.objectives import judge, load_objective
 from expand.training.room import room
-from expand.training.trainer import budget_clips, train, validate
+from expand.training.trainer import validate
 from expand.training.views import activation_of
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
@@ -190,12 +191,10 @@ class Epochs:
         """The most memory that was held by the attempts before, in bytes."""
         return self.state["peak_memory"] if self.state else 0
 
-    def save(self, state: State, *, peak: int) -> None:
+    def save(self, state: TrainingState, *, peak: int) -> None:
         """Keep a state of `train`."""
-        known = {"place": self._place, "micro_batch": self.micro_batch}
-        save_checkpoint(
-            self._folder, state | known | {"seconds": self.seconds, "peak_memory": max(peak, self.peak)}
-        )
+        known = {"place": self._place, "seconds": self.seconds, "peak_memory": max(peak, self.peak)}
+        write_checkpoint(self._folder, state | known)
 
     def drop(self) -> None:
         """Start again."""
@@ -225,15 +224,14 @@ def _measure(
     if job.parent is not None:
         inherited = inherit(network, folder.parent / job.parent / WEIGHTS)
         log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
-    place_network(network, place.device)
-    first = epochs.state["step"] if epochs.state else 0
+    first = epochs.state["clips"] if epochs.state else 0
     if first:
         log.info("going on from epoch %.4g", first / len(data.train.labels))
     assert epochs.micro_batch is not None
     with open_events(place.events, recipe, first=first) as events:
         write = _reporter(folder)
 
-        def report(progress: Progress) -> None:
+        def report(progress: TrainingProgress) -> None:
             write(progress)
             events.step(progress)
 
@@ -267,7 +265,7 @@ def _measure(
         if place.keep_weights:
             save_weights(folder / WEIGHTS, network.state_dict())
         complexity = space.complexity(architecture, job.data["num_classes"])
-        clips = budget_clips(recipe, len(data.train.labels))
+        clips = recipe.clips_of(len(data.train.labels))
         measurement = Measurement(
             **dataclasses.asdict(validated),
             train_loss=train_loss,
@@ -320,11 +318,11 @@ def inherit(network: nn.Module, path: Path) -> int:
     return len(matching)
 
 
-def _reporter(folder: Path) -> Callable[[Progress], None]:
+def _reporter(folder: Path) -> Callable[[TrainingProgress], None]:
     """Writes progress.json, not more often than every half second."""
     written = -_REPORT_EVERY
 
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         nonlocal written
         now = time.monotonic()
         if now - written >= _REPORT_EVERY or progress.clips == progress.total:

@@ -19,10 +19,10 @@ _NAMED = re.compile(r"step-(\d{9})\.pt")
 
 log = logging.getLogger(__name__)
 
-State = dict[str, Any]  # tensors and plain values; `step` is among them
+TrainingState = dict[str, Any]  # tensors and plain values; `step` is among them
 
 
-def save_checkpoint(folder: Path, state: State) -> Path:
+def write_checkpoint(folder: Path, state: TrainingState) -> Path:
     """Put a checkpoint in place whole, then drop all but the last two.
 
     Raises:
@@ -42,7 +42,7 @@ def save_checkpoint(folder: Path, state: State) -> Path:
     return path
 
 
-def load_checkpoint(folder: Path) -> tuple[State, tuple[str, ...]]:
+def load_checkpoint(folder: Path) -> tuple[TrainingState, tuple[str, ...]]:
     """The last whole checkpoint, and a line for each later one that is damaged.
 
     Raises:
@@ -60,7 +60,7 @@ def load_checkpoint(folder: Path) -> tuple[State, tuple[str, ...]]:
     )
 
 
-def newest(folder: Path) -> tuple[State | None, tuple[str, ...]]:
+def newest(folder: Path) -> tuple[TrainingState | None, tuple[str, ...]]:
     """The last whole checkpoint, if there is one, and the names of later ones, which are set aside.
 
     Raises:
@@ -69,7 +69,7 @@ def newest(folder: Path) -> tuple[State | None, tuple[str, ...]]:
     damaged: list[str] = []
     for _, path in reversed(_found(folder)):
         try:
-            state: State = torch.load(path, map_location="cpu", weights_only=True)
+            state: TrainingState = torch.load(path, map_location="cpu", weights_only=True)
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
         except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were

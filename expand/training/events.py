@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from expand.config.search import TrainingConfig
-from expand.jobs.job import Measurement, Progress
+from expand.jobs.job import Measurement, TrainingProgress
 from expand.system.errors import UserError
 from expand.training.schedule import learning_rate_factor
 
@@ -18,7 +18,7 @@ from expand.training.schedule import learning_rate_factor
 class Events(Protocol):
     """Where the curves go."""
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: TrainingProgress) -> None:
         """A step of the training is done."""
         ...
 
@@ -56,7 +56,7 @@ def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -
 
 
 class _Nowhere:
-    def step(self, progress: Progress) -> None: ...
+    def step(self, progress: TrainingProgress) -> None: ...
 
     def end(self, measurement: Measurement) -> None: ...
 
@@ -65,7 +65,7 @@ class _Files:
     def __init__(self, add: Callable[[str, float, int], None], recipe: TrainingConfig) -> None:
         self._add, self._recipe = add, recipe
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: TrainingProgress) -> None:
         rate = learning_rate_factor(progress.clips / progress.total, self._recipe.warmup)
         self._add("train/loss", progress.loss, progress.clips)
         self._add("train/learning_rate", self._recipe.learning_rate * rate, progress.clips)

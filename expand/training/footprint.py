@@ -12,6 +12,7 @@ from typing import Self
 
 from search_spaces.base import ClipSampling, Complexity
 
+FEWEST = 2  # clips that a BatchNorm wants at a time
 _NUMBER = 4  # bytes of a float32
 _BATCHES = 5  # in use, in the network's layout, waiting twice, and being made (data/ahead.py)
 _LEARNED = 3  # weights, gradient, momentum

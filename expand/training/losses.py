@@ -9,14 +9,11 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-
-from expand.jobs.job import Progress
+from expand.jobs.job import TrainingProgress
 
 Read = Callable[[], float]  # waits for a number, if need be
-Report = Callable[[Progress], None]
+OnStep = Callable[[TrainingProgress], None]
 
 
 class Diverged(Exception):
@@ -26,22 +23,30 @@ class Diverged(Exception):
 class Losses:
     """The losses of a training's steps, in their order.
 
-        losses = Losses(total=100, report=print, behind=1)
+        losses = Losses(total=100, behind=1, keep_from=0.9)
         losses.add(60, read)    # nothing is read
-        losses.add(40, read)    # the first is read, and its Progress reported
-        losses.finish()         # the second too; the mean of those of the last tenth of the clips
+        losses.add(40, read)    # the first is read, and its TrainingProgress reported
+        losses.read()           # the second too, which is kept
 
     Args:
         total: clips of the training.
-        report: is given a Progress for every step.
         behind: steps whose loss is not read yet when one more is added.
+        keep_from: share of the clips after which losses are kept.
+        alone: whether a loss that is not finite is raised. Where several processes train, they first agree.
+
+    Attributes:
+        report: is given a TrainingProgress for every step.
+        kept: those that are kept.
+        finite: whether all were, so far.
     """
 
-    def __init__(self, *, total: int, report: Report, behind: int) -> None:
-        self._total, self._report, self._behind = total, report, behind
+    def __init__(self, *, total: int, behind: int, keep_from: float = 0.0, alone: bool = True) -> None:
+        self._total, self._behind, self._keep_from, self._alone = total, behind, keep_from, alone
         self._waiting: deque[tuple[int, Read]] = deque()
         self._step, self._clips = 0, 0
-        self._last: list[float] = []
+        self.report: OnStep = lambda _: None
+        self.kept: list[float] = []
+        self.finite = True
 
     def add(self, clips: int, read: Read) -> None:
         """A step was made on so many clips.
@@ -50,40 +55,28 @@ class Losses:
             Diverged: a loss is not finite; this step's, or one of those before it.
         """
         self._waiting.append((clips, read))
-        while len(self._waiting) > self._behind:
-            self._take()
+        self.read(behind=self._behind)
 
-    def finish(self) -> float:
-        """The mean loss of the last tenth of the clips.
-
-        Raises:
-            Diverged: a loss is not finite.
-        """
-        while self._waiting:
-            self._take()
-        return float(np.mean(self._last))
-
-    def state(self) -> list[object]:
-        """All that later steps need to know of those so far, as plain values; every loss is read.
+    def read(self, *, behind: int = 0) -> None:
+        """Read all but the last few.
 
         Raises:
             Diverged: a loss is not finite.
         """
-        while self._waiting:
-            self._take()
-        return [self._step, self._clips, list(self._last)]
+        while len(self._waiting) > behind:
+            self._take(*self._waiting.popleft())
 
-    def restore(self, state: list[Any]) -> None:
-        """Go on after the steps that `state` tells of."""
-        self._step, self._clips, self._last = state
+    def restore(self, *, step: int, clips: int, kept: list[float]) -> None:
+        """Go on after so many steps and clips."""
+        self._step, self._clips, self.kept = step, clips, list(kept)
 
-    def _take(self) -> None:
-        clips, read = self._waiting.popleft()
+    def _take(self, clips: int, read: Read) -> None:
         loss = read()
-        if not math.isfinite(loss):
+        self.finite = self.finite and math.isfinite(loss)
+        if self._alone and not self.finite:
             raise Diverged(f"the training loss is {loss} at step {self._step}, {self._clips:,} clips in")
         self._step += 1
         self._clips += clips
-        if self._clips > 0.9 * self._total:
-            self._last.append(loss)
-        self._report(Progress(clips=self._clips, total=self._total, loss=loss))
+        if self._clips > self._keep_from * self._total:
+            self.kept.append(loss)
+        self.report(TrainingProgress(step=self._step, clips=self._clips, total=self._total, loss=loss))

@@ -1,30 +1,28 @@
-"""Training and validating one network.
+"""One step of a training, and a validation.
 
-Shapes: B clips in a batch, T frames, S × S pixels, C classes, V validation videos.
+Shapes: B clips in a batch, T frames, S × S pixels, C classes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from expand.config.full import FullConfig
 from expand.config.search import TrainingConfig
 from expand.data.base import Split
-from expand.data.clips import Augment, ViewGrid, train_batches
-from expand.data.labels import OneLabel, SeveralLabels
-from expand.training.checkpoints import State
-from expand.training.devices import Precision, autocast, place_clips, seed_step
+from expand.data.clips import ViewGrid
+from expand.jobs.job import Labels
+from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Graphed, read_later
-from expand.training.losses import Losses, Read, Report
+from expand.training.losses import Read
 from expand.training.processes import without_exchange
-from expand.training.schedule import learning_rate_factor
 from expand.training.views import Activation, Viewing, view_means
 from search_spaces.base import ClipSampling
 
@@ -35,20 +33,7 @@ class Step(Protocol):
     def __call__(self, clips: Tensor, labels: Tensor) -> Read: ...
 
 
-class Rates(Protocol):
-    """What an optimizer is made of; every recipe has it."""
-
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def momentum(self) -> float: ...
-    @property
-    def nesterov(self) -> bool: ...
-    @property
-    def weight_decay(self) -> float: ...
-
-
-def make_optimizer(network: nn.Module, recipe: Rates) -> torch.optim.SGD:
+def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> torch.optim.SGD:
     """SGD whose weight decay leaves out BatchNorm and biases: all parameters with one dimension.
 
     On the CPU and on CUDA it is a single kernel for many parameters. On CUDA the learning rate is on the
@@ -188,125 +173,11 @@ def _pinned(x: Tensor) -> Tensor:
     return x.pin_memory() if x.is_cpu else x
 
 
-def train(
-    network: nn.Module,
-    split: Split,
-    sampling: ClipSampling,
-    recipe: TrainingConfig,
-    augment: Augment,
-    *,
-    seed: int,
-    device: str,
-    micro_batch: int,
-    report: Report,
-    targets: OneLabel | SeveralLabels | None = None,
-    state: State | None = None,
-    save: Callable[[State], object] | None = None,
-) -> float:
-    """Spend the recipe's budget on `network`, in place; the mean loss of the last tenth of the clips.
-
-    A step is a function of its number and of the state before it, so a training that goes on from a state
-    ends with the numbers of one that was never cut off.
-
-    Args:
-        network: on its device.
-        split: the videos.
-        sampling: the network's clips.
-        recipe: how it is trained.
-        augment: how the clips are varied.
-        seed: of the clips, and of random numbers in the network.
-        device: where the network is.
-        micro_batch: clips in a forward pass.
-        report: is given a Progress for every step.
-        targets: what the network is to say of the clips; None: the one label of their video.
-        state: what `save` was given when an earlier attempt ended an epoch; None: train from the start.
-        save: is given all that it takes to go on, after every epoch but the last.
-
-    Raises:
-        Diverged: the loss is not finite.
-    """
-    epoch = len(split.labels)
-    total = budget_clips(recipe, epoch)
-    optimizer = make_optimizer(network, recipe)
-    step = make_step(
-        network,
-        optimizer,
-        choose_loss("several" if isinstance(targets, SeveralLabels) else "one", recipe.label_smoothing),
-        device=device,
-        micro_batch=micro_batch,
-        gradient_clip=recipe.gradient_clip,
-    )
-    losses = Losses(total=total, report=report, behind=1 if device == "cuda" else 0)
-    clips_seen = step_number = 0
-    if state is not None:
-        clips_seen, step_number = state["step"], state["steps"]
-        losses.restore(state["losses"])
-        restore(network, optimizer, state)
-    network.train()
-    batches = train_batches(
-        split,
-        sampling,
-        augment=augment,
-        batch_size=recipe.batch_size,
-        clips=total,
-        seed=seed,
-        balanced=recipe.sampling == "balanced",
-        first=clips_seen,
-        targets=targets,
-        device=device,
-    )
-    for clips, labels in batches:
-        before, clips_seen = clips_seen, clips_seen + len(clips)
-        factor = learning_rate_factor(clips_seen / total, recipe.warmup)
-        set_learning_rate(optimizer, recipe.learning_rate * factor)
-        seed_step(device, step_seed(seed, step_number))
-        losses.add(len(clips), step(clips, labels))
-        step_number += 1
-        if save is not None and before // epoch < clips_seen // epoch and clips_seen < total:
-            seen = {"step": clips_seen, "steps": step_number, "losses": losses.state()}
-            save(seen | snapshot(network, optimizer))
-    return losses.finish()
-
-
-def choose_loss(labels: Literal["one", "several"], label_smoothing: float) -> nn.Module:
-    """Of logits: cross-entropy of clips with one label; of several, a binary one for each class."""
+def choose_loss(labels: Labels, label_smoothing: float) -> nn.Module:
+    """Return the loss of logits: cross-entropy, or for several labels a clip, a binary one a class."""
     if labels == "several":
         return nn.BCEWithLogitsLoss()
     return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
-
-
-def step_seed(*place: int) -> int:
-    """Of a step's random numbers: a function of the training's seed and the step's number, and what else."""
-    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
-
-
-def snapshot(network: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """A copy of the weights and of what the optimizer remembers, on the CPU, for `restore`."""
-    return {"model_state": _on_cpu(network.state_dict()), "optimizer": _on_cpu(optimizer.state_dict())}
-
-
-def restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
-    network.load_state_dict(state["model_state"])
-    rates = [group["lr"] for group in optimizer.param_groups]
-    optimizer.load_state_dict(state["optimizer"])
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate  # where it was: on CUDA it lies on the device
-
-
-def _on_cpu(values: Any) -> Any:
-    """A copy of nested plain values and tensors that later steps leave alone."""
-    if isinstance(values, Tensor):
-        return values.detach().to("cpu", copy=True)
-    if isinstance(values, dict):
-        return {key: _on_cpu(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [_on_cpu(value) for value in values]
-    return values
-
-
-def budget_clips(recipe: TrainingConfig, videos: int) -> int:
-    """The training clips that a recipe pays for."""
-    return recipe.clips if recipe.clips is not None else max(1, round((recipe.epochs or 0) * videos))
 
 
 def validate(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from expand.config.base import read_yaml, validated
-from expand.config.search import SpaceConfig
+from expand.config.search import SearchConfig, SpaceConfig
 from expand.config.spaces import Space, load_space
 from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
@@ -58,6 +58,11 @@ class Model:
         """Whether it gives logits for a clip or for each of its frames."""
         return "frame" if self.values.get("head") == "frame" else "clip"
 
+    @property
+    def several_labels(self) -> bool:
+        """Whether a clip may have several labels, or else has one."""
+        return self.values.get("labels") == "several"
+
     def build(self, **options: Any) -> nn.Module:
         """The network with fresh weights; `options` are those of the space's `build`."""
         head = {"head": self.head} if self.head != "clip" else {}  # a space need not know of heads
@@ -80,12 +85,16 @@ def write_model(
     architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
     network = network_values(name, config.space, architecture, sampling, data.classes)
     head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
+    found = {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed}
+    for key in ("strategy", "cost"):  # where they are not the usual ones
+        if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
+            found[key] = value
     values = {
         **head,
         "factors": space.point_to_json(candidate.point),
         **network,
         **({"labels": data.labels} if data.labels != "one" else {}),
-        "found": {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed},
+        "found": found,
         "measured": {
             **_score(config.search.objective, measurements),
             "seeds": [_lasting(m, config.search.objective) for m in measurements],

@@ -255,7 +255,7 @@ class RayTasks:
         """Check that a candidate has fitted on some node within the last minute.
 
         Raises:
-            RunFailed: it has not.
+            RunFailed: no node has had room for a candidate within that time.
         """
         if self._cluster.nodes():
             self._seen = time.monotonic()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from expand.config.search import Config
-from expand.data.cache import Progress as CacheProgress
+from expand.data.cache import StageProgress
 from expand.jobs.job import Job, Result
 from expand.run.driver import Prepared, decode, drive, plan
 from expand.run.study import Run
@@ -57,7 +57,7 @@ class Quiet:
     def __init__(self) -> None:
         self.trained: list[str] = []
 
-    def caching(self, progress: CacheProgress) -> None: ...
+    def caching(self, progress: StageProgress) -> None: ...
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None: ...
 

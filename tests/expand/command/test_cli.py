@@ -102,8 +102,8 @@ def test_count_verifies_with_fvcore(xpand: Xpand) -> None:
     [
         (
             ("resnet",),
-            "error: network must be one of x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, or a model's YAML, got "
-            "'resnet'.",
+            "error: the model must be one of x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, a run's folder "
+            "or a model's YAML, got 'resnet'.",
         ),
         (("no.yaml",), "error: no.yaml cannot be read: No such file or directory."),
         (

@@ -10,7 +10,7 @@ import numpy as np
 
 from expand.data.base import Frames
 from expand.data.built import Cached, CachedSplit
-from expand.data.cache import Progress, open_cache, silent
+from expand.data.cache import StageProgress, open_cache, silent
 from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 from tests.expand.data.slow_build import NEEDS, configured
@@ -23,7 +23,7 @@ def opened(
     *,
     needs: CacheNeeds = NEEDS,
     processes: int = 1,
-    on_progress: Callable[[Progress], None] = silent,
+    on_progress: Callable[[StageProgress], None] = silent,
     **settings: Any,
 ) -> Cached:
     config = configured(folder, cache_folder).model_copy(update=settings)
@@ -45,9 +45,9 @@ def same(one: Cached, other: Cached) -> bool:
 
 class Watcher:
     def __init__(self) -> None:
-        self.seen: list[Progress] = []
+        self.seen: list[StageProgress] = []
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StageProgress) -> None:
         self.seen.append(progress)
 
     @property

@@ -14,7 +14,7 @@ from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo
 from expand.data.built import open_built
-from expand.data.cache import Progress, default_folder, open_cache
+from expand.data.cache import StageProgress, default_folder, open_cache
 from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 from expand.system.errors import UserError
@@ -134,7 +134,7 @@ def test_the_size_is_said_before_anything_is_written(motions: Path, tmp_path: Pa
     written: list[list[str]] = []
     watcher = Watcher()
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: StageProgress) -> None:
         watcher(progress)
         if progress.note:
             written.append([path.name for path in tmp_path.rglob("*.bin")])

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from expand.config.search import DataConfig
 from expand.data import doctor as doctor_module
-from expand.data.cache import Progress
+from expand.data.cache import StageProgress
 from expand.data.doctor import (
     CacheSize,
     ClassCount,
@@ -136,7 +136,7 @@ def test_the_same_file_in_both_lists(tmp_path: Path) -> None:
 
 
 def test_processes_find_the_same(troubled: Path, report: Report) -> None:
-    seen: list[Progress] = []
+    seen: list[StageProgress] = []
     found = examine(
         DataConfig(path=troubled),
         CacheNeeds(short_side=24, fps=10),

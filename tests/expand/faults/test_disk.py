@@ -96,7 +96,7 @@ def test_a_full_disk_stops_the_decoding(
     monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
     cache = disk / "cache"
 
-    def take_the_room(progress: cache_module.Progress) -> None:
+    def take_the_room(progress: cache_module.StageProgress) -> None:
         if progress.what == "decoding videos" and progress.done == 3:
             fill(disk, PAGE)
 

@@ -25,7 +25,7 @@ from expand.run.study import Run
 from expand.search.replay import Replay
 from expand.system.errors import UserError
 from expand.training.candidate import inherit, run_job
-from expand.training.checkpoints import load_checkpoint, save_checkpoint
+from expand.training.checkpoints import load_checkpoint, write_checkpoint
 from expand.weights.models import read_model
 from expand.weights.reading import read_weights
 from tests.expand.commands import ROOT, Xpand, refused
@@ -76,7 +76,7 @@ def test_the_payload_works(tmp_path: Path) -> None:
 @PICKLE
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_a_checkpoint_of_a_training(tmp_path: Path, poison: Poison, kind: str) -> None:
-    save_checkpoint(tmp_path, {"step": 1})
+    write_checkpoint(tmp_path, {"step": 1})
     (tmp_path / "step-000000002.pt").write_bytes(poison(kind))
     state, remarks = load_checkpoint(tmp_path)
     assert state == {"step": 1}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.full.multigrid import LONG_CYCLES_END, multigrid, plain
+from expand.full.multigrid import LONG_CYCLES_END, multigrid
+from expand.training.schedule import plain
 from search_spaces.base import ClipSampling
 
 FULL = ClipSampling(frames=16, stride=5, size=224)

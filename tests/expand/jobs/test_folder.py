@@ -41,7 +41,7 @@ def test_a_job_travels_as_json(tmp_path: Path) -> None:
 
 def test_writing_a_job_again_forgets_how_far_it_was(tmp_path: Path) -> None:
     write_job(tmp_path, JOB, PLACE)
-    (tmp_path / "progress.json").write_text('{"clips": 3, "total": 9, "loss": 1.0}')
+    (tmp_path / "progress.json").write_text('{"step": 1, "clips": 3, "total": 9, "loss": 1.0}')
     assert read_progress(tmp_path) is not None
     write_job(tmp_path, JOB, PLACE)
     assert read_progress(tmp_path) is None

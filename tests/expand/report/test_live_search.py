@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from expand.data.cache import Progress as CacheProgress
+from expand.data.cache import StageProgress
 from expand.jobs.job import Failure, Job, Result
 from expand.report.live_search import SearchView
 from expand.run.study import Run
@@ -60,7 +60,7 @@ def view(setup: Setup, tmp_path: Path) -> SearchView:
     results[ones("bottleneck")[0].key] = measurement(0.375)
     folder = run.job_folder(ones("bottleneck")[1])
     folder.mkdir()
-    write_json(folder / "progress.json", {"clips": 120, "total": 240, "loss": 1.0})
+    write_json(folder / "progress.json", {"step": 8, "clips": 120, "total": 240, "loss": 1.0})
     assert replay.current is not None
     found.round(replay.current, results)
     return found
@@ -104,7 +104,7 @@ def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Set
     replay, results = Replay(setup), dict[str, Result]()
     assert replay.current is not None
     with SearchView(shown) as found:
-        found.caching(CacheProgress(what="decoding", done=0, total=9, note="the cache takes 0.1 GB"))
+        found.caching(StageProgress(what="decoding", done=0, total=9, note="the cache takes 0.1 GB"))
         found.begin(
             Run.create(tmp_path / "run", setup.config, CARD),
             setup,
@@ -122,7 +122,7 @@ def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Set
 
 def test_decoding_shows_how_far_it_is(setup: Setup) -> None:
     found = SearchView(console(terminal=False))
-    found.caching(CacheProgress(what="decoding", done=3, total=9_000))
+    found.caching(StageProgress(what="decoding", done=3, total=9_000))
     shown = console(terminal=False)
     shown.print(found.render())
     assert "3 of 9,000" in text(shown)

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import optuna
@@ -13,7 +14,7 @@ import pytest
 
 from expand.config.base import to_yaml
 from expand.jobs.folder import close_attempts
-from expand.jobs.job import Attempt, Progress
+from expand.jobs.job import Attempt, TrainingProgress
 from expand.run.status import AtWork, Status, read_status
 from expand.run.study import Run
 from expand.search.problem import Setup
@@ -62,8 +63,8 @@ def test_what_workers_do_is_told_while_the_run_is_driven(run: Run, xpand: Xpand)
     (folder / "attempts.json").write_text(
         json.dumps([{name: getattr(one, name) for name in Attempt.__slots__} for one in attempts])
     )
-    progress = Progress(clips=6, total=24, loss=1.0)
-    (folder / "progress.json").write_text(json.dumps({"clips": 6, "total": 24, "loss": progress.loss}))
+    progress = TrainingProgress(step=1, clips=6, total=24, loss=1.0)
+    (folder / "progress.json").write_text(json.dumps(asdict(progress)))
     with run.locked():
         run.note_start(workers=2, described="2 workers on cpu", fixed=1e-3, per_mac=1e-9)
         found = read_status(run.folder)

@@ -10,11 +10,11 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from expand.run.storage import Storage
+from expand.run.storage import StudyStorage
 
 
 def trials() -> list[FrozenTrial]:
-    """One that is complete, one that failed, and one with nothing."""
+    """One that is complete, one that reported values, one that failed, and one with nothing."""
     low_to_high = FloatDistribution(2.0**-6, 2.0**10, log=True)
     options: list[dict[str, Any]] = [
         {
@@ -23,6 +23,12 @@ def trials() -> list[FrozenTrial]:
             "params": {"depth": 2.2, "width": 1.0},
             "distributions": {"depth": low_to_high, "width": low_to_high},
             "user_attrs": {"candidate": "depth", "architecture": {"widths": [24, 48]}, "axis": None},
+        },
+        {
+            "state": TrialState.COMPLETE,
+            "value": 0.5,
+            "intermediate_values": {1: 0.25, 3: float("nan"), 4: float("inf")},
+            "system_attrs": {"fixed_params": {"depth": 2.0}},
         },
         {"state": TrialState.FAIL, "value": None, "user_attrs": {"reason": "the training loss is nan"}},
         {"state": TrialState.COMPLETE, "value": float("inf")},
@@ -45,7 +51,7 @@ def rows(path: Path) -> list[str]:
 
 def test_the_rows_are_those_that_optuna_writes(tmp_path: Path) -> None:
     own, theirs = tmp_path / "own.db", tmp_path / "theirs.db"
-    storages = [Storage(own), optuna.storages.RDBStorage(f"sqlite:///{theirs}")]
+    storages = [StudyStorage(own), optuna.storages.RDBStorage(f"sqlite:///{theirs}")]
     for storage in storages:
         study = optuna.create_study(storage=storage, study_name="run", direction="maximize")
         for trial in trials():
@@ -55,17 +61,17 @@ def test_the_rows_are_those_that_optuna_writes(tmp_path: Path) -> None:
 
 
 def test_trials_are_read_as_they_were_added(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     for trial in trials():
         study.add_trial(trial)
-    again = optuna.load_study(study_name=None, storage=Storage(tmp_path / "study.db"))
-    assert study.trials == again.trials
-    assert [trial.number for trial in again.trials] == [0, 1, 2]
+    again = optuna.load_study(study_name=None, storage=StudyStorage(tmp_path / "study.db"))
+    assert repr(study.trials) == repr(again.trials)  # NaN is not equal to itself
+    assert [trial.number for trial in again.trials] == [0, 1, 2, 3]
     assert [trial.user_attrs for trial in again.trials] == [trial.user_attrs for trial in trials()]
 
 
 def test_a_trial_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     (bad, *_) = trials()
     bad.set_user_attr("device", object())
     with pytest.raises(TypeError, match="not JSON serializable"):
@@ -74,7 +80,7 @@ def test_a_trial_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_runs_is_optunas_own(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=Storage(tmp_path / "study.db"), direction="maximize")
+    study = optuna.create_study(storage=StudyStorage(tmp_path / "study.db"), direction="maximize")
     trial = study.ask()
     study.tell(trial, 0.5)
     assert study.best_value == 0.5

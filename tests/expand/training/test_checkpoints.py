@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from expand.system.errors import RunFailed, UserError
-from expand.training.checkpoints import load_checkpoint, save_checkpoint
+from expand.training.checkpoints import load_checkpoint, write_checkpoint
 
 
 def save(folder: Path, *steps: int) -> list[Path]:
-    return [save_checkpoint(folder, {"step": step, "weights": torch.full((1000,), step)}) for step in steps]
+    return [write_checkpoint(folder, {"step": step, "weights": torch.full((1000,), step)}) for step in steps]
 
 
 def test_the_last_two_stay(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     folder = tmp_path / "file" / "epochs"
     with pytest.raises(RunFailed) as caught:
-        save_checkpoint(folder, {"step": 3})
+        write_checkpoint(folder, {"step": 3})
     assert str(caught.value) == (
         f"{folder / 'step-000000003.pt'} cannot be written: Not a directory; see to that and resume."
     )

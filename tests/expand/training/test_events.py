@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.jobs.job import Job, Measurement, Place, Progress
+from expand.jobs.job import Job, Measurement, Place, TrainingProgress
 from expand.run.driver import plan
 from expand.run.study import Run
 from expand.system.errors import UserError
@@ -58,7 +58,7 @@ def test_an_attempt_that_was_cut_off_leaves_nothing_behind(tmp_path: Path) -> No
     recipe = toy_config().training
     for loss in (9.0, 1.0):
         with open_events(str(tmp_path / "curves"), recipe) as events:
-            events.step(Progress(clips=8, total=24, loss=loss))
+            events.step(TrainingProgress(step=1, clips=8, total=24, loss=loss))
             events.end(measurement(0.5))
     assert curves(tmp_path / "curves")["train/loss"] == [(8, 1.0)]
 
@@ -66,7 +66,7 @@ def test_an_attempt_that_was_cut_off_leaves_nothing_behind(tmp_path: Path) -> No
 def test_nothing_is_written_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_events(None, toy_config().training) as events:
-        events.step(Progress(clips=8, total=24, loss=1.0))
+        events.step(TrainingProgress(step=1, clips=8, total=24, loss=1.0))
         events.end(measurement(0.5))
     assert not any(tmp_path.iterdir())
 

@@ -11,7 +11,6 @@ from torch import nn
 from expand.config.search import TrainingConfig
 from expand.training.devices import best_device, place_network
 from expand.training.trainer import (
-    budget_clips,
     make_optimizer,
     make_step,
     parts_of,
@@ -96,9 +95,9 @@ def test_a_loss_that_is_no_number_changes_no_weight() -> None:
 
 
 def test_the_budget_is_epochs_or_clips() -> None:
-    assert budget_clips(TrainingConfig(epochs=2.5), videos=10) == 25
-    assert budget_clips(TrainingConfig(clips=7), videos=10) == 7
-    assert budget_clips(TrainingConfig(epochs=0.01), videos=10) == 1
+    assert TrainingConfig(epochs=2.5).clips_of(10) == 25
+    assert TrainingConfig(clips=7).clips_of(10) == 7
+    assert TrainingConfig(epochs=0.01).clips_of(10) == 1
 
 
 @given(st.integers(1, 300), st.integers(1, 300))

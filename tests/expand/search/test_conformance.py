@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
+from expand.search.conformance import check_cost, check_strategy
+from expand.search.costs import COSTS, Counted
+from expand.search.expansion import Expansion
+from expand.search.random_networks import RandomNetworks
+from search_spaces.x3d import X3DSpace
+from tests.expand.toy import ToySpace
+
+SPACE = X3DSpace(size=64)
+STRATEGIES: dict[str, Callable[[], Strategy]] = {
+    "expansion": Expansion,
+    "expansion in small steps": lambda: Expansion(step=1.5),
+    "random": lambda: RandomNetworks(networks=3),
+}
+
+
+@pytest.mark.parametrize("make", STRATEGIES.values(), ids=STRATEGIES)
+@pytest.mark.parametrize(
+    ("cost", "targets"),
+    [("macs", [30_000_000, 60_000_000]), ("params", [4_000_000]), ("activations", [800_000])],
+)
+def test_ours_do(make: Callable[[], Strategy], cost: str, targets: list[int]) -> None:
+    check_strategy(
+        make, Problem(space=SPACE, axes=SPACE.axes, targets=targets, cost=COSTS[cost], seeds=(3, 4))
+    )
+
+
+@pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
+@pytest.mark.parametrize("space", [SPACE, ToySpace()], ids=["x3d", "toy"])
+def test_our_costs_do(cost: Counted, space: X3DSpace) -> None:
+    check_cost(cost, space)
+
+
+class Falling(Counted):
+    def value(self, space: object, point: object, num_classes: int) -> int:
+        return 10**12 // super().value(space, point, num_classes)  # type: ignore[arg-type]
+
+
+class Greedy(Expansion):
+    """Says that a target is met by a network that costs more."""
+
+    def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        found = yield from super().search(problem)
+        last = found.states[-1].candidate
+        return replace(found, targets=tuple(replace(one, candidate=last) for one in found.targets))
+
+
+class Moody(Expansion):
+    """Decides otherwise each time."""
+
+    turns = 0
+
+    def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        Moody.turns += 1
+        return Expansion(step=1.5 + 0.1 * Moody.turns).search(problem)
+
+
+def test_what_does_not_hold_is_said() -> None:
+    with pytest.raises(AssertionError, match="must not fall along"):
+        check_cost(Falling("macs", "MACs"), SPACE)
+    problem = Problem(space=SPACE, axes=SPACE.axes, targets=[30_000_000])
+    with pytest.raises(AssertionError, match="must be within its target"):
+        check_strategy(Greedy, problem)
+    with pytest.raises(AssertionError, match="equal outcomes must give equal rounds"):
+        check_strategy(Moody, problem)
