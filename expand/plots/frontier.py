@@ -1,4 +1,4 @@
-"""The figure of the frontier: the score against each cost for one run or several, beside published results."""
+"""The figure of the frontier: the score against each cost for one run or more, beside published results."""
 
 from __future__ import annotations
 
