@@ -29,12 +29,12 @@ from expand.command.arguments import (
     Settings,
     Targets,
     Workers,
-    chosen_settings,
     worker_options,
 )
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
+from expand.config.chosen import chosen_settings
 from expand.system.console import err, out, own_command, print_json, say, to_type
 from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.system.escaping import visible_line

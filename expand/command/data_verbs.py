@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets, chosen_settings
+from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets
+from expand.config.chosen import chosen_settings
 from expand.system.console import err, out, print_json
 from expand.system.errors import UserError
 from expand.system.signals import interruptible

@@ -21,8 +21,8 @@ from expand.command.arguments import (
     ModelName,
     ModelReference,
     Settings,
-    chosen_settings,
 )
+from expand.config.chosen import chosen_settings
 from expand.system.console import err, out, own_command, print_json, say
 from expand.system.errors import RunFailed
 from expand.system.signals import interruptible

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from expand.command.arguments import chosen_settings, worker_options
+from expand.command.arguments import worker_options
+from expand.config.chosen import chosen_settings
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from expand.command.arguments import chosen_settings
 from expand.config.base import load_config, to_yaml
+from expand.config.chosen import chosen_settings
 from expand.config.options import build_config
 from expand.config.search import Config, from_values
 from expand.system.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.command.arguments import chosen_settings
+from expand.config.chosen import chosen_settings
 from expand.config.options import build_recipe
 from expand.data.sources import open_source
 from expand.full import parts
