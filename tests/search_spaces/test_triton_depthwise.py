@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from search_spaces.x3d.kernels import cuda, plain
+from tests.expand.commands import ROOT
 
 pytest.importorskip("triton", reason="needs Triton, which is not installed here")
 
@@ -174,7 +175,9 @@ def test_the_kernels_compile_for_an_h100(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment["TRITON_CACHE_DIR"] = str(tmp_path)
     command = [sys.executable, "-m", "tests.search_spaces.compile_triton"]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=300
+    )
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["kernel"], row["bytes_a_load"]) for row in rows] == [
         ("map_frames", 8),  # 4 bfloat16 numbers a thread

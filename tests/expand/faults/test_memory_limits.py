@@ -131,7 +131,7 @@ def test_local_workers_take_parts_too(tmp_path: Path) -> None:
 def test_a_benchmark_takes_parts_too(tmp_path: Path) -> None:
     done = limited(
         tmp_path,
-        2000 * MB,
+        1800 * MB,
         *("bench", "step", "--threads", 1, "--rounds", 1, "--batch", 16, "--json"),
         before="from expand.bench import step; step.TRAJECTORY = {'x': step.TRAJECTORY['160 pixels']}",
     )
