@@ -64,6 +64,8 @@ class X3D(nn.Module):
 
     def reset_parameters(self, *, zero_init: bool) -> None:
         """Initialise weights: He normal (fan out) for convolutions, normal for the classifier, biases 0."""
+        if self.head.classifier.weight.is_meta:
+            return  # tensors on the meta device hold no numbers
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 # torch's fan out ignores groups: C·27 for a channelwise 3×3×3. The published networks were

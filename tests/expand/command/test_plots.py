@@ -10,6 +10,7 @@ from tests.expand.commands import Xpand, refused
 from tests.expand.made_up import made_up_run
 
 
+@pytest.mark.slow
 def test_plot_writes_into_the_run_and_prints_what(xpand: Xpand, tmp_path: Path) -> None:
     run = made_up_run(tmp_path / "run", rounds=1, results_in_last=0).folder  # which gives small figures
     done = xpand("plot", str(run))
@@ -19,6 +20,7 @@ def test_plot_writes_into_the_run_and_prints_what(xpand: Xpand, tmp_path: Path) 
     assert all(path.parent == run / "figures" and path.stat().st_size for path in printed)
 
 
+@pytest.mark.slow
 def test_plot_overlays_runs_where_it_is_told(xpand: Xpand, tmp_path: Path) -> None:
     runs = [str(made_up_run(tmp_path / name, rounds=1).folder) for name in ("a", "b")]
     done = xpand("plot", *runs, "--out", str(tmp_path / "figures"))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,17 +101,9 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these are faster without company."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.parametrize(
-    ("stop_at", "multigrid"), [(1, False), (7, False), pytest.param(4, True, marks=pytest.mark.slow)]
+    ("stop_at", "multigrid"),
+    [(1, False), *(pytest.param(*stop, marks=pytest.mark.slow) for stop in ((7, False), (4, True)))],
 )
 def test_a_training_that_was_cut_off_gives_the_weights_of_one_that_was_not(
     stop_at: int, multigrid: bool
@@ -269,6 +260,7 @@ class Crowded(nn.Module):
         return logits
 
 
+@pytest.mark.slow
 def test_a_step_that_runs_out_of_memory_is_made_again_in_parts_as_if_it_had_not() -> None:
     halved: list[int] = []
     hooks = replace(Kept().hooks(), halved=halved.append)

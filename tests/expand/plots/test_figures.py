@@ -199,10 +199,10 @@ def test_an_unknown_kind_is_refused(short: RunRecord) -> None:
     )
 
 
-def test_a_folder_that_cannot_be_written_is_named(short: RunRecord, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(nothing: RunRecord, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError) as caught:
-        write_figures([short.folder], tmp_path / "file" / "figures")
+        write_figures([nothing.folder], tmp_path / "file" / "figures")
     assert str(caught.value) == f"{tmp_path / 'file' / 'figures'} cannot be written: Not a directory."
 
 

@@ -117,6 +117,7 @@ def test_every_mark_and_row_is_explained_with_its_exact_architecture(folder: Pat
     assert page.details["1-depth"]["scores"]["state"] == "failed: out of memory"
 
 
+@pytest.mark.slow
 def test_names_from_data_cannot_become_part_of_the_page(tmp_path: Path) -> None:
     evil = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
     card = replace(CARD, name=evil, classes=(evil, *CARD.classes[1:]))
@@ -129,6 +130,7 @@ def test_names_from_data_cannot_become_part_of_the_page(tmp_path: Path) -> None:
     assert page.details["1-depth"]["scores"]["state"] == f"failed: {evil}"
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_says_so_first(tmp_path: Path) -> None:
     run = made_up_run(tmp_path / "run", rounds=2, results_in_last=2)
     page = Page(render(read_run(run.folder)))
