@@ -204,6 +204,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
     return space.architecture(Factors(width=draw(factor), bottleneck=draw(factor), depth=draw(factor)))
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(architecture=architectures(), num_classes=st.integers(1, 9))
 def test_fvcore_counts_the_same(architecture: Architecture, num_classes: int) -> None:

@@ -106,9 +106,7 @@ def test_logits_equal_those_of_three_other_implementations(norm_every_shortcut: 
     [
         "x2d",
         "x3d-xs",
-        "x3d-s",
-        "x3d-m",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("x3d-l", "x3d-xl")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("x3d-s", "x3d-m", "x3d-l", "x3d-xl")),
     ],
 )
 def test_a_published_network_is_what_its_closed_form_says(name: str) -> None:
@@ -149,6 +147,7 @@ def test_a_published_network_runs(name: str) -> None:
 # Clips of any shape
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(frames=st.integers(1, 9), size=st.integers(32, 130), head=st.sampled_from(["clip", "frame"]))
 def test_any_length_and_any_size_from_32(frames: int, size: int, head: Literal["clip", "frame"]) -> None:

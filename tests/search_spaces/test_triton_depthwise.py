@@ -78,8 +78,8 @@ def largest_difference(x: Tensor, weight: Tensor, stride: int) -> float:
     ("kernel", "stride", "shape"),
     [
         (CUBE, 1, (1, 5, 1, 5, 7)),
-        (CUBE, 1, (2, 3, 3, 2, 3)),
-        (CUBE, 2, (1, 3, 2, 5, 7)),
+        pytest.param(CUBE, 1, (2, 3, 3, 2, 3), marks=pytest.mark.slow),
+        pytest.param(CUBE, 2, (1, 3, 2, 5, 7), marks=pytest.mark.slow),
         (CUBE, 2, (2, 24, 1, 4, 4)),
         (LINE, 1, (2, 70, 1, 1, 3)),  # more channels than a tile has
         (LINE, 1, (1, 3, 2, 5, 7)),
@@ -138,6 +138,7 @@ def test_half_precision_rounds_once(dtype: torch.dtype, allowed: float) -> None:
     assert torch.allclose(cuda.depthwise(x, weight, 1), wanted.to(dtype), rtol=allowed, atol=0.0)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_float32_weight_is_float32() -> None:
     """What reaches it under autocast: bfloat16 pixels, a float32 weight."""
     x, _ = inputs(CUBE, (1, 3, 2, 3, 4), torch.bfloat16)

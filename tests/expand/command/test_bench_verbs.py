@@ -57,6 +57,7 @@ def figures(xpand: Xpand, *arguments: object) -> dict[str, Any]:
     return values
 
 
+@pytest.mark.slow
 def test_step(xpand: Xpand, tmp_path: Path) -> None:
     values = figures(xpand, "step", "--batch", 2, "--threads", 1, "--out", tmp_path / "step.json")
     assert values["command"] == "xpand bench step --device cpu --threads 1 --batch 2 --rounds 1"
@@ -174,8 +175,7 @@ def test_a_peer_that_misses_a_package(xpand: Xpand, tmp_path: Path) -> None:
     "verb",
     [
         "count",
-        "driver",
-        *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("plan", "start", "workers")),
+        *(pytest.param(verb, marks=pytest.mark.slow) for verb in ("plan", "start", "workers", "driver")),
     ],
 )
 def test_the_other_verbs(xpand: Xpand, verb: str) -> None:

@@ -46,6 +46,7 @@ def test_all_axes_of_the_space_where_none_are_named() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("from tests.expand.toy import ToySpace as Mine\n")
     script = "from expand.config.spaces import load_space; print(load_space('mine:Mine', {}).start)"

@@ -50,13 +50,9 @@ def group_is_gone(group: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("number", "processes"),
-    [
-        (signal.SIGKILL, 1),
-        pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, 2, marks=pytest.mark.slow),
-    ],
+    ("number", "processes"), [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 2)]
 )
 def test_a_build_that_was_broken_off_goes_on(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, processes: int

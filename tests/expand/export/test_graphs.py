@@ -64,14 +64,8 @@ def toy(space: ToySpace, point: Point) -> Source:
     return Source(model=model, state=model.build().state_dict())
 
 
-@pytest.mark.parametrize(
-    ("head", "frames"),
-    [
-        pytest.param("clip", 1, marks=pytest.mark.slow),
-        ("clip", 2),
-        pytest.param("frame", 3, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "frames"), [("clip", 1), ("clip", 2), ("frame", 3)])
 def test_torch_export(tmp_path: Path, head: str, frames: int) -> None:
     given = source(head, frames)
     written = torch_export.write(given, tmp_path / "net.pt2")

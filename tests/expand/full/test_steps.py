@@ -126,6 +126,7 @@ def test_a_training_that_was_cut_off_gives_the_weights_of_one_that_was_not(
     assert second.seconds > cut.states[-1]["seconds"]
 
 
+@pytest.mark.slow
 def test_validation_and_checkpoints_do_not_change_the_training() -> None:
     often, seldom = Kept(save_at=tuple(range(20))), Kept()
     many = FullTraining(course(), network()).run(often.hooks())
@@ -137,6 +138,7 @@ def test_validation_and_checkpoints_do_not_change_the_training() -> None:
     assert same(weights(many), weights(rare))
 
 
+@pytest.mark.slow
 def test_what_is_given_back_is_ready_for_evaluation() -> None:
     seen: list[nn.Module] = []
 
@@ -205,6 +207,7 @@ def test_accumulated_gradients_are_those_of_a_step() -> None:
     assert all(torch.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
 
 
+@pytest.mark.slow
 def test_splits_follow_the_long_cycle() -> None:
     recipe = RECIPE.model_copy(update={"multigrid": True, "epochs": 12, "batch_size": 16})
     work = course(recipe)
@@ -273,6 +276,7 @@ def test_a_step_that_runs_out_of_memory_is_made_again_in_parts_as_if_it_had_not(
     assert same(weights(parts.run(Kept().hooks())), found)
 
 
+@pytest.mark.slow
 def test_parts_stay_as_small_when_a_training_goes_on() -> None:
     halved: list[int] = []
     first, cut = FullTraining(course(), Crowded(most=4, first=3)), Kept(stop_at=5)
