@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expand.command.session import run_search
-    from expand.run.record import RunFrames, load_run
+    from expand.run.frames import RunFrames, load_run
     from expand.system.errors import RunFailed, UserError
     from expand.weights.models import load_model
 
@@ -21,10 +21,10 @@ __all__ = ["RunFailed", "RunFrames", "UserError", "load_model", "load_run", "run
 
 _HOMES = {
     "RunFailed": "expand.system.errors",
-    "RunFrames": "expand.run.record",
+    "RunFrames": "expand.run.frames",
     "UserError": "expand.system.errors",
     "load_model": "expand.weights.models",
-    "load_run": "expand.run.record",
+    "load_run": "expand.run.frames",
     "run_search": "expand.command.session",
 }
 

@@ -137,7 +137,7 @@ def test_first_search(execute: Execute, tmp_path: Path) -> None:
     check_all_cells(done)
     record = read_run(tmp_path / "first")
     assert record.finished
-    assert [row["name"] for row in record.trajectory][::2] == ["step-0", "target-3M"]
+    assert [row.name for row in record.trajectory][::2] == ["step-0", "target-3M"]
     assert "targets   3 M MACs" in text_of(done, "stderr") + text_of(done, "text/plain")
     *_, said = (text for kind, text in outputs(done) if kind == "text/plain")
     assert all(name in said for name in CLASSES), "the network says nothing of the clip"
@@ -149,7 +149,7 @@ def test_reading_a_run_that_it_makes(execute: Execute, tmp_path: Path) -> None:
     check_all_cells(done)
     record = read_run(tmp_path / "small")
     assert record.finished
-    assert {row["seeds"] for row in record.trajectory} == {2}
+    assert {len(row.seeds.scores) for row in record.trajectory} == {2}
     assert len(list((tmp_path / "figures").iterdir())) == 15
 
 

@@ -36,7 +36,7 @@ def test_there_are_reference_runs_of_drawn_clips_and_of_videos() -> None:
 
 def test_a_reference_run_is_whole(record: RunRecord) -> None:
     assert record.finished
-    names = {row["name"] for row in record.trajectory if row["state"] == "done"}
+    names = {row.name for row in record.trajectory if row.state == "done"}
     assert record.models.keys() == names
     held = {path.relative_to(record.folder).as_posix() for path in record.folder.rglob("*") if path.is_file()}
     expected = {"config.yaml", "study.db", "report.html"}
@@ -66,9 +66,9 @@ def test_its_models_are_networks_of_the_cost_that_they_say(record: RunRecord) ->
         counted = model.space.complexity(model.architecture, len(model.classes))
         said = model.values["complexity"]
         assert (counted.macs, counted.params) == (said["macs"], said["params"]), name
-    (last,) = (path for name, path in record.models.items() if name == record.trajectory[-1]["name"])
+    (last,) = (path for name, path in record.models.items() if name == record.trajectory[-1].name)
     network = expand.load_model(last)
-    assert sum(p.numel() for p in network.parameters()) == record.trajectory[-1]["params"]
+    assert sum(p.numel() for p in network.parameters()) == record.trajectory[-1].network.params
 
 
 def test_the_results_are_small_and_name_no_machine() -> None:

@@ -150,14 +150,15 @@ def _show_end(run: Run, as_json: bool) -> None:
     from expand.report.page import REPORT
     from expand.report.sheets import trajectory_sheet
     from expand.report.terminal import to_table
+    from expand.run.frames import columns
     from expand.run.record import read_run
 
     record, page = read_run(run.folder), run.folder / REPORT
     if as_json:
-        print_json({"run": str(run.folder), "report": str(page), "trajectory": record.trajectory})
+        print_json({"run": str(run.folder), "report": str(page), "trajectory": columns(record, "trajectory")})
         return
-    out.print(to_table(trajectory_sheet(record.trajectory, record.objective.words)))
-    models = [row["name"] for row in record.trajectory if row["state"] == "done"]
+    out.print(to_table(trajectory_sheet(record)))
+    models = [row.name for row in record.trajectory if row.state == "done"]
     folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
     code = f"import expand; print(expand.load_model({json.dumps(model)}))"
     xpand, python = own_command(), to_type("python", sys.executable)
@@ -188,7 +189,7 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
     out.print(state.lines(), highlight=False, markup=False, soft_wrap=True)
     if state.at_work:
         out.print(at_work_table(state.at_work))
-    out.print(to_table(rounds_sheet(state.record.rounds, state.record.objective.words)))
+    out.print(to_table(rounds_sheet(state.record)))
 
 
 @app.command()

@@ -14,7 +14,8 @@ from expand.config.search import Config
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
 from expand.run.driver import Plan, decode, drive, plan
-from expand.run.record import RunFrames, load_run, read_run
+from expand.run.frames import RunFrames, load_run
+from expand.run.record import read_run
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.console import err, say

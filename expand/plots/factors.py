@@ -12,7 +12,8 @@ from matplotlib.ticker import NullLocator
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
-from expand.run.record import Row, RunRecord, factors_of, score_of
+from expand.run.record import RunRecord
+from expand.run.rows import StateRow, TargetRow
 
 _X3D = (
     "Factors are relative to the start, where each is 1; over the points, the whole numbers that they "
@@ -27,11 +28,11 @@ _LONGEST = 17  # the most characters of a label over a state
 def factors(records: Sequence[RunRecord]) -> Figure:
     """Draw a panel for each factor, with the accepted states and then the targets from left to right."""
     (record,) = records
-    states = [row for row in record.trajectory if score_of(row) is not None]
+    states = [row for row in record.trajectory if row.seeds.mean is not None]
     title = captions.title(record, _TITLE)
     if not states:
         return captions.nothing(records, title, "No network is accepted yet.")
-    names = [name for name in factors_of(states[0]) if _grows(name, states)]
+    names = [name for name in states[0].network.factors if _grows(name, states)]
     width = max(WIDTH, 1.0 + _STEP * len(states))
     figure = new_figure(1.1 + 0.82 * len(names), title, width)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -49,21 +50,21 @@ def factors(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def _grows(name: str, rows: Sequence[Row]) -> bool:
+def _grows(name: str, rows: Sequence[StateRow | TargetRow]) -> bool:
     """Whether a factor's values fit a logarithmic scale, as spaces may have factors that are not numbers."""
-    values = [factors_of(row)[name] for row in rows]
+    values = [row.network.factors[name] for row in rows]
     return all(isinstance(value, int | float) and value > 0 for value in values)
 
 
-def _panel(axes: Axes, record: RunRecord, rows: Sequence[Row], name: str) -> None:
+def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], name: str) -> None:
     symbol, axis = SYMBOLS.get(name, (name, None))
     colour = look_of(axis, record).colour if axis is not None else INK
-    path = [row for row in rows if row["target"] is None]
-    values = [factors_of(row)[name] for row in rows]
+    path = [row for row in rows if isinstance(row, StateRow)]
+    values = [row.network.factors[name] for row in rows]
     axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)
-    words = [record.became(row)[name] for row in rows]
+    words = [record.became(row.network)[name] for row in rows]
     for index, (row, value) in enumerate(zip(rows, values, strict=True)):
-        target = row["target"] is not None
+        target = isinstance(row, TargetRow)
         axes.plot(
             index,
             value,
@@ -105,9 +106,9 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST or len(parts) < 4 else f"{parts[0]}, … {parts[-1]}"
 
 
-def _tick(record: RunRecord, row: Row) -> str:
-    if row["target"] is not None:
-        return f"target\n{record.setup.cost.short(row['target'])}"
-    if row["axis"] is None:
+def _tick(record: RunRecord, row: StateRow | TargetRow) -> str:
+    if isinstance(row, TargetRow):
+        return f"target\n{record.setup.cost.short(row.target)}"
+    if row.network.axis is None:
         return f"{start_name(record)}\n"
-    return f"{row['step']}\n{record.setup.axes[row['axis']].label}"
+    return f"{row.step}\n{record.setup.axes[row.network.axis].label}"

@@ -15,7 +15,8 @@ from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure, settle
-from expand.run.record import Row, RunRecord, score_of
+from expand.run.record import RunRecord
+from expand.run.rows import CandidateRow, Measured
 from expand.system.errors import UserError
 from expand.system.units import show_count, show_milliseconds
 from search_spaces.x3d import X3DSpace, published
@@ -30,19 +31,20 @@ _PUBLISHED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """A kind of cost: a column of a run's rounds, its label, and how its values are written."""
+class Panel:
+    """A panel against one kind of cost: its name, cost, label, and how values are written."""
 
-    column: str
+    name: str
+    cost: Callable[[Measured], float]
     label: str
     show: Callable[[float], str]
 
 
-_COSTS = (
-    Cost("macs", "multiply-adds per clip", show_count),
-    Cost("params", "parameters", show_count),
-    Cost("activations", "activations per clip", show_count),
-    Cost("latency", "latency of one clip", show_milliseconds),
+_PANELS = (
+    Panel("macs", lambda row: row.network.macs, "multiply-adds per clip", show_count),
+    Panel("params", lambda row: row.network.params, "parameters", show_count),
+    Panel("activations", lambda row: row.network.activations, "activations per clip", show_count),
+    Panel("latency", lambda row: row.seeds.latency or 0.0, "latency of one clip", show_milliseconds),
 )
 
 
@@ -68,8 +70,8 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     grid = np.array(
         [[figure.add_subplot(cells[1 + line, column]) for column in (0, 1)] for line in range(lines)]
     )
-    for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
-        _panel(axes, records, measured, cost)
+    for axes, panel in zip(grid[:2].flat, _PANELS, strict=True):
+        _draw(axes, records, measured, panel)
     captions.caption(
         figure,
         captions.state(records),
@@ -90,25 +92,18 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     settle(figure)
     for axes, points in zip(grid[2:].flat, apart, strict=True):
         _name_published(axes, points)
-    for axes, cost in zip(grid[:2].flat, _COSTS, strict=True):
-        _name_targets(axes, records, measured, cost)
+    for axes, panel in zip(grid[:2].flat, _PANELS, strict=True):
+        _name_targets(axes, records, measured, panel)
     return figure
 
 
-def pareto(rows: Sequence[Row], column: str) -> list[Row]:
+def pareto(rows: Sequence[CandidateRow], cost: Callable[[Measured], float]) -> list[CandidateRow]:
     """Return the Pareto front of the score against a cost, by rising cost."""
-    front: list[Row] = []
-    for row in sorted(rows, key=lambda row: (row[column], -_score(row))):
-        if not front or _score(row) > _score(front[-1]):
+    front: list[CandidateRow] = []
+    for row in sorted(rows, key=lambda row: (cost(row), -row.score)):
+        if not front or row.score > front[-1].score:
             front.append(row)
     return front
-
-
-def _score(row: Row) -> float:
-    """Of a row that has one."""
-    score = score_of(row)
-    assert score is not None, "only candidates with a score are drawn"
-    return score
 
 
 def _check_same_data(records: Sequence[RunRecord]) -> None:
@@ -127,72 +122,74 @@ def _check_same_data(records: Sequence[RunRecord]) -> None:
             )
 
 
-def _panel(axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost) -> None:
+def _draw(
+    axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[CandidateRow]], panel: Panel
+) -> None:
     several = len(records) > 1
     for number, (record, rows) in enumerate(zip(records, measured, strict=True)):
         colour = _colour(number)
         for row in rows:
-            look = look_of(row["axis"], record)
+            look = look_of(row.network.axis, record)
             axes.plot(
-                row[cost.column],
-                _score(row),
+                panel.cost(row),
+                row.score,
                 look.marker,
                 color=colour if several else look.colour,
                 alpha=0.6,
                 markersize=4.5,
                 markeredgewidth=0,
-                gid=None if several else mark_of("frontier", row, part=f"-{cost.column}"),
+                gid=None if several else mark_of("frontier", row, part=f"-{panel.name}"),
                 zorder=3,
             )
-        front = pareto(rows, cost.column)
+        front = pareto(rows, panel.cost)
         axes.step(
-            [row[cost.column] for row in front],
-            [_score(row) for row in front],
+            [panel.cost(row) for row in front],
+            [row.score for row in front],
             where="post",
             color=colour,
             linewidth=1.1,
             zorder=2,
         )
-        for row in record.targets:
-            axes.plot(row[cost.column], _score(row), "D", markersize=6, markerfacecolor="none",
+        for target in record.targets:
+            axes.plot(panel.cost(target), target.score, "D", markersize=6, markerfacecolor="none",
                       markeredgecolor=colour, markeredgewidth=1.2, zorder=4)  # fmt: skip
-    values = [row[cost.column] for rows in measured for row in rows]
-    log_scale(axes, cost.show, min(values) / 1.25, max(values) * 1.25, closest=_CLOSEST)
+    values = [panel.cost(row) for rows in measured for row in rows]
+    log_scale(axes, panel.show, min(values) / 1.25, max(values) * 1.25, closest=_CLOSEST)
     in_percent(axes.yaxis)
-    axes.set_xlabel(cost.label)
+    axes.set_xlabel(panel.label)
     axes.set_ylabel(f"{records[0].objective.words} on validation")
     axes.margins(y=0.12)
 
 
 def _name_targets(
-    axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[Row]], cost: Cost
+    axes: Axes, records: Sequence[RunRecord], measured: Sequence[Sequence[CandidateRow]], panel: Panel
 ) -> None:
     labels = [
         Label(
-            x=row[cost.column],
-            y=_score(row),
-            text=record.setup.cost.short(row["target"]),
+            x=panel.cost(row),
+            y=row.score,
+            text=record.setup.cost.short(row.target),
             colour=_colour(number),
         )
         for number, record in enumerate(records)
         for row in record.targets
     ]
-    points = [(row[cost.column], _score(row)) for rows in measured for row in rows]
-    place_labels(
-        axes, labels, points, [_corners(pareto(rows, cost.column), cost.column) for rows in measured]
-    )
+    points = [(panel.cost(row), row.score) for rows in measured for row in rows]
+    place_labels(axes, labels, points, [_corners(pareto(rows, panel.cost), panel.cost) for rows in measured])
 
 
-def _corners(front: Sequence[Row], column: str) -> tuple[list[float], list[float]]:
+def _corners(
+    front: Sequence[CandidateRow], cost: Callable[[Measured], float]
+) -> tuple[list[float], list[float]]:
     """Return the x and y of the corners of a front's step line, which goes right, then up."""
-    xs = [row[column] for row in front for _ in (0, 1)]
-    ys = [_score(row) for row in front for _ in (0, 1)]
+    xs = [cost(row) for row in front for _ in (0, 1)]
+    ys = [row.score for row in front for _ in (0, 1)]
     return xs[1:], ys[:-1]
 
 
 def _axes(record: RunRecord) -> list[Line2D]:
     """Make legend entries for the start and for each axis with a measured candidate."""
-    used = {row["axis"] for row in record.measured}
+    used = {row.network.axis for row in record.measured}
     return axis_handles(record, [axis for axis in (None, *record.setup.axes) if axis in used], size=4.5)
 
 
@@ -211,10 +208,10 @@ def _colour(number: int) -> str:
 def _measured_on(records: Sequence[RunRecord]) -> str:
     """Describe the devices on which latencies were measured."""
     devices = dict.fromkeys(
-        f"{trial['device']} with {trial['threads']} thread{'s' * (trial['threads'] != 1)} ({trial['host']})"
+        f"{found.device} with {found.threads} thread{'s' * (found.threads != 1)} ({found.host})"
         for record in records
         for trial in record.trials
-        if "latency" in trial
+        if (found := trial.measurement) is not None
     )
     return (
         f"Latency: fastest forward pass of one clip, measured on {', '.join(devices)}, while others trained."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from expand.run.record import Row, key_of
+from expand.run.rows import AttemptRow, Measured
 
 
-def mark_of(figure: str, row: Row, part: str = "") -> str:
+def mark_of(figure: str, row: Measured | AttemptRow, part: str = "") -> str:
     """Return the name of a candidate's mark in a figure; `part` distinguishes its marks if it has several."""
-    return f"mark:{figure}{part}:{key_of(row)}"
+    return f"mark:{figure}{part}:{row.key}"

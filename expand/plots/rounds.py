@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +13,8 @@ from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.run.record import UNGROWN, Row, RunRecord, score_of
+from expand.run.record import RunRecord
+from expand.run.rows import CandidateRow, StateRow, UngrownRow
 from expand.system.units import show_count
 
 _TITLE = "What each axis gave"
@@ -24,10 +25,7 @@ _BAR = 0.68  # height of a bar as a share of the distance between bars
 def rounds(records: Sequence[RunRecord]) -> Figure:
     """Draw a panel for each round, with a bar for each candidate."""
     (record,) = records
-    panels = [
-        sorted((row for row in record.rounds if row["round"] == number), key=_order_in(record))
-        for number in dict.fromkeys(row["round"] for row in record.rounds if row["kind"] != "start")
-    ]
+    panels = [panel for number in record.numbers if (panel := _rows(record, number))[0].kind != "start"]
     title = captions.title(record, _TITLE)
     if not panels:
         return captions.nothing(records, title, "No round is over yet.")
@@ -57,99 +55,117 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def _order_in(record: RunRecord) -> Callable[[Row], int]:
-    """Return the sort key of a round's rows: candidates by their axis, targets by their cost."""
-    axes = list(record.setup.axes)
-    return lambda row: axes.index(row["axis"]) if row["kind"] == "expansion" else row["macs"]
+def _rows(record: RunRecord, number: int) -> list[CandidateRow | UngrownRow]:
+    """Return the rows of a round: those of an expansion by their axis, others by their multiply-adds."""
+    rows: list[CandidateRow | UngrownRow] = [row for row in record.rounds if row.round == number]
+    rows += [row for row in record.ungrown if row.round == number]
+    if rows[0].kind == "expansion":
+        order = list(record.setup.axes)
+        return sorted(rows, key=lambda row: order.index(_axis(row) or ""))
+    return sorted(rows, key=lambda row: row.network.macs if isinstance(row, CandidateRow) else 0)
 
 
-def _panel(axes: Axes, record: RunRecord, panel: Sequence[Row], best: float) -> None:
-    kind = panel[0]["kind"]
+def _axis(row: CandidateRow | UngrownRow) -> str | None:
+    return row.axis if isinstance(row, UngrownRow) else row.network.axis
+
+
+def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | UngrownRow], best: float) -> None:
+    kind, number = panel[0].kind, panel[0].round
     contraction = kind == "contraction"
-    bases = _bases(record, panel) if kind == "expansion" else []
-    axes.set_title(
-        f"round {panel[0]['round']}: " + (f"from {_named(record, bases)}" if kind == "expansion" else kind)
-    )
+    base = _base(record, number) if kind == "expansion" else None
+    axes.set_title(f"round {number}: " + (f"from {_named(record, base)}" if kind == "expansion" else kind))
     axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
     axes.grid(visible=False, axis="y")
     names = [_name(record, row) for row in panel]
     axes.set_yticks(range(len(panel)), names)
     for index, (row, label) in enumerate(zip(panel, axes.get_yticklabels(), strict=True)):
-        if row["accepted"] and row["state"] == "done" and not contraction:
+        if isinstance(row, UngrownRow):
+            _no_bar(axes, record, row, index, best)
+            continue
+        if row.accepted and row.state == "done" and not contraction:
             label.set_fontweight("bold")
         _bar(axes, record, row, index, best)
-    base = score_of(bases[0]) if bases else None
     if base is not None:
-        axes.axvline(base, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        axes.axvline(base.score, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
     axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
     in_percent(axes.xaxis)
 
 
-def _bar(axes: Axes, record: RunRecord, row: Row, index: int, best: float) -> None:
-    look = look_of(row["axis"], record)
+def _no_bar(axes: Axes, record: RunRecord, row: UngrownRow, index: int, best: float) -> None:
+    """Write why a round has no candidate along an axis."""
+    step, unit = record.config.search.step, record.setup.cost.unit
+    why = f"no step within {step:g}×" if row.why == "saturated" else f"changes no {unit}"
+    _words(axes, f"{row.why}: {why}", index, best, FAINT)
+
+
+def _words(axes: Axes, words: str, index: int, best: float, colour: str) -> None:
+    axes.text(
+        0.01 * best,
+        index,
+        textwrap.shorten(words, 46, placeholder=" …"),
+        va="center",
+        fontsize=7,
+        color=colour,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )
+
+
+def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: float) -> None:
+    look = look_of(row.network.axis, record)
     beside = 1.04 * best
-    if row["state"] in (*UNGROWN, "failed", "waiting"):
-        words = row["state"] if row["state"] != "failed" else f"failed: {row['reason']}"
-        if row["state"] == "saturated":
-            words = f"saturated: no step within {record.config.search.step:g}×"
-        elif row["state"] == "free":
-            words = f"free: changes no {record.setup.cost.unit}"
-        axes.text(
-            0.01 * best,
-            index,
-            textwrap.shorten(words, 46, placeholder=" …"),
-            va="center",
-            fontsize=7,
-            color=INK if row["state"] == "failed" else FAINT,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-        )
-        if row["state"] in UNGROWN:
-            return
-    score = score_of(row)
+    if row.state == "failed":
+        _words(axes, f"failed: {row.reason}", index, best, INK)
+    elif row.state == "waiting":
+        _words(axes, "waiting", index, best, FAINT)
+    score = row.seeds.mean
     if score is not None:
         axes.barh(
             index,
             score,
             height=_BAR,
             color=look.colour,
-            alpha=1.0 if row["accepted"] else 0.55,
-            edgecolor=INK if row["accepted"] else "none",
+            alpha=1.0 if row.accepted else 0.55,
+            edgecolor=INK if row.accepted else "none",
             linewidth=1.0,
             gid=mark_of("rounds", row),
         )
-        seeds = record.seeds_of(row)
+        seeds = row.seeds.scores
         if len(seeds) > 1:
-            axes.errorbar(score, index, xerr=score_of(row, "_std"), color=INK, linewidth=0.9, capsize=2)
+            axes.errorbar(score, index, xerr=row.seeds.deviation, color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [index] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
         words = f"{score:.1%}"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
-                  fontweight="bold" if row["accepted"] else "normal")  # fmt: skip
-    axes.text(1.62 * best, index, show_count(row["macs"]), va="center", ha="right", fontsize=7, color=FAINT)
+                  fontweight="bold" if row.accepted else "normal")  # fmt: skip
+    macs = show_count(row.network.macs)
+    axes.text(1.62 * best, index, macs, va="center", ha="right", fontsize=7, color=FAINT)
 
 
-def _furthest(row: Row) -> float:
+def _furthest(row: CandidateRow) -> float:
     """Return the largest value among a row's bar, seeds and error bar."""
-    score = score_of(row)
-    if score is None:
+    seeds = row.seeds
+    if seeds.mean is None:
         return 0.0
-    return max(score_of(row, "_max") or 0.0, score + (score_of(row, "_std") or 0.0))
+    return max(seeds.highest or 0.0, seeds.mean + (seeds.deviation or 0.0))
 
 
-def _bases(record: RunRecord, panel: Sequence[Row]) -> list[Row]:
-    """Return the accepted state that a round grew, as a list of at most one."""
-    return [row for row in record.path if row["step"] == panel[0]["round"] - 1]
+def _base(record: RunRecord, number: int) -> StateRow | None:
+    """Return the accepted state that a round grew."""
+    return next((row for row in record.path if row.step == number - 1), None)
 
 
-def _named(record: RunRecord, bases: Sequence[Row]) -> str:
-    if not bases:
+def _named(record: RunRecord, base: StateRow | None) -> str:
+    if base is None:
         return "the state before"
-    return f"{label_of(bases[0]['axis'], record)}, {show_count(bases[0]['macs'])}"
+    return f"{label_of(base.network.axis, record)}, {show_count(base.network.macs)}"
 
 
-def _name(record: RunRecord, row: Row) -> str:
-    return record.setup.axes[row["axis"]].label if row["kind"] == "expansion" else row["candidate"]
+def _name(record: RunRecord, row: CandidateRow | UngrownRow) -> str:
+    axis = _axis(row)
+    if row.kind == "expansion" and axis is not None:
+        return record.setup.axes[axis].label
+    return row.network.candidate if isinstance(row, CandidateRow) else row.axis
 
 
 def _ticks(best: float) -> list[float]:

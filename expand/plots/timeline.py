@@ -13,7 +13,8 @@ from matplotlib.patches import Patch
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
-from expand.run.record import Row, RunRecord
+from expand.run.record import RunRecord
+from expand.run.rows import AttemptRow
 from expand.system.units import show_seconds
 
 _TITLE = "Where the time went"
@@ -26,7 +27,7 @@ _HATCH = {"failed": "xxxx", "cut off": "////", "running": "...."}
 class Bar:
     """An attempt at a training: begin and end in seconds since the first, with pauses shortened; its lane."""
 
-    row: Row
+    row: AttemptRow
     begin: float
     end: float
     lane: int
@@ -60,7 +61,9 @@ def timeline(records: Sequence[RunRecord]) -> Figure:
     return figure
 
 
-def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar], list[float], list[str]]:
+def lay_out(
+    attempts: Sequence[AttemptRow], starts: Sequence[float]
+) -> tuple[list[Bar], list[float], list[str]]:
     """Return the bars, the times at which the run was resumed, and the names of the lanes.
 
     A lane is a worker of a host; a process that starts after another has ended may take its lane.
@@ -69,9 +72,12 @@ def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar]
         attempts: the attempts at trainings.
         starts: when each driver of the run started, in seconds.
     """
-    now = max(row["started"] + (row["seconds"] or 0.0) for row in attempts)
-    spans = [(row, row["started"], row["started"] + (row["seconds"] or max(0.0, now - row["started"])))
-             for row in sorted(attempts, key=lambda row: row["started"])]  # fmt: skip
+    rows = sorted(attempts, key=lambda row: row.attempt.started)
+    now = max(row.attempt.started + (row.attempt.seconds or 0.0) for row in rows)
+    spans = []
+    for row in rows:
+        begin = row.attempt.started
+        spans.append((row, begin, begin + (row.attempt.seconds or max(0.0, now - begin))))
     origin, cut, resumed = spans[0][1], 0.0, []
     pauses: list[tuple[float, float]] = []  # (end of the pause, seconds cut away up to then)
     for start in sorted(starts):
@@ -92,28 +98,28 @@ def lay_out(attempts: Sequence[Row], starts: Sequence[float]) -> tuple[list[Bar]
     bars = []
     for row, begin, end in spans:
         lane = _lane(lanes, row, begin)
-        lanes[lane : lane + 1] = [(row["host"], row["process"], end)]
+        lanes[lane : lane + 1] = [(row.attempt.host, row.attempt.process, end)]
         bars.append(Bar(row, shortened(begin), shortened(begin) + (end - begin), lane))
     hosts = [host for host, _, _ in lanes]
     names = [f"{host} {hosts[:lane].count(host) + 1}" for lane, host in enumerate(hosts)]
     return bars, resumed, names
 
 
-def _lane(lanes: list[tuple[str, int, float]], row: Row, begin: float) -> int:
+def _lane(lanes: list[tuple[str, int, float]], row: AttemptRow, begin: float) -> int:
     """Return the lane of a worker: its own, else a free one of the same host, else a new one."""
     for lane, (host, process, _) in enumerate(lanes):
-        if (host, process) == (row["host"], row["process"]):
+        if (host, process) == (row.attempt.host, row.attempt.process):
             return lane
     for lane, (host, _, until) in enumerate(lanes):
-        if host == row["host"] and until <= begin:
+        if host == row.attempt.host and until <= begin:
             return lane
-    lanes.append((row["host"], row["process"], 0.0))
+    lanes.append((row.attempt.host, row.attempt.process, 0.0))
     return len(lanes) - 1
 
 
 def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
-    look = look_of(bar.row["axis"], record)
-    ended = bar.row["state"]
+    look = look_of(bar.row.axis, record)
+    ended = bar.row.state
     axes.barh(
         bar.lane,
         (bar.end - bar.begin) / unit,
@@ -123,7 +129,7 @@ def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
         edgecolor="white" if ended == "done" else _FAILED if ended == "failed" else look.colour,
         linewidth=0.8,
         hatch=_HATCH.get(ended),
-        gid=mark_of("timeline", bar.row, part=f"-{bar.row['seed']}-{bar.row['started']:.3f}"),
+        gid=mark_of("timeline", bar.row, part=f"-{bar.row.seed}-{bar.row.attempt.started:.3f}"),
         zorder=2,
     )
 
@@ -131,8 +137,8 @@ def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
 def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
     """Write the number of each round over its bars, if there is room for it."""
     whole = max(bar.end for bar in bars)
-    for number in dict.fromkeys(bar.row["round"] for bar in bars):
-        ones = [bar for bar in bars if bar.row["round"] == number]
+    for number in dict.fromkeys(bar.row.round for bar in bars):
+        ones = [bar for bar in bars if bar.row.round == number]
         begin, end = min(bar.begin for bar in ones), max(bar.end for bar in ones)
         if begin > 0:
             axes.axvline(begin / unit, color=FAINT, linewidth=0.7, zorder=1)
@@ -143,14 +149,14 @@ def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
 
 
 def _legend(figure: Figure, record: RunRecord, bars: Sequence[Bar], resumed: bool) -> None:
-    used = dict.fromkeys(bar.row["axis"] for bar in bars)
+    used = dict.fromkeys(bar.row.axis for bar in bars)
     handles: list[Patch | Line2D] = [
         Patch(color=look_of(axis, record).colour, label=label_of(axis, record))
         for axis in (None, *record.setup.axes)
         if axis in used
     ]
     for state, hatch in _HATCH.items():
-        if any(bar.row["state"] == state for bar in bars):
+        if any(bar.row.state == state for bar in bars):
             handles.append(
                 Patch(
                     facecolor="white",
@@ -166,9 +172,9 @@ def _legend(figure: Figure, record: RunRecord, bars: Sequence[Bar], resumed: boo
 
 def _sums(record: RunRecord) -> str:
     """Sum up how long workers trained, and how much of that was cut off."""
-    spent = sum(row["seconds"] or 0.0 for row in record.attempts)
-    lost = sum(row["seconds"] or 0.0 for row in record.attempts if row["state"] == "cut off")
-    failed = sum(row["state"] == "failed" for row in record.attempts)
+    spent = sum(row.attempt.seconds or 0.0 for row in record.attempts)
+    lost = sum(row.attempt.seconds or 0.0 for row in record.attempts if row.state == "cut off")
+    failed = sum(row.state == "failed" for row in record.attempts)
     words = f"{len(record.attempts)} trainings, {show_seconds(spent)} of workers' time in all"
     words += f", {show_seconds(lost)} of it cut off" if lost else ""
     return f"{words}; {failed} failed." if failed else f"{words}."

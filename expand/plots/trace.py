@@ -13,7 +13,8 @@ from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, settle, start_name
-from expand.run.record import Row, RunRecord, key_of, score_of
+from expand.run.record import RunRecord
+from expand.run.rows import CandidateRow, Measured, StateRow, TargetRow
 from expand.system.units import show_count
 from expand.training.objectives import Chance
 
@@ -49,60 +50,45 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     )
     labels = [
         Label(
-            x=_cost(record, row),
-            y=_score(row),
-            text=f"{start_name(record)}, {row['frames']}×{row['stride']}, {row['size']}²"
-            if row["axis"] is None
-            else label_of(row["axis"], record),
+            x=row.network.cost,
+            y=row.score,
+            text=f"{start_name(record)}, {row.network.clips}"
+            if row.network.axis is None
+            else label_of(row.network.axis, record),
             bold=True,
         )
         for row in path
     ] + [
         Label(
-            x=_cost(record, row),
-            y=_score(row),
-            text=f"target {record.setup.cost.short(row['target'])}",
+            x=row.network.cost,
+            y=row.score,
+            text=f"target {record.setup.cost.short(row.target)}",
         )
         for row in targets
     ]
-    way = [_cost(record, row) for row in path], [_score(row) for row in path]
+    way = [row.network.cost for row in path], [row.score for row in path]
     settle(figure)
-    place_labels(axes, labels, _kept_free(record, measured, targets), [way])
+    place_labels(axes, labels, _kept_free(measured, targets), [way])
     return figure
 
 
-def _cost(record: RunRecord, row: Row) -> int:
-    """What the search counts of a network."""
-    cost: int = row[record.setup.cost.name]
-    return cost
-
-
-def _score(row: Row) -> float:
-    """Of a row that has one."""
-    score = score_of(row)
-    assert score is not None, "only candidates with a score are drawn"
-    return score
-
-
-def _kept_free(
-    record: RunRecord, measured: Sequence[Row], targets: Sequence[Row]
-) -> list[tuple[float, float]]:
+def _kept_free(measured: Sequence[CandidateRow], targets: Sequence[TargetRow]) -> list[tuple[float, float]]:
     """Points, and their error bars as points along them."""
     points = []
     for row in (*measured, *targets):
-        spread = score_of(row, "_std") or 0.0
-        points += [(_cost(record, row), _score(row) + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
+        spread = row.seeds.deviation or 0.0
+        points += [(row.network.cost, row.score + share * spread) for share in (-1, -0.5, 0, 0.5, 1)]
     return list(dict.fromkeys(points))
 
 
-def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
+def _rejected(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow]) -> None:
     for row in rows:
-        if not row["accepted"]:
-            look = look_of(row["axis"], record)
-            _error(axes, record, row, look.colour, 0.35)
+        if not row.accepted:
+            look = look_of(row.network.axis, record)
+            _error(axes, row, look.colour, 0.35)
             axes.plot(
-                _cost(record, row),
-                _score(row),
+                row.network.cost,
+                row.score,
                 look.marker,
                 color=look.colour,
                 alpha=0.5,
@@ -113,20 +99,20 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[Row]) -> None:
             )
 
 
-def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
+def _path(axes: Axes, record: RunRecord, path: Sequence[StateRow]) -> None:
     axes.plot(
-        [_cost(record, row) for row in path],
-        [_score(row) for row in path],
+        [row.network.cost for row in path],
+        [row.score for row in path],
         color=INK,
         linewidth=1.3,
         zorder=3,
     )
     for row in path:
-        look = look_of(row["axis"], record)
-        _error(axes, record, row, INK, 1.0)
+        look = look_of(row.network.axis, record)
+        _error(axes, row, INK, 1.0)
         axes.plot(
-            _cost(record, row),
-            _score(row),
+            row.network.cost,
+            row.score,
             look.marker,
             color=look.colour,
             markersize=7.5,
@@ -137,25 +123,25 @@ def _path(axes: Axes, record: RunRecord, path: Sequence[Row]) -> None:
         )
 
 
-def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequence[Row]) -> None:
+def _targets(axes: Axes, record: RunRecord, path: Sequence[StateRow], targets: Sequence[TargetRow]) -> None:
     """Draw a diamond for each target, with a dashed line from the state that was contracted."""
-    accepted = {key_of(row) for row in path}
+    accepted = {row.key for row in path}
     for row in targets:
-        own = key_of(row) not in accepted  # else a state meets the target as it is
-        for grown in (state for state in path if own and state["step"] == row["step"]):
+        own = row.key not in accepted  # else a state meets the target as it is
+        for grown in (state for state in path if own and state.step == row.step):
             axes.plot(
-                [_cost(record, grown), _cost(record, row)],
-                [_score(grown), _score(row)],
+                [grown.network.cost, row.network.cost],
+                [grown.score, row.score],
                 color=INK,
                 linewidth=0.9,
                 linestyle=(0, (4, 2)),
                 zorder=3,
             )
-        _error(axes, record, row, INK, 1.0)
-        look = look_of(row["axis"], record)
+        _error(axes, row, INK, 1.0)
+        look = look_of(row.network.axis, record)
         axes.plot(
-            _cost(record, row),
-            _score(row),
+            row.network.cost,
+            row.score,
             "D",
             markersize=6 if own else 11,
             markerfacecolor="white" if own else "none",
@@ -166,12 +152,12 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[Row], targets: Sequen
         )
 
 
-def _error(axes: Axes, record: RunRecord, row: Row, colour: str, alpha: float) -> None:
-    spread = score_of(row, "_std")
+def _error(axes: Axes, row: Measured, colour: str, alpha: float) -> None:
+    spread = row.seeds.deviation
     if spread is not None:
         axes.errorbar(
-            _cost(record, row),
-            _score(row),
+            row.network.cost,
+            row.score,
             yerr=spread,
             color=colour,
             alpha=alpha,
@@ -182,14 +168,14 @@ def _error(axes: Axes, record: RunRecord, row: Row, colour: str, alpha: float) -
         )
 
 
-def _frame(axes: Axes, record: RunRecord, rows: Sequence[Row], chance: Chance | None) -> None:
+def _frame(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow], chance: Chance | None) -> None:
     """Limits with room for labels, a logarithmic axis of the cost, and the score in percent."""
     low, high = (
-        min(_cost(record, row) for row in rows),
-        max(_cost(record, row) for row in rows),
+        min(row.network.cost for row in rows),
+        max(row.network.cost for row in rows),
     )
     log_scale(axes, show_count, low / 1.35, high * 1.35, closest=0.08)
-    spreads = [(_score(row), score_of(row, "_std") or 0.0) for row in rows]
+    spreads = [(row.score, row.seeds.deviation or 0.0) for row in rows]
     guess = [] if chance is None else [chance.score]
     bottom = min([*guess, *(score - spread for score, spread in spreads)])
     top = max([*guess, *(score + spread for score, spread in spreads)])
@@ -200,10 +186,12 @@ def _frame(axes: Axes, record: RunRecord, rows: Sequence[Row], chance: Chance | 
     axes.set_ylabel(f"{record.objective.words} on validation")
 
 
-def _legend(axes: Axes, record: RunRecord, rows: Sequence[Row], targets: Sequence[Row]) -> None:
+def _legend(
+    axes: Axes, record: RunRecord, rows: Sequence[CandidateRow], targets: Sequence[TargetRow]
+) -> None:
     handles = axis_handles(record, record.setup.axes, size=5)
     handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
-    if any(not row["accepted"] for row in rows):
+    if any(not row.accepted for row in rows):
         faint = Line2D(
             [], [], color=FAINT, marker="o", linestyle="", alpha=0.5, markersize=5, label="not accepted"
         )

@@ -18,8 +18,9 @@ from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes
 from expand.plots.style import SYMBOLS, label_of
-from expand.report.sheets import clip, rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
-from expand.run.record import UNGROWN, Row, RunRecord, factors_of, key_of, read_run, score_of
+from expand.report.sheets import rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
+from expand.run.record import RunRecord, read_run
+from expand.run.rows import CandidateRow
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
@@ -60,7 +61,6 @@ def render(record: RunRecord) -> str:
     """The page of a run."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    words = record.objective.words
     environment = Environment(
         loader=PackageLoader("expand.report", "templates"),
         autoescape=True,
@@ -77,13 +77,13 @@ def render(record: RunRecord) -> str:
             (
                 "Networks",
                 "The accepted networks, and the model of each target.",
-                trajectory_sheet(record.trajectory, words),
+                trajectory_sheet(record),
             ),
-            ("Rounds", "Every candidate of every round.", rounds_sheet(record.rounds, words)),
-            ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record.trials, words)),
+            ("Rounds", "Every candidate of every round.", rounds_sheet(record)),
+            ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record)),
         ],
         config=to_yaml(record.config),
-        details=_script({key: _details(record, row) for key, row in _candidates(record).items()}),
+        details=_script({row.key: _details(record, row) for row in record.rounds}),
         version=VERSION,
     )
 
@@ -106,7 +106,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         "training",
         f"{record.config.training.budget} a candidate, {search.seeds} seed{'s' * (search.seeds > 1)}",
     )
-    spent = sum(row["seconds"] or 0.0 for row in record.attempts)
+    spent = sum(row.attempt.seconds or 0.0 for row in record.attempts)
     yield "trainings", f"{len(record.trials)}, {show_seconds(spent)} of workers' time in all"
 
 
@@ -120,40 +120,36 @@ def _inline(kind: Kind, record: RunRecord) -> str:
     return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
 
 
-def _candidates(record: RunRecord) -> dict[str, Row]:
-    """The candidates with a network, by their key."""
-    return {key_of(row): row for row in record.rounds if row["state"] not in UNGROWN}
-
-
-def _details(record: RunRecord, row: Row) -> dict[str, Any]:
+def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     """What the page shows of a candidate."""
-    seeds = record.seeds_of(row)
-    name = label_of(row["axis"], record) if row["kind"] in ("start", "expansion") else row["candidate"]
-    score = share(score_of(row)) + (f" ({', '.join(map(share, seeds))})" if len(seeds) > 1 else "")
-    beside = {"top1": "top-1", "mean-class-accuracy": "mean class"}
-    beside.pop(record.objective.name, None)
+    network, seeds = row.network, row.seeds
+    name = label_of(network.axis, record) if row.kind in ("start", "expansion") else network.candidate
+    each = f" ({', '.join(map(share, seeds.scores))})" if len(seeds.scores) > 1 else ""
+    score = share(seeds.mean) + each
+    beside = {"top-1": seeds.top1, "mean class": seeds.mean_class_accuracy}
+    beside.pop({"top1": "top-1", "mean-class-accuracy": "mean class"}.get(record.objective.name, ""), None)
     scores = {
         record.objective.words: score,
-        **{words: share(row.get(name.replace("-", "_"))) for name, words in beside.items()},
+        **{words: share(value) for words, value in beside.items()},
         "state": state_of(row),
-        "MACs": f"{row['macs']:,} a clip",
-        "parameters": f"{row['params']:,}",
-        "activations": f"{row['activations']:,} a clip",
-        "latency": "" if row["latency"] is None else f"{show_milliseconds(row['latency'])} a clip",
-        "clip": clip(row),
+        "MACs": f"{network.macs:,} a clip",
+        "parameters": f"{network.params:,}",
+        "activations": f"{network.activations:,} a clip",
+        "latency": "" if seeds.latency is None else f"{show_milliseconds(seeds.latency)} a clip",
+        "clip": str(network.clips),
     }
-    space, became = record.setup.space, record.became(row)
-    architecture = space.architecture(record.point_of(row))
+    space, became = record.setup.space, record.became(network)
+    architecture = space.architecture(network.point)
     return {
-        "title": f"round {row['round']}: {name}",
-        "axis": row["axis"],
+        "title": f"round {row.round}: {name}",
+        "axis": network.axis,
         "score": f"{record.objective.words} {score or 'none'}",
         "scores": {name: text for name, text in scores.items() if text},
         "factors": {
             _factor(name): f"{value:g} → {became[name]}"
             if isinstance(value, int | float)
             else f"{value} → {became[name]}"
-            for name, value in factors_of(row).items()
+            for name, value in network.factors.items()
         },
         "architecture": list(_lines(space.architecture_to_json(architecture))),
     }

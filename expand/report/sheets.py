@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from expand.run.record import UNGROWN, Row, key_of, score_of
+from expand.run.record import RunRecord
+from expand.run.rows import CandidateRow, TargetRow
 from expand.system.units import show_count, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
@@ -14,7 +14,7 @@ Emphasis = Literal["", "bold", "dim"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row: whose it is (`key_of`), a text for each column, and how it stands out."""
+    """A row: whose it is (the row's `key`), a text for each column, and how it stands out."""
 
     key: str
     cells: tuple[str, ...]
@@ -36,83 +36,85 @@ class Sheet:
     spare: tuple[str, ...] = ()
 
 
-def trajectory_sheet(rows: Sequence[Row], words: str) -> Sheet:
-    """The accepted states, and the model of each target; `words` are those of the objective."""
-    several = any(row["seeds"] > 1 for row in rows)
+def trajectory_sheet(record: RunRecord) -> Sheet:
+    """The accepted states, and the model of each target."""
+    rows, words = record.trajectory, record.objective.words
+    several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
-    columns = {column for row in rows for column in row}
-    beside = [("top-1", "top1")] if "score" in columns else [("mean class", "mean_class_accuracy")]
-    beside = [(heading, column) for heading, column in beside if column in columns]
-    more = tuple(heading for heading, _ in beside)
-    headings = ("model", "MACs", "params", "clip", words, *spread, *more)
+    beside = () if record.data.labels == "several" else (_beside(record),)
+    headings = ("model", "MACs", "params", "clip", words, *spread, *beside)
     lines = []
     for row in rows:
-        score = "failed" if row["state"] == "failed" else share(score_of(row))
-        cells = [row["name"], show_count(row["macs"]), show_count(row["params"]), clip(row), score]
-        cells += [share(score_of(row, "_std"))] if several else []
-        cells += [share(row[column]) for _, column in beside]
-        lines.append(Line(key_of(row), tuple(cells), "bold" if row["target"] is not None else ""))
+        network, seeds = row.network, row.seeds
+        score = "failed" if row.state == "failed" else share(seeds.mean)
+        cells = [row.name, show_count(network.macs), show_count(network.params), str(network.clips), score]
+        cells += [share(seeds.deviation)] if several else []
+        cells += [share(seeds.mean_class_accuracy if heading == "mean class" else seeds.top1)
+                  for heading in beside]  # fmt: skip
+        lines.append(Line(row.key, tuple(cells), "bold" if isinstance(row, TargetRow) else ""))
     right = tuple(heading not in ("model", "clip") for heading in headings)
-    return Sheet(headings, right, tuple(lines), spare=("params", *more, "clip", *spread))
+    return Sheet(headings, right, tuple(lines), spare=("params", *beside, "clip", *spread))
 
 
-def rounds_sheet(rows: Sequence[Row], words: str) -> Sheet:
-    """Every candidate of every round."""
-    lines, previous = [], None
-    for row in rows:
-        number = "" if row["round"] == previous else str(row["round"])
-        previous = row["round"]
-        if row["state"] in UNGROWN:
-            lines.append(Line(key_of(row), (number, row["candidate"], "", "", "", "", row["state"]), "dim"))
-            continue
-        spread = (
-            f"{share(score_of(row, '_min'))} … {share(score_of(row, '_max'))}" if row["seeds"] > 1 else ""
-        )
-        cells = (
-            number,
-            row["candidate"],
-            show_count(row["macs"]),
-            clip(row),
-            share(score_of(row)),
-            spread,
-            state_of(row),
-        )
-        lines.append(Line(key_of(row), cells, "bold" if state_of(row) == "accepted" else ""))
-    headings = ("round", "candidate", "MACs", "clip", words, "min … max", "state")
+def _beside(record: RunRecord) -> str:
+    """The heading of the second score: the top-1 where the objective is another."""
+    return "mean class" if record.config.search.objective == "top1" else "top-1"
+
+
+def rounds_sheet(record: RunRecord) -> Sheet:
+    """Every candidate of every round, and the axes along which it has none."""
+    lines: list[Line] = []
+    for number in record.numbers:
+        first = len(lines)
+        for row in (row for row in record.rounds if row.round == number):
+            seeds = row.seeds
+            spread = f"{share(seeds.lowest)} … {share(seeds.highest)}" if len(seeds.scores) > 1 else ""
+            cells = (
+                str(number) if len(lines) == first else "",
+                row.network.candidate,
+                show_count(row.network.macs),
+                str(row.network.clips),
+                share(seeds.mean),
+                spread,
+                state_of(row),
+            )
+            lines.append(Line(row.key, cells, "bold" if state_of(row) == "accepted" else ""))
+        lines += [
+            Line(axis.key, ("", axis.axis, "", "", "", "", axis.why), "dim")
+            for axis in record.ungrown
+            if axis.round == number
+        ]
+    headings = ("round", "candidate", "MACs", "clip", record.objective.words, "min … max", "state")
     right = (True, False, True, False, True, False, False)
     return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
 
 
-def trials_sheet(rows: Sequence[Row], words: str) -> Sheet:
+def trials_sheet(record: RunRecord) -> Sheet:
     """Every training."""
     lines = []
-    for row in rows:
-        failed = row["state"] == "failed"
+    for row in record.trials:
+        found = row.measurement
         cells = (
-            str(row["round"]),
-            row["candidate"],
-            str(row["seed"]),
-            show_count(row["macs"]),
-            clip(row),
-            "" if failed else share(score_of(row)),
-            "" if failed else f"{row['loss']:.3f}",
-            "" if failed else show_seconds(row["seconds"]),
-            f"failed: {row['reason']}" if failed else "done",
+            str(row.round),
+            row.network.candidate,
+            str(row.seed),
+            show_count(row.network.macs),
+            str(row.network.clips),
+            "" if found is None else share(found.score),
+            "" if found is None else f"{found.loss:.3f}",
+            "" if found is None else show_seconds(found.seconds),
+            f"failed: {row.reason}" if found is None else "done",
         )
-        lines.append(Line(key_of(row), cells))
-    headings = ("round", "candidate", "seed", "MACs", "clip", words, "loss", "time", "state")
+        lines.append(Line(row.key, cells))
+    headings = ("round", "candidate", "seed", "MACs", "clip", record.objective.words, "loss", "time", "state")
     right = (True, False, True, True, False, True, True, True, False)
     return Sheet(headings, right, tuple(lines), spare=("loss", "clip", "time", "MACs"))
 
 
-def state_of(row: Row) -> str:
+def state_of(row: CandidateRow) -> str:
     """The state of a candidate of a round, in words."""
-    state = "accepted" if row["accepted"] and row["state"] == "done" else row["state"]
-    return f"{state}: {row['reason']}" if row["reason"] else str(state)
-
-
-def clip(row: Row) -> str:
-    return f"{row['frames']}×{row['stride']}, {row['size']}²"
+    state = "accepted" if row.accepted and row.state == "done" else row.state
+    return f"{state}: {row.reason}" if row.reason else state
 
 
 def share(value: float | None) -> str:

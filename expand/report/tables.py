@@ -11,6 +11,7 @@ import rich.console
 
 from expand.report.sheets import rounds_sheet, trajectory_sheet, trials_sheet
 from expand.report.terminal import to_table
+from expand.run.frames import columns, frame
 from expand.run.record import RunRecord, read_run
 from expand.system.console import Console
 from expand.system.errors import UserError, cannot_write
@@ -33,7 +34,7 @@ def write_table(
         raise UserError("parquet needs a file to go to, got none: add --out FILE.")
     try:
         if form == "parquet":
-            _frame(record, what).to_parquet(file, index=False)
+            frame(record, what).to_parquet(file, index=False)
         elif file is None:
             _print(record, what, form, console)
         else:
@@ -46,13 +47,13 @@ def write_table(
 def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
     if form == "text":
         sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
-        console.print(to_table(sheets[what](getattr(record, what), record.objective.words)))
+        console.print(to_table(sheets[what](record)))
     elif form == "csv":
-        console.file.write(visible(_frame(record, what).to_csv(index=False)))
+        console.file.write(visible(frame(record, what).to_csv(index=False)))
     elif form == "json":
-        console.file.write(json.dumps(getattr(record, what), indent=1) + "\n")
+        console.file.write(json.dumps(columns(record, what), indent=1) + "\n")
     else:
-        console.file.write(_markdown(_frame(record, what)))
+        console.file.write(_markdown(frame(record, what)))
 
 
 def _frame(record: RunRecord, what: What) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from expand.report.sheets import Sheet
-from expand.run.record import Row
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.forecast import Clock, Forecast, Speed, forecast
@@ -60,7 +60,7 @@ def _extrapolated(expected: Forecast, speed: Speed) -> str:
     return f"; extrapolated from networks of up to {show_count(speed.timed)} MACs"
 
 
-def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> Row:
+def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> dict[str, Any]:
     """What a search will cost, for scripts."""
     expected = forecast(setup)
     return {

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 
 from expand.config.search import Config
 from expand.jobs.folder import read_attempts
-from expand.jobs.job import Attempt, Measurement, Result
+from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
+from expand.run.rows import (
+    AttemptRow,
+    CandidateRow,
+    Ending,
+    Network,
+    SeedScores,
+    StateRow,
+    TargetRow,
+    TrialRow,
+    UngrownRow,
+)
 from expand.run.study import Run
-from expand.search.base import Candidate, Outcome, Scored, State, Trajectory
+from expand.search.base import Candidate, Scored
 from expand.search.problem import DataCard, Setup
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.system.errors import RunFailed
 from expand.training.objectives import Chance, Objective, load_objective
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-Row = dict[str, Any]
-
-UNGROWN = ("saturated", "free")  # states of axes along which a round has no candidate
-_FACTOR = "factor_"  # before a factor's name, where it is a column
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,11 +37,12 @@ class RunRecord:
 
     Attributes:
         setup: its configuration and data, with the space and its axes.
-        trials: a row a training: candidate, seed, cost, scores.
-        rounds: a row a candidate of each round: cost, mean score over the seeds and its spread, state.
-        trajectory: a row an accepted state and a target: the axis, the network, its cost and scores.
-        attempts: a row a worker's try at a training: who, when, how it ended; those that go on, too.
-        starts: when a driver started or went on, in seconds since 1970.
+        trials: the trainings that are over, in the order of the candidates.
+        rounds: the candidates of all rounds so far.
+        ungrown: the axes along which a round has no candidate.
+        trajectory: the accepted states, then the targets.
+        attempts: workers' tries at trainings, those under way as well, by the time of their start.
+        starts: when a driver started or resumed the run, in seconds since 1970.
         models: the model files by name.
         finished: whether every target has been dealt with, and every model is written.
         problem: why the search cannot go on, if it cannot.
@@ -48,51 +50,47 @@ class RunRecord:
 
     folder: Path
     setup: Setup
-    trials: tuple[Row, ...]
-    rounds: tuple[Row, ...]
-    trajectory: tuple[Row, ...]
-    attempts: tuple[Row, ...]
+    trials: tuple[TrialRow, ...]
+    rounds: tuple[CandidateRow, ...]
+    ungrown: tuple[UngrownRow, ...]
+    trajectory: tuple[StateRow | TargetRow, ...]
+    attempts: tuple[AttemptRow, ...]
     starts: tuple[float, ...]
     models: dict[str, Path]
     finished: bool
     problem: str | None
 
     @property
-    def measured(self) -> list[Row]:
-        """The rows of `rounds` that have a score."""
-        return [row for row in self.rounds if score_of(row) is not None]
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of its rounds, in order."""
+        return tuple(dict.fromkeys(row.round for row in self.rounds))
 
     @property
-    def path(self) -> list[Row]:
-        """The rows of `trajectory` that are accepted states."""
-        return [row for row in self.trajectory if row["target"] is None]
+    def measured(self) -> list[CandidateRow]:
+        """The candidates that have a score."""
+        return [row for row in self.rounds if row.seeds.mean is not None]
 
     @property
-    def targets(self) -> list[Row]:
-        """The rows of `trajectory` that are targets with a score."""
-        return [row for row in self.trajectory if row["target"] is not None and score_of(row) is not None]
+    def path(self) -> list[StateRow]:
+        """The accepted states."""
+        return [row for row in self.trajectory if isinstance(row, StateRow)]
 
-    def seeds_of(self, row: Row) -> list[float]:
-        """The score of each seed of a candidate."""
-        own = (trial for trial in self.trials if key_of(trial) == key_of(row))
-        return [score for trial in own if (score := score_of(trial)) is not None]
+    @property
+    def targets(self) -> list[TargetRow]:
+        """The targets whose network has a score."""
+        return [row for row in self.trajectory if isinstance(row, TargetRow) and row.seeds.mean is not None]
 
-    def became(self, row: Row) -> dict[str, str]:
-        """What each factor of a candidate became, in words."""
-        return dict(self.setup.space.describe(self.point_of(row)))
-
-    def point_of(self, row: Row) -> Any:
-        """The candidate of a row as a point of the space."""
-        return self.setup.space.point_from_json(factors_of(row))
+    def became(self, network: Network) -> dict[str, str]:
+        """What each factor of a network became, in words."""
+        return dict(self.setup.space.describe(network.point))
 
     @property
     def state(self) -> str:
         """How far the run is, in words."""
         if self.finished or self.problem is not None:
             return self.problem or "finished"
-        waiting = sum(row["state"] == "waiting" for row in self.rounds)
-        last = max(row["round"] for row in self.rounds)
-        return f"in round {last}, {waiting} candidate{'s' * (waiting != 1)} to come"
+        waiting = sum(row.state == "waiting" for row in self.rounds)
+        return f"in round {max(self.numbers)}, {waiting} candidate{'s' * (waiting != 1)} to come"
 
     @property
     def config(self) -> Config:
@@ -112,41 +110,6 @@ class RunRecord:
     @property
     def data(self) -> DataCard:
         return self.setup.data
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunFrames:
-    """A RunRecord with its tables as pandas frames."""
-
-    config: Config
-    data: DataCard
-    trials: DataFrame
-    rounds: DataFrame
-    trajectory: DataFrame
-    attempts: DataFrame
-    models: dict[str, Path]
-    finished: bool
-
-
-def load_run(path: str | Path) -> RunFrames:
-    """A run as pandas frames: trials, rounds, trajectory, attempts; also while it runs.
-
-    Raises:
-        UserError: the folder is no run.
-    """
-    from pandas import DataFrame
-
-    record = read_run(Path(path))
-    return RunFrames(
-        config=record.config,
-        data=record.data,
-        trials=DataFrame(list(record.trials)),
-        rounds=DataFrame(list(record.rounds)),
-        trajectory=DataFrame(list(record.trajectory)),
-        attempts=DataFrame(list(record.attempts)),
-        models=record.models,
-        finished=record.finished,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,239 +145,157 @@ def replayed(run: Run) -> Replayed:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """A run's tables as plain rows.
+    """A run's tables.
 
     Raises:
         UserError: the folder is no run.
     """
     run = Run.open(folder)
-    found = replayed(run)
-    setup, results, replay = found.setup, found.results, found.replay
+    so_far = replayed(run)
+    setup, results, replay = so_far.setup, so_far.results, so_far.replay
     rounds = merged(replay.rounds)
-    states = accepted(rounds, replay.trajectory)
-    chosen = {state.candidate for state in states}
-    if replay.trajectory is not None:
-        chosen |= {target.candidate for target in replay.trajectory.targets}
-    trajectory = tuple(trajectory_rows(setup, states, replay, results))
+    trajectory = tuple(_trajectory_rows(setup, replay, results))
+    chosen = _chosen(replay)
     models = run.models()
     return RunRecord(
         folder=folder,
         setup=setup,
         trials=tuple(_trial_rows(setup, rounds, results)),
-        rounds=tuple(row for jobs in rounds for row in _round_rows(setup, jobs, results, chosen)),
+        rounds=tuple(row for jobs in rounds for row in _candidate_rows(setup, jobs, results, chosen)),
+        ungrown=tuple(row for jobs in rounds for row in _ungrown_rows(jobs)),
         trajectory=trajectory,
-        attempts=tuple(_attempt_rows(run, rounds, results)),
+        attempts=tuple(sorted(_attempt_rows(run, rounds, results), key=lambda row: row.attempt.started)),
         starts=run.starts,
         models=models,
         finished=replay.trajectory is not None
-        and all(row["name"] in models for row in trajectory if row["state"] == "done"),
-        problem=found.problem,
+        and all(row.name in models for row in trajectory if row.state == "done"),
+        problem=so_far.problem,
     )
 
 
-def factors_of(row: Row) -> Row:
-    """A candidate's factors by their names."""
-    return {key.removeprefix(_FACTOR): value for key, value in row.items() if key.startswith(_FACTOR)}
+def _chosen(replay: Replay) -> set[Candidate]:
+    """The candidates that were accepted, or are the network of a target."""
+    targets = replay.trajectory.targets if replay.trajectory is not None else ()
+    return {state.candidate for state in replay.states} | {model.candidate for model in targets}
 
 
-def score_of(row: Row, part: str = "") -> float | None:
-    """What the objective gives a row of any table, which is its `score`, or its `top1` where that decides.
-
-    Args:
-        row: of a run.
-        part: of what the seeds of a candidate gave: `_min`, `_max` or `_std`; nothing: the mean.
-    """
-    value: float | None = row.get(("score" if "score" in row else "top1") + part)
-    return value
-
-
-def key_of(row: Row) -> str:
-    """A candidate's name within its run, whichever table the row is from."""
-    return f"{row['round']}-{row['candidate']}"
-
-
-def accepted(rounds: Sequence[RoundJobs], trajectory: Trajectory | None) -> tuple[State, ...]:
-    """The accepted states so far."""
-    return trajectory.states if trajectory is not None else rounds[-1].round.states
-
-
-def trajectory_rows(
-    setup: Setup, states: Sequence[State], replay: Replay, results: dict[str, Result]
-) -> list[Row]:
+def _trajectory_rows(
+    setup: Setup, replay: Replay, results: Mapping[str, Result]
+) -> Iterator[StateRow | TargetRow]:
     """A row a state, then a row a target."""
     rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
-    rows = [
-        {"name": state.name, "step": state.step, "target": None, "round": rounds[state.candidate]}
-        | _candidate_row(setup, state.candidate, [results[job.key] for job in replay.jobs[state.candidate]])
-        for state in states
-    ]
-    for found in replay.trajectory.targets if replay.trajectory is not None else ():
-        got = [results[job.key] for job in replay.jobs[found.candidate]]
-        row: Row = {}
-        rows.append(
-            row
-            | {
-                "name": found.name,
-                "step": None if found.state is None else found.state.step,
-                "target": found.target,
-                "round": rounds[found.candidate],
-            }
-            | _candidate_row(setup, found.candidate, got)
-        )
-    return rows
+
+    def measured(candidate: Candidate) -> dict[str, Any]:
+        own = [results[job.key] for job in replay.jobs[candidate]]
+        return {"round": rounds[candidate], **_measured(setup, candidate, own, len(own))}
+
+    for state in replay.states:
+        yield StateRow(name=state.name, step=state.step, **measured(state.candidate))
+    for model in replay.trajectory.targets if replay.trajectory is not None else ():
+        step = None if model.state is None else model.state.step
+        yield TargetRow(name=model.name, step=step, target=model.target, **measured(model.candidate))
 
 
-def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: dict[str, Result]) -> list[Row]:
+def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> list[TrialRow]:
     """A row a training, at the first candidate that asked for it."""
-    rows: dict[str, Row] = {}
-    for jobs in rounds:
-        for candidate, ones in jobs.by_candidate.items():
-            for job in ones:
-                result = results.get(job.key)
-                if result is None or job.key in rows:
-                    continue
-                scores = _result_columns(setup, result)
-                failed = not isinstance(result, Measurement)
-                rows[job.key] = {
-                    "round": jobs.round.number,
-                    "candidate": candidate.name,
-                    "axis": candidate.axis,
-                    "seed": job.seed,
-                    "job": job.key,
-                    "state": "failed" if failed else "done",
-                    "reason": scores.pop("reason", None),
-                    **_network_columns(setup, candidate),
-                    **{key: value for key, value in scores.items() if key != "traceback"},
-                }
+    rows: dict[str, TrialRow] = {}
+    for number, candidate, job in _jobs(rounds):
+        if job.key in results and job.key not in rows:
+            rows[job.key] = TrialRow(
+                round=number,
+                network=_network(setup, candidate),
+                seed=job.seed,
+                job=job.key,
+                result=results[job.key],
+            )
     return list(rows.values())
 
 
-def _result_columns(setup: Setup, result: Result) -> Row:
-    """A result's numbers by their names; the score where it is not the top-1, which is there anyway."""
-    values = asdict(result)
-    if setup.config.search.objective == "top1":
-        values.pop("score", None)
-    if setup.data.labels == "several":
-        values = {name: value for name, value in values.items() if value is not None}
-    return values
+def _attempt_rows(
+    run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]
+) -> Iterator[AttemptRow]:
+    """A row an attempt."""
+    recorded, last_asked = (
+        run.attempts(),
+        {job.key: (number, candidate, job) for number, candidate, job in _jobs(rounds)},
+    )
+    for key, (number, candidate, job) in last_asked.items():
+        attempts = recorded.get(key) or read_attempts(run.job_folder(job))
+        for attempt in attempts:
+            yield AttemptRow(
+                round=number,
+                candidate=candidate.name,
+                axis=candidate.axis,
+                seed=job.seed,
+                job=key,
+                state=_end_of(attempt, attempt is attempts[-1], results.get(key)),
+                attempt=attempt,
+            )
 
 
-def _attempt_rows(run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> Iterator[Row]:
-    """A row an attempt, in the order of their starts."""
-    recorded, rows = run.attempts(), dict[str, list[Row]]()
+def _jobs(rounds: Sequence[RoundJobs]) -> Iterator[tuple[int, Candidate, Job]]:
+    """The jobs of all rounds, each with its round and its candidate."""
     for jobs in rounds:
         for candidate, ones in jobs.by_candidate.items():
             for job in ones:
-                attempts = recorded.get(job.key) or read_attempts(run.job_folder(job))
-                rows[job.key] = [
-                    {
-                        "round": jobs.round.number,
-                        "candidate": candidate.name,
-                        "axis": candidate.axis,
-                        "seed": job.seed,
-                        "job": job.key,
-                        "state": _end_of(attempt, attempt is attempts[-1], results.get(job.key)),
-                        **asdict(attempt),
-                    }
-                    for attempt in attempts
-                ]
-    return iter(sorted(chain.from_iterable(rows.values()), key=lambda row: row["started"]))
+                yield jobs.round.number, candidate, job
 
 
-def _end_of(attempt: Attempt, last: bool, result: Result | None) -> str:
+def _end_of(attempt: Attempt, last: bool, result: Result | None) -> Ending:
     """How an attempt ended: done or failed; cut off; or running, as far as is known."""
     if last and result is not None:
         return "done" if isinstance(result, Measurement) else "failed"
     return "running" if last and attempt.seconds is None else "cut off"
 
 
-def _round_rows(
-    setup: Setup, jobs: RoundJobs, results: dict[str, Result], chosen: Set[Candidate]
-) -> list[Row]:
-    rows = []
+def _candidate_rows(
+    setup: Setup, jobs: RoundJobs, results: Mapping[str, Result], chosen: Set[Candidate]
+) -> Iterator[CandidateRow]:
     for candidate, ones in jobs.by_candidate.items():
-        got = [results[job.key] for job in ones if job.key in results]
-        rows.append(
-            {
-                "round": jobs.round.number,
-                "kind": jobs.round.kind,
-                "accepted": candidate in chosen or jobs.round.kind == "contraction",
-                **_candidate_row(setup, candidate, got, seeds=len(ones)),
-            }
+        own = [results[job.key] for job in ones if job.key in results]
+        yield CandidateRow(
+            round=jobs.round.number,
+            kind=jobs.round.kind,
+            accepted=candidate in chosen or jobs.round.kind == "contraction",
+            **_measured(setup, candidate, own, len(ones)),
         )
-    for state, names in (("saturated", jobs.round.saturated), ("free", jobs.round.free)):
-        rows.extend(
-            {
-                "round": jobs.round.number,
-                "candidate": name,
-                "axis": name,
-                "kind": jobs.round.kind,
-                "accepted": False,
-                "state": state,
-            }
-            for name in names
-        )
-    return rows
 
 
-def _candidate_row(
-    setup: Setup, candidate: Candidate, results: Sequence[Result], seeds: int | None = None
-) -> Row:
-    measured = scored(results)
-    whole = len(results) == (seeds or len(results)) and bool(results)
-    failed = [result for result in results if not isinstance(result, Measurement)]
+def _ungrown_rows(jobs: RoundJobs) -> Iterator[UngrownRow]:
+    whys: tuple[tuple[Literal["saturated", "free"], tuple[str, ...]], ...] = (
+        ("saturated", jobs.round.saturated),
+        ("free", jobs.round.free),
+    )
+    for why, axes in whys:
+        for axis in axes:
+            yield UngrownRow(round=jobs.round.number, kind=jobs.round.kind, axis=axis, why=why)
+
+
+def _measured(setup: Setup, candidate: Candidate, results: Sequence[Result], wanted: int) -> dict[str, Any]:
+    """The fields of `Measured` but the round, from the results so far of `wanted` trainings."""
+    reason = next((one.reason for one in results if isinstance(one, Failure)), None)
+    whole = outcome(results) if results and len(results) == wanted else None
     return {
-        "candidate": candidate.name,
-        "axis": candidate.axis,
-        "state": "failed" if failed else "done" if whole else "waiting",
-        "reason": failed[0].reason if failed else None,
-        **_network_columns(setup, candidate),
-        "seeds": len(measured),
-        **_score_columns(setup, measured, outcome(results) if whole else None),
-        "loss": _mean([m.loss for m in measured]),
-        "seconds": sum(m.seconds for m in measured) if measured else None,
-        "latency": min((m.latency for m in measured), default=None),
-    }
-
-
-def _score_columns(setup: Setup, measured: Sequence[Measurement], whole: Outcome | None) -> Row:
-    """The score over the seeds, and what else says how good a candidate is; `top1` is its name by default."""
-    scores, column = [m.score for m in measured], "score"
-    beside: Row = {
-        "top1": _mean([m.top1 for m in measured if m.top1 is not None]),
-        "mean_class_accuracy": _mean(
-            [m.mean_class_accuracy for m in measured if m.mean_class_accuracy is not None]
+        "network": _network(setup, candidate),
+        "state": "failed" if reason is not None else "waiting" if whole is None else "done",
+        "reason": reason,
+        "seeds": SeedScores(
+            measurements=scored(results), mean=whole.score if isinstance(whole, Scored) else None
         ),
     }
-    if setup.config.search.objective == "top1":
-        column = "top1"
-        del beside["top1"]
-    if setup.data.labels == "several":
-        beside = {}
-    return {
-        column: whole.score if isinstance(whole, Scored) else None,
-        f"{column}_min": min(scores, default=None),
-        f"{column}_max": max(scores, default=None),
-        f"{column}_std": statistics.stdev(scores) if len(scores) > 1 else None,
-        **beside,
-    }
 
 
-def _network_columns(setup: Setup, candidate: Candidate) -> Row:
-    """The network as numbers: factors, what they became, and its cost."""
-    sampling = setup.space.sampling(candidate.point)
-    complexity = setup.space.complexity(setup.space.architecture(candidate.point), len(setup.data.classes))
-    return {
-        **{f"{_FACTOR}{name}": value for name, value in setup.space.point_to_json(candidate.point).items()},
-        "frames": sampling.frames,
-        "stride": sampling.stride,
-        "size": sampling.size,
-        "macs": complexity.macs,
-        "params": complexity.params,
-        "activations": complexity.activations,
-        setup.cost.name: candidate.cost,
-    }
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _network(setup: Setup, candidate: Candidate) -> Network:
+    space = setup.space
+    complexity = space.complexity(space.architecture(candidate.point), len(setup.data.classes))
+    return Network(
+        candidate=candidate.name,
+        axis=candidate.axis,
+        point=candidate.point,
+        factors=space.point_to_json(candidate.point),
+        clips=space.sampling(candidate.point),
+        macs=complexity.macs,
+        params=complexity.params,
+        activations=complexity.activations,
+        cost=candidate.cost,
+    )

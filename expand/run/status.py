@@ -6,10 +6,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from expand.jobs.folder import read_progress
 from expand.jobs.job import Measurement
-from expand.run.record import Replayed, Row, RunRecord, read_run, replayed
+from expand.run.frames import columns
+from expand.run.record import Replayed, RunRecord, read_run, replayed
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.escaping import visible_line
@@ -59,14 +61,14 @@ class Status:
     @property
     def repeated(self) -> int:
         """Attempts that were cut off, by a worker or a driver that died."""
-        return sum(row["state"] == "cut off" for row in self.record.attempts)
+        return sum(row.state == "cut off" for row in self.record.attempts)
 
     def lines(self) -> str:
         """What there is to say beside the tables."""
         record = self.record
-        done = sum(row["state"] == "done" for row in record.trials)
-        failed = sum(row["state"] == "failed" for row in record.trials)
-        spent = show_seconds(sum(row.get("seconds") or 0 for row in record.trials))
+        measured = [row.measurement for row in record.trials if row.measurement is not None]
+        done, failed = len(measured), len(record.trials) - len(measured)
+        spent = show_seconds(sum(one.seconds for one in measured))
         cut = f", {self.repeated} attempt{'s' * (self.repeated != 1)} cut off" if self.repeated else ""
         lines = [
             f"run       {visible_line(str(record.folder))}",
@@ -82,7 +84,7 @@ class Status:
             lines.append(f"left      about {show_seconds(self.seconds_left)}")
         return "\n".join(lines)
 
-    def to_json(self) -> Row:
+    def to_json(self) -> dict[str, Any]:
         """For scripts."""
         record = self.record
         return {
@@ -90,11 +92,11 @@ class Status:
             "problem": record.problem,
             "driver": None if self.driver is None else asdict(self.driver),
             "at_work": [asdict(one) for one in self.at_work],
-            "failures": [row for row in record.trials if row["state"] == "failed"],
+            "failures": [row for row in columns(record, "trials") if row["state"] == "failed"],
             "cut_off": self.repeated,
             "seconds_left": self.seconds_left,
-            "rounds": record.rounds,
-            "trajectory": record.trajectory,
+            "rounds": columns(record, "rounds"),
+            "trajectory": columns(record, "trajectory"),
         }
 
 
@@ -119,21 +121,21 @@ def read_status(folder: Path) -> Status:
 def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
     found = []
     for row in record.attempts:
-        if row["state"] != "running":
+        if row.state != "running":
             continue
-        progress = read_progress(run.folder / "checkpoints" / row["job"])
+        progress = read_progress(run.folder / "checkpoints" / row.job)
         epochs = record.config.training.epochs_of(record.data.train)
         share = progress.clips / progress.total if progress is not None else 0.0
         found.append(
             AtWork(
-                worker=f"{row['process']} on {row['host']}",
-                round=row["round"],
-                candidate=row["candidate"],
-                seed=row["seed"],
-                attempt=sum(other["job"] == row["job"] for other in record.attempts),
+                worker=f"{row.attempt.process} on {row.attempt.host}",
+                round=row.round,
+                candidate=row.candidate,
+                seed=row.seed,
+                attempt=sum(other.job == row.job for other in record.attempts),
                 epoch=share * epochs,
                 epochs=epochs,
-                seconds=max(0.0, time.time() - row["started"]),
+                seconds=max(0.0, time.time() - row.attempt.started),
             )
         )
     return tuple(found)

@@ -12,6 +12,7 @@ from expand.search.base import (
     Outcome,
     Round,
     Scored,
+    State,
     Training,
     Trajectory,
     mean_over_seeds,
@@ -92,6 +93,11 @@ class Replay:
         self.current: RoundJobs | None = None
         self.trajectory: Trajectory | None = None
         self._enter(next(self._search))
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states that were accepted so far."""
+        return self.trajectory.states if self.trajectory is not None else self.rounds[-1].round.states
 
     def send(self, results: Mapping[str, Result]) -> None:
         """Tell the search what the current round gave, and go to the next.

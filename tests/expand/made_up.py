@@ -11,7 +11,6 @@ from typing import Any
 
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Result
-from expand.run.record import accepted
 from expand.run.study import Run
 from expand.search.base import Candidate
 from expand.search.problem import DataCard, Setup
@@ -105,8 +104,7 @@ def made_up_run(
 
 def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
     named: list[tuple[str, Candidate, int | None, int | None]] = [
-        (state.name, state.candidate, state.step, None)
-        for state in accepted(replay.rounds, replay.trajectory)
+        (state.name, state.candidate, state.step, None) for state in replay.states
     ]
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
         step = None if found.state is None else found.state.step

@@ -37,9 +37,9 @@ def on(cache: Path, request: pytest.FixtureRequest) -> Any:
 def test_what_a_candidate_does_wrong_fails_that_candidate(tmp_path: Path, on: Any, kind: object) -> None:
     faults = ("nan", "inf", "raise", "device-memory", "host-memory")
     run, trajectory = run_search(tmp_path / "run", on(kind, *faults))
-    rows = {row["candidate"]: row for row in read_run(run.folder).rounds if row["round"] == 1}
+    rows = {row.network.candidate: row for row in read_run(run.folder).rounds if row.round == 1}
     assert trajectory.states[1].candidate.name == "frames"
-    reasons = {name: row["reason"] for name, row in rows.items()}
+    reasons = {name: row.reason or "" for name, row in rows.items()}
     assert reasons.pop("host-memory").startswith("out of memory: [enforce fail at alloc_cpu.cpp")
     assert reasons == {
         "frames": None,
@@ -64,9 +64,10 @@ def test_a_candidate_that_hangs_is_ended(
     monkeypatch.setattr(driver, "_SLACK", slack)
     run, trajectory = run_search(tmp_path / "run", on(kind, "hang", time_limit=2))
     assert [state.candidate.name for state in trajectory.states] == ["start", "frames"]
-    (row,) = [row for row in read_run(run.folder).rounds if row["candidate"] == "hang"]
-    assert row["reason"].endswith(", far longer than expected (run.time_limit)"), row["reason"]
-    assert row["reason"].startswith("it had not ended after ")
+    (row,) = [row for row in read_run(run.folder).rounds if row.network.candidate == "hang"]
+    assert row.reason is not None
+    assert row.reason.endswith(", far longer than expected (run.time_limit)"), row.reason
+    assert row.reason.startswith("it had not ended after ")
 
 
 @pytest.mark.slow
@@ -78,10 +79,10 @@ def test_a_network_that_crashes_its_worker_fails_after_three_more_attempts(
     run, trajectory = run_search(tmp_path / "run", on(kind, "segfault"))
     assert [state.candidate.name for state in trajectory.states] == ["start", "frames"]
     record = read_run(run.folder)
-    (row,) = [row for row in record.rounds if row["candidate"] == "segfault"]
+    (row,) = [row for row in record.rounds if row.network.candidate == "segfault"]
     how = "the worker was ended by SIGSEGV" if kind == 2 else "the Ray worker was lost (WorkerCrashedError)"
-    assert row["reason"] == f"{how}, 4 times"
-    states = [attempt["state"] for attempt in record.attempts if attempt["candidate"] == "segfault"]
+    assert row.reason == f"{how}, 4 times"
+    states = [attempt.state for attempt in record.attempts if attempt.candidate == "segfault"]
     assert states == ["cut off", "cut off", "cut off", "failed"]
     log = (run.folder / "log.txt").read_text()
     for number in (1, 2, 3):

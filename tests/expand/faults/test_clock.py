@@ -43,10 +43,10 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     output = finish("search", "--config", path, "--out", run, env=leaping)
     assert checksums(run) == checksums(whole.folder)
     record = read_run(run)
-    starts = [row["started"] for row in record.attempts]
+    starts = [row.attempt.started for row in record.attempts]
     assert max(starts) - min(starts) > 1_800, "it leapt while it ran"
-    assert all(0 < row["seconds"] < 60 for row in record.attempts)
-    assert all(0 < row["seconds"] < 60 for row in record.trials)
+    assert all(0 < (row.attempt.seconds or 0) < 60 for row in record.attempts)
+    assert all(row.measurement and 0 < row.measurement.seconds < 60 for row in record.trials)
     assert "left" in output
     write_figures([run], tmp_path / "figures")
     assert "finished" in finish("status", run, env=leaping)

@@ -15,10 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from expand.jobs.job import Attempt
 from expand.plots.frontier import pareto
 from expand.plots.scales import _ticks
 from expand.plots.timeline import lay_out
-from expand.run.record import RunRecord, key_of
+from expand.run.record import RunRecord
+from expand.run.rows import AttemptRow, CandidateRow, Network, SeedScores
+from search_spaces.base import ClipSampling
 from search_spaces.x3d import published
 from search_spaces.x3d.accuracies import KINETICS_400
 from tests.expand.plots.test_figures import Drawn, words
@@ -35,15 +38,14 @@ def marks(figure: Figure, prefix: str) -> dict[str, Artist]:
 
 
 def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord, drawn: Drawn) -> None:
-    measured = {key_of(row) for row in long.rounds if row.get("top1") is not None}
+    measured = {row.key for row in long.measured}
     found = marks(drawn("trace", long), "trace")
     assert found.keys() == measured
-    for row in long.rounds:
-        if key_of(row) in measured:
-            mark = found[key_of(row)]
-            assert isinstance(mark, Line2D)
-            assert mark.get_xydata()[-1] == pytest.approx((row["macs"], row["top1"]))  # type: ignore[index]
-            assert (mark.get_alpha() or 1.0) == (1.0 if row["accepted"] else 0.5)
+    for row in long.measured:
+        mark = found[row.key]
+        assert isinstance(mark, Line2D)
+        assert mark.get_xydata()[-1] == pytest.approx((row.network.macs, row.score))  # type: ignore[index]
+        assert (mark.get_alpha() or 1.0) == (1.0 if row.accepted else 0.5)
 
 
 def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecord, drawn: Drawn) -> None:
@@ -61,10 +63,10 @@ def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecor
 
 def test_the_trace_names_each_expansion_and_target(long: RunRecord, drawn: Drawn) -> None:
     said = words(drawn("trace", long))
-    steps = [row for row in long.trajectory if row["target"] is None and row["axis"]]
-    for axis in {row["axis"] for row in steps}:
+    steps = [axis for row in long.path if (axis := row.network.axis)]
+    for axis in set(steps):
         label = long.setup.axes[axis].label
-        named = 1 + sum(row["axis"] == axis for row in steps)  # once more in the legend
+        named = 1 + steps.count(axis)  # once more in the legend
         assert said.count(label) == named
     assert "X2D, 1×48, 32²" in said
     assert all(f"target {target}" in said for target in ("6M", "40M", "200M"))
@@ -89,11 +91,11 @@ def test_rounds_say_what_failed_and_what_is_saturated(long: RunRecord, drawn: Dr
 
 def test_rounds_have_a_bar_for_each_score_and_its_cost_beside_it(long: RunRecord, drawn: Drawn) -> None:
     found = marks(drawn("rounds", long), "rounds")
-    rows = {key_of(row): row for row in long.rounds if row.get("top1") is not None and row["round"] > 0}
+    rows = {row.key: row for row in long.measured if row.round > 0}
     assert found.keys() == rows.keys()
     for key, bar in found.items():
         assert isinstance(bar, Rectangle)
-        assert bar.get_width() == pytest.approx(rows[key]["top1"])
+        assert bar.get_width() == pytest.approx(rows[key].score)
     assert "12.5 M" in words(drawn("rounds", long))
 
 
@@ -113,7 +115,7 @@ def test_the_frontier_keeps_published_networks_apart(short: RunRecord, drawn: Dr
         "published: Kinetics-400, 30 views",
     ]
     highest = max(line.get_ydata().max() for axes in measured for line in axes.get_lines())  # type: ignore[union-attr]
-    assert highest == max(row["top1"] for row in short.rounds if row.get("top1") is not None)
+    assert highest == max(row.score for row in short.measured)
     labels = {axes.get_xlabel() for axes in measured}
     assert labels == {"multiply-adds per clip", "parameters", "activations per clip", "latency of one clip"}
 
@@ -123,10 +125,23 @@ def test_published_accuracies_are_of_published_networks() -> None:
         assert published(name).name == name
 
 
+def candidate(macs: int, score: float) -> CandidateRow:
+    """A candidate of which only the cost and the score matter."""
+    clips = ClipSampling(frames=1, stride=1, size=32)
+    network = Network(
+        candidate="one", axis=None, point=None, factors={}, clips=clips,
+        macs=macs, params=1, activations=1, cost=macs,
+    )  # fmt: skip
+    return CandidateRow(
+        round=1, network=network, state="done", reason=None, kind="expansion", accepted=False,
+        seeds=SeedScores(measurements=(), mean=score),
+    )  # fmt: skip
+
+
 @given(st.lists(st.tuples(st.integers(1, 20), st.integers(0, 20)), min_size=1, max_size=30))
 def test_the_front_holds_those_that_no_other_beats(points: list[tuple[int, int]]) -> None:
-    rows = [{"macs": macs, "top1": top1} for macs, top1 in points]
-    front = [(row["macs"], row["top1"]) for row in pareto(rows, "macs")]
+    rows = [candidate(macs, top1) for macs, top1 in points]
+    front = [(row.network.macs, row.score) for row in pareto(rows, lambda row: row.network.macs)]
     beaten = {
         point
         for point in points
@@ -145,17 +160,16 @@ def test_ticks_lie_in_the_axis_and_apart(low: float, span: float) -> None:
     assert len(ticks) < 2 or min(gaps) >= 0.14 or span >= 10 ** (1 / 0.14)
 
 
-def row(
-    process: int, started: float, seconds: float | None, host: str = "a", **more: object
-) -> dict[str, object]:
-    return {"host": host, "process": process, "started": started, "seconds": seconds, "round": 1, **more}
+def row(process: int, started: float, seconds: float | None, host: str = "a") -> AttemptRow:
+    attempt = Attempt(host=host, process=process, started=started, seconds=seconds)
+    return AttemptRow(round=1, candidate="one", axis=None, seed=0, job="", state="done", attempt=attempt)
 
 
 def test_a_worker_has_a_lane_and_its_successor_takes_it() -> None:
     rows = [row(1, 0, 10), row(2, 0, 8), row(3, 9, 5), row(1, 10, 5), row(9, 3, 4, host="b")]
     bars, resumed, lanes = lay_out(rows, [0.0])
     assert lanes == ["a 1", "a 2", "b 1"]
-    assert {(bar.row["process"], bar.lane) for bar in bars} == {(1, 0), (2, 1), (3, 1), (9, 2)}
+    assert {(bar.row.attempt.process, bar.lane) for bar in bars} == {(1, 0), (2, 1), (3, 1), (9, 2)}
     assert resumed == []
 
 
@@ -180,4 +194,4 @@ def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(
     assert "went on" in said
     assert "pauses cut down to one minute" in said
     assert len(long.attempts) == len(long.trials) + 2
-    assert sum(attempt["state"] == "cut off" for attempt in long.attempts) == 2
+    assert sum(attempt.state == "cut off" for attempt in long.attempts) == 2

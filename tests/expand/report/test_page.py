@@ -13,7 +13,7 @@ import pytest
 
 from expand.plots import KINDS
 from expand.report.page import render, write_report
-from expand.run.record import key_of, read_run
+from expand.run.record import read_run
 from expand.system.errors import UserError
 from tests.expand.made_up import failing, made_up_run, without, x3d_config
 from tests.expand.runs import CARD
@@ -98,12 +98,12 @@ def test_names_in_the_page_are_there_once_and_lead_somewhere(html: str) -> None:
 
 def test_every_mark_and_row_is_explained_with_its_exact_architecture(folder: Path, html: str) -> None:
     record, page = read_run(folder), Page(html)
-    measured = {key_of(row) for row in record.rounds if row.get("top1") is not None}
+    measured = {row.key for row in record.measured}
     assert measured <= page.marks() <= page.details.keys()
-    rows = {key_of(row): row for row in record.rounds}
+    rows = {row.key: row for row in record.rounds}
     one = page.details["1-temporal"]
     assert one["title"] == "round 1: X-Temporal"
-    assert one["scores"]["MACs"] == f"{rows['1-temporal']['macs']:,} a clip"
+    assert one["scores"]["MACs"] == f"{rows['1-temporal'].network.macs:,} a clip"
     assert one["scores"]["state"] == "accepted"
     assert one["factors"]["γt frames"] == "2 → 2"
     assert one["factors"]["γτ rate"] == "1.41421 → stride 34"

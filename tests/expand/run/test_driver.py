@@ -102,10 +102,10 @@ def test_a_candidate_that_fails_is_recorded_and_the_search_goes_on(
     )
     run, trajectory = run_search(tmp_path / "run", config)
     assert [state.candidate.axis for state in trajectory.states] == [None, "frames"]
-    rows = {row["candidate"]: row for row in read_run(run.folder).rounds}
-    assert rows["width"]["state"] == "failed"
-    assert rows["width"]["reason"] == reason
-    assert rows["width"]["top1"] is None
+    rows = {row.network.candidate: row for row in read_run(run.folder).rounds}
+    assert rows["width"].state == "failed"
+    assert rows["width"].reason == reason
+    assert rows["width"].seeds.mean is None
 
 
 class Losing:

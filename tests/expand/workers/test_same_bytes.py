@@ -9,7 +9,8 @@ import pytest
 
 from expand.config.search import Config
 from expand.jobs.job import Measurement
-from expand.run.record import Row, read_run
+from expand.run.frames import columns
+from expand.run.record import read_run
 from expand.run.study import Run
 from tests.expand.faults.processes import checksums, lasting
 from tests.expand.runs import Quiet, run_search, toy_config
@@ -43,8 +44,8 @@ def test_any_workers_decide_and_leave_the_same(
     assert trajectory(run) == trajectory(alone[0])
 
 
-def trajectory(run: Run) -> list[Row]:
-    rows = read_run(run.folder).trajectory
+def trajectory(run: Run) -> list[dict[str, Any]]:
+    rows = columns(read_run(run.folder), "trajectory")
     return [{key: value for key, value in row.items() if key not in Measurement.VARYING} for row in rows]
 
 
@@ -52,10 +53,10 @@ def test_the_longest_starts_first_and_nothing_is_trained_twice(alone: tuple[Run,
     run, view = alone
     assert len(view.trained) == len(set(view.trained)) == len(run.results())
     record = read_run(run.folder)
-    macs = {(row["round"], row["candidate"]): row["macs"] for row in record.rounds}
-    for number in {row["round"] for row in record.rounds}:
-        started = [macs[number, row["candidate"]] for row in record.attempts if row["round"] == number]
+    macs = {(row.round, row.network.candidate): row.network.macs for row in record.rounds}
+    for number in record.numbers:
+        started = [macs[number, row.candidate] for row in record.attempts if row.round == number]
         assert started == sorted(started, reverse=True)
-        assert len(started) == 2 * sum(row["round"] == number for row in record.rounds), "seeds are jobs"
-    later = [row for row in record.rounds if row["round"] > 0]
-    assert not {row["macs"] for row in later} & {macs[0, "start"]}, "the base is not trained again"
+        assert len(started) == 2 * sum(row.round == number for row in record.rounds), "seeds are jobs"
+    later = [row for row in record.rounds if row.round > 0]
+    assert not {row.network.macs for row in later} & {macs[0, "start"]}, "the base is not trained again"

@@ -1,0 +1,185 @@
+"""A run's tables as columns: pandas frames for Python, and the plain rows that CSV, JSON and Markdown show.
+
+The names of columns stand here alone. A candidate's score is in `top1`, or in `score` where the search has
+another objective; its smallest, largest and deviation over the seeds in `_min`, `_max` and `_std` beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from expand.config.search import Config
+from expand.run.record import RunRecord, read_run
+from expand.run.rows import AttemptRow, CandidateRow, Measured, Network, TargetRow, TrialRow, UngrownRow
+from expand.search.problem import DataCard
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Table = Literal["trajectory", "rounds", "trials", "attempts"]
+Columns = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFrames:
+    """A RunRecord with its tables as pandas frames."""
+
+    config: Config
+    data: DataCard
+    trials: DataFrame
+    rounds: DataFrame
+    trajectory: DataFrame
+    attempts: DataFrame
+    models: dict[str, Path]
+    finished: bool
+
+
+def load_run(path: str | Path) -> RunFrames:
+    """A run as pandas frames: trials, rounds, trajectory, attempts; also while it runs.
+
+    Raises:
+        UserError: the folder is no run.
+    """
+    record = read_run(Path(path))
+    return RunFrames(
+        config=record.config,
+        data=record.data,
+        trials=frame(record, "trials"),
+        rounds=frame(record, "rounds"),
+        trajectory=frame(record, "trajectory"),
+        attempts=frame(record, "attempts"),
+        models=record.models,
+        finished=record.finished,
+    )
+
+
+def frame(record: RunRecord, table: Table) -> DataFrame:
+    """One of a run's tables as a pandas frame."""
+    from pandas import DataFrame
+
+    return DataFrame(columns(record, table))
+
+
+def columns(record: RunRecord, table: Table) -> list[Columns]:
+    """One of a run's tables as plain rows: its columns' values by name."""
+    tables: dict[Table, Callable[[RunRecord], Iterator[Columns]]] = {
+        "trajectory": _trajectory,
+        "rounds": _rounds,
+        "trials": lambda record: (_trial(record, row) for row in record.trials),
+        "attempts": lambda record: (_attempt(row) for row in record.attempts),
+    }
+    return list(tables[table](record))
+
+
+def _trajectory(record: RunRecord) -> Iterator[Columns]:
+    for row in record.trajectory:
+        target = row.target if isinstance(row, TargetRow) else None
+        first = {"name": row.name, "step": row.step, "target": target, "round": row.round}
+        yield {**first, **_measured(record, row)}
+
+
+def _rounds(record: RunRecord) -> Iterator[Columns]:
+    """The candidates of each round, then the axes along which it has none."""
+    for number in record.numbers:
+        for candidate in (row for row in record.rounds if row.round == number):
+            yield _candidate(record, candidate)
+        for axis in (row for row in record.ungrown if row.round == number):
+            yield _ungrown(axis)
+
+
+def _candidate(record: RunRecord, row: CandidateRow) -> Columns:
+    first = {"round": row.round, "kind": row.kind, "accepted": row.accepted}
+    return {**first, **_measured(record, row)}
+
+
+def _ungrown(row: UngrownRow) -> Columns:
+    return {
+        "round": row.round,
+        "candidate": row.axis,
+        "axis": row.axis,
+        "kind": row.kind,
+        "accepted": False,
+        "state": row.why,
+    }
+
+
+def _trial(record: RunRecord, row: TrialRow) -> Columns:
+    """A training; the score where it is not the top-1, which is there anyway."""
+    found = asdict(row.measurement) if row.measurement is not None else {}
+    if record.config.search.objective == "top1":
+        found.pop("score", None)
+    if record.data.labels == "several":
+        found = {name: value for name, value in found.items() if value is not None}
+    return {
+        "round": row.round,
+        "candidate": row.network.candidate,
+        "axis": row.network.axis,
+        "seed": row.seed,
+        "job": row.job,
+        "state": "failed" if row.measurement is None else "done",
+        "reason": row.reason,
+        **_network(record, row.network),
+        **found,
+    }
+
+
+def _attempt(row: AttemptRow) -> Columns:
+    return {
+        "round": row.round,
+        "candidate": row.candidate,
+        "axis": row.axis,
+        "seed": row.seed,
+        "job": row.job,
+        "state": row.state,
+        **asdict(row.attempt),
+    }
+
+
+def _measured(record: RunRecord, row: Measured) -> Columns:
+    seeds = row.seeds
+    return {
+        "candidate": row.network.candidate,
+        "axis": row.network.axis,
+        "state": row.state,
+        "reason": row.reason,
+        **_network(record, row.network),
+        "seeds": len(seeds.measurements),
+        **_scores(record, row),
+        "loss": seeds.loss,
+        "seconds": seeds.seconds,
+        "latency": seeds.latency,
+    }
+
+
+def _scores(record: RunRecord, row: Measured) -> Columns:
+    """The score over the seeds, and what else says how good a candidate is."""
+    name, seeds = "score", row.seeds
+    beside = {"top1": seeds.top1, "mean_class_accuracy": seeds.mean_class_accuracy}
+    if record.config.search.objective == "top1":
+        name = "top1"
+        del beside["top1"]
+    if record.data.labels == "several":
+        beside = {}
+    return {
+        name: seeds.mean,
+        f"{name}_min": seeds.lowest,
+        f"{name}_max": seeds.highest,
+        f"{name}_std": seeds.deviation,
+        **beside,
+    }
+
+
+def _network(record: RunRecord, network: Network) -> Columns:
+    return {
+        **{f"factor_{name}": value for name, value in network.factors.items()},
+        "frames": network.clips.frames,
+        "stride": network.clips.stride,
+        "size": network.clips.size,
+        "macs": network.macs,
+        "params": network.params,
+        "activations": network.activations,
+        record.setup.cost.name: network.cost,
+    }
