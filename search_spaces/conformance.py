@@ -22,7 +22,7 @@ from typing import Any
 
 from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace
 
-Space = SearchSpace[Any, Any]
+SpaceT = SearchSpace[Any, Any]
 
 
 class SpaceConformance:
@@ -38,7 +38,7 @@ class SpaceConformance:
     steps: int = 60
     steps_to_growth: int = 60
 
-    def space(self) -> Space:
+    def space(self) -> SpaceT:
         raise NotImplementedError("say which space is tested: return it from space().")
 
     # The space

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.search.base import Candidate, Problem, Scored
 from expand.search.expansion import Expansion
 from search_spaces.x3d import X3DSpace, published
@@ -37,7 +37,7 @@ def measure_count(*, rounds: int) -> Figures:
             "torch": partial(counted_by_torch, space, architecture),
         }
         timings = alternate(calls, rounds=rounds, scale=1e6, repeats={"xpand": _COUNTS})
-        rows.append(Row(name=name, timings=timings, baseline="torch"))
+        rows.append(Comparison(name=name, timings=timings, baseline="torch"))
     return Figures(
         benchmark="count", unit="µs an architecture", rows=rows, settings={"rounds": rounds}, limit=50.0
     )
@@ -68,7 +68,7 @@ def measure_plan(*, rounds: int) -> Figures:
                 counted_by_torch(X3DSpace(), X3DSpace().architecture(candidate.point))
             by_torch.setdefault(name, []).append(1e3 * (time.perf_counter() - started))
     rows = [
-        Row(
+        Comparison(
             name=name,
             timings={"xpand": Timing.of(seconds), "torch": Timing.of(by_torch[name])},
             baseline="torch",

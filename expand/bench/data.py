@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from torch import nn
 
 from expand.bench.decoding import decode_all
-from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.trajectory import TRAJECTORY
 from expand.config.search import CacheConfig, DataConfig, SyntheticConfig, TrainingConfig
 from expand.data import pool
@@ -70,7 +70,7 @@ def measure_batches(*, rounds: int = 7) -> Figures:
     return Figures(benchmark="data batches", unit="ms a batch of 16", rows=rows, settings={"rounds": rounds})
 
 
-def _batch_rows(space: X3DSpace, points: Mapping[str, Factors], rounds: int) -> Iterator[Row]:
+def _batch_rows(space: X3DSpace, points: Mapping[str, Factors], rounds: int) -> Iterator[Comparison]:
     samplings = {name: space.sampling(point) for name, point in points.items()}
     needs = cache_needs(DataConfig(jitter=_JITTER), tuple(samplings.values()))
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +90,7 @@ def _synthetic(needs: CacheNeeds, folder: Path) -> Cached:
 
 def _batch_row(
     name: str, space: X3DSpace, point: Factors, sampling: ClipSampling, cached: Cached, rounds: int
-) -> Row:
+) -> Comparison:
     batches = train_batches(
         cached.train,
         sampling,
@@ -116,7 +116,9 @@ def _batch_row(
     )
     timings = alternate({"batch": load, "step": lambda: train(*read[0])}, rounds=rounds)
     share = 100 * timings["batch"].fastest / timings["step"].fastest
-    return Row(name=name, timings=timings, baseline="step", facts={"sampling": str(sampling), "share": share})
+    return Comparison(
+        name=name, timings=timings, baseline="step", facts={"sampling": str(sampling), "share": share}
+    )
 
 
 def measure_cache(folder: Path | None = None, *, rounds: int = 3) -> Figures:
@@ -157,7 +159,7 @@ def _measure_cache(name: str, folder: Path, rounds: int) -> Figures:
             }
             for way, timing in alternate(calls, rounds=1, scale=1, warm_up=0).items():
                 seconds[way].append(timing.fastest)
-    row = Row(
+    row = Comparison(
         name=name,
         timings={way: Timing.of(values[1:]) for way, values in seconds.items()},
         baseline="pyav",

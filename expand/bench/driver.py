@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from expand.bench.harness import Figures, Row, alternate
+from expand.bench.harness import Comparison, Figures, alternate
 from expand.bench.jobs import Quiet, prepared, train_all
 from expand.bench.stairs import FLIGHT, SPACE, TRAINER, targets
 from expand.config.options import build_config
@@ -96,7 +96,7 @@ def measure_driver(*, rounds: int) -> Figures:
         "search on disk": partial(search, ready, None),
     }
     timings = alternate(calls, rounds=rounds, scale=1e3 / _CANDIDATES, warm_up=0)
-    row = Row(name=f"{_CANDIDATES:,} by {_WORKERS} workers", timings=timings, baseline="jobs alone")
+    row = Comparison(name=f"{_CANDIDATES:,} by {_WORKERS} workers", timings=timings, baseline="jobs alone")
     computes = f"the driver's process computes for {min(computed):.1f} ms a candidate"
     return Figures(
         benchmark="driver",

@@ -33,7 +33,7 @@ class Timing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Comparison:
     """Timings of one task by several implementations.
 
     Attributes:
@@ -80,7 +80,7 @@ class Figures:
 
     benchmark: str
     unit: str
-    rows: Sequence[Row]
+    rows: Sequence[Comparison]
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit: float | None = None
     notes: Sequence[str] = ()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from expand.bench.clusters import ray_cluster
-from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.jobs import Quiet, prepared
 from expand.config.chosen import chosen_settings
 from expand.config.options import build_config
@@ -29,7 +29,7 @@ _SPEED = Speed(fixed=1e-6, per_mac=1e-9)  # arbitrary: it only matters for time 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class SearchOutcome:
     """The outcome of a search.
 
     Attributes:
@@ -67,7 +67,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
     load_kernels()
     one, several = (_config(settings, {"run.workers": count}) for count in (1, _WORKERS))
     ready = prepared(one)
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, SearchOutcome] = {}
     seconds: dict[str, list[float]] = {}
 
     def measure(way: str, config: Config) -> None:
@@ -83,7 +83,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
             on_ray = _config(settings, {"run.workers": "ray", "run.ray.address": cluster.address})
             measure(f"{_WORKERS} on Ray", on_ray)
     same = outcomes["1 local"]
-    row = Row(
+    row = Comparison(
         name="the default search",
         timings={way: Timing.of(values) for way, values in seconds.items()},
         baseline="1 local",
@@ -98,7 +98,7 @@ def measure_kinds(settings: Sequence[str], *, rounds: int) -> Figures:
     )
 
 
-def check_same(outcomes: Mapping[str, Outcome]) -> None:
+def check_same(outcomes: Mapping[str, SearchOutcome]) -> None:
     """Check that all kinds of workers gave the same outcome.
 
     Raises:
@@ -116,7 +116,7 @@ def check_same(outcomes: Mapping[str, Outcome]) -> None:
             )
 
 
-def _search(ready: Prepared, config: Config) -> Outcome:
+def _search(ready: Prepared, config: Config) -> SearchOutcome:
     """Search in a temporary folder."""
     ready = replace(ready, machine=Machine.of(config))
     with tempfile.TemporaryDirectory() as name:
@@ -125,7 +125,7 @@ def _search(ready: Prepared, config: Config) -> Outcome:
             trajectory = drive(run, ready, _SPEED, Quiet())
         files = sorted((run.folder / "models").iterdir())
         models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    return Outcome(trajectory=trajectory, models=models)
+    return SearchOutcome(trajectory=trajectory, models=models)
 
 
 def _config(settings: Sequence[str], workers: Mapping[str, Any]) -> Config:

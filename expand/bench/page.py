@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from expand.bench.harness import Figures, Row, Timing
+from expand.bench.harness import Comparison, Figures, Timing
 from expand.bench.show import cells, columns, conclusion
 
 RESULTS = Path(__file__).parents[2] / "results" / "speed"
@@ -69,7 +69,7 @@ def read(values: Mapping[str, Any]) -> Figures:
     for row in values["rows"]:
         timings = {key: Timing(**value) for key, value in row.items() if _is_timing(value)}
         facts = {key: value for key, value in row.items() if key not in {*timings, "name", "ratio"}}
-        rows.append(Row(name=row["name"], timings=timings, baseline=values["baseline"], facts=facts))
+        rows.append(Comparison(name=row["name"], timings=timings, baseline=values["baseline"], facts=facts))
     return Figures(
         benchmark=values["benchmark"],
         unit=values["unit"],

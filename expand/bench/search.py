@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from expand.bench.harness import Figures, Row, alternate
+from expand.bench.harness import Comparison, Figures, alternate
 from expand.system.errors import RunFailed, UserError
 
 _HERE = Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def measure_search(against: Path | None, settings: Sequence[str], *, rounds: int
             _search(checkout.resolve(), variables, [*settings, *_SHORT], folder)
         timings = alternate({way: partial(search, way) for way in ways}, rounds=rounds, scale=1.0, warm_up=0)
     facts = {"trajectories": trajectories}
-    row = Row(name="the default search", timings=timings, baseline=baseline, facts=facts)
+    row = Comparison(name="the default search", timings=timings, baseline=baseline, facts=facts)
     return Figures(
         benchmark="search",
         unit="s a search",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from expand.bench.harness import Figures, Row, Timing
+from expand.bench.harness import Comparison, Figures, Timing
 
 
 def columns(figures: Figures) -> list[str]:
@@ -15,7 +15,7 @@ def columns(figures: Figures) -> list[str]:
     return [figures.unit, *ways, *(f"{way} ÷ {ways[0]}" for way in ways[1:])]
 
 
-def cells(row: Row) -> list[str]:
+def cells(row: Comparison) -> list[str]:
     own = row.timings[row.own].fastest
     ratios = [times(timing.fastest / own) for way, timing in row.timings.items() if way != row.own]
     return [row.name, *(spread(timing) for timing in row.timings.values()), *ratios]

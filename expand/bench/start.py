@@ -6,7 +6,7 @@ import subprocess
 import sys
 from functools import partial
 
-from expand.bench.harness import Figures, Row, alternate
+from expand.bench.harness import Comparison, Figures, alternate
 
 _MAIN = "from expand.command.cli import main; main()"
 _COMMANDS = {"xpand --help": ["--help"], "xpand count x3d-s": ["count", "x3d-s"]}
@@ -20,7 +20,7 @@ def measure_start(*, rounds: int) -> Figures:
             "xpand": partial(_run, "-c", _MAIN, *arguments),
             "import torch": partial(_run, "-c", "import torch"),
         }
-        rows.append(Row(name=name, timings=alternate(calls, rounds=rounds), baseline="import torch"))
+        rows.append(Comparison(name=name, timings=alternate(calls, rounds=rounds), baseline="import torch"))
     return Figures(benchmark="start", unit="ms a start", rows=rows, settings={"rounds": rounds}, limit=500.0)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from expand.bench.harness import Figures, Row, alternate
+from expand.bench.harness import Comparison, Figures, alternate
 from expand.bench.peers import Peer
 from expand.bench.trajectory import TRAJECTORY
 from expand.config.search import TrainingConfig
@@ -36,7 +36,7 @@ _AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
+class StepData:
     """The data of a step: (B, 3, T, S, S) clips and (B,) labels."""
 
     clips: Tensor
@@ -94,7 +94,7 @@ def measure_step(
     )
 
 
-def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
+def _short_of_memory(rows: Sequence[Comparison], missing: Sequence[str]) -> list[str]:
     """Describe which networks' batches were split, and which networks were left out, as memory was short."""
     parts = [f"{row.name} {row.facts['part']} clips" for row in rows if "part" in row.facts]
     notes = []
@@ -105,7 +105,7 @@ def _short_of_memory(rows: Sequence[Row], missing: Sequence[str]) -> list[str]:
     return notes
 
 
-def _agreement(rows: Sequence[Row]) -> str:
+def _agreement(rows: Sequence[Comparison]) -> str:
     """Describe the largest differences of gradients over all rows."""
     worst = {key: max(row.facts[key] for row in rows) for key in ("gradient_difference", *_FLOAT32_ERRORS)}
     own, other = (f"{worst[key]:.0e}" for key in _FLOAT32_ERRORS)
@@ -117,7 +117,7 @@ def _agreement(rows: Sequence[Row]) -> str:
 
 def _fitting_row(
     name: str, point: Factors, device: str, batch: int, rounds: int, peers: Sequence[Peer]
-) -> Row | None:
+) -> Comparison | None:
     """Measure a row, with the batch split into as few parts as fit into memory; None where none fit.
 
     The size of a part is estimated first, and halved when memory runs out nevertheless.
@@ -141,7 +141,7 @@ def _row(
     rounds: int,
     peers: Sequence[Peer],
     part: int,
-) -> Row:
+) -> Comparison:
     space = X3DSpace()
     architecture = space.architecture(point)
     data = random_batch(architecture, batch)
@@ -163,7 +163,7 @@ def _row(
     }
     for peer in peers:
         calls[peer.name] = eager_step(peer.build(architecture, CLASSES), data, device, part)
-    return Row(
+    return Comparison(
         name=name,
         timings=alternate(calls, rounds=rounds, warm_up=1 if device == "cpu" else 2 + WARM_UP),
         baseline="plain",
@@ -179,13 +179,15 @@ def _fitting(point: Factors, batch: int) -> int | None:
     return found.largest_part(batch, room(torch.get_num_threads()), FEWEST)
 
 
-def random_batch(architecture: Architecture, batch: int) -> Batch:
+def random_batch(architecture: Architecture, batch: int) -> StepData:
     generator = torch.Generator().manual_seed(0)
     clips = X3DSpace().example(architecture, batch).normal_(generator=generator)
-    return Batch(clips=clips, labels=torch.arange(batch) % CLASSES)
+    return StepData(clips=clips, labels=torch.arange(batch) % CLASSES)
 
 
-def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+def fast_step(
+    network: nn.Module, data: StepData, device: str, part: int | None = None
+) -> Callable[[], object]:
     """Make a step of xpand, as in a candidate's training, with `part` clips at a time; None for all."""
     network = place_network(network, device).train()
     optimizer = make_optimizer(network, TrainingConfig())
@@ -195,7 +197,9 @@ def fast_step(network: nn.Module, data: Batch, device: str, part: int | None = N
     return _finished(lambda: step(clips, labels), device)
 
 
-def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+def plain_step(
+    network: nn.Module, data: StepData, device: str, part: int | None = None
+) -> Callable[[], object]:
     """Make a step of the same network with torch's plain modules."""
     step = eager_step(network, data, device, part)
 
@@ -206,7 +210,9 @@ def plain_step(network: nn.Module, data: Batch, device: str, part: int | None = 
     return call
 
 
-def eager_step(network: nn.Module, data: Batch, device: str, part: int | None = None) -> Callable[[], object]:
+def eager_step(
+    network: nn.Module, data: StepData, device: str, part: int | None = None
+) -> Callable[[], object]:
     """Make a step of any network, with contiguous clips, float32 and SGD."""
     network = network.to(device).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
@@ -236,7 +242,7 @@ def _finished(step: Callable[[], object], device: str) -> Callable[[], object]:
     return call
 
 
-def check_gradients(network: nn.Module, data: Batch) -> dict[str, float]:
+def check_gradients(network: nn.Module, data: StepData) -> dict[str, float]:
     """Compare xpand's gradients with those of plain modules, by the largest relative norm over all weights.
 
     The gradients of both implementations are compared in float64, where they must agree, and those of each in
@@ -246,7 +252,7 @@ def check_gradients(network: nn.Module, data: Batch) -> dict[str, float]:
     Raises:
         RuntimeError: the gradients differ in float64.
     """
-    double = Batch(clips=data.clips.double(), labels=data.labels)
+    double = StepData(clips=data.clips.double(), labels=data.labels)
     wanted = _gradients(copy.deepcopy(network).double(), double, fast=False)
     difference = _largest(_gradients(_laid_out(network).double(), double, fast=True), wanted)
     if not difference <= _AGREE:
@@ -276,7 +282,7 @@ def _largest(gradients: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     )
 
 
-def _gradients(network: nn.Module, data: Batch, *, fast: bool) -> list[Tensor]:
+def _gradients(network: nn.Module, data: StepData, *, fast: bool) -> list[Tensor]:
     network.train()
     with nullcontext() if fast else plain():
         loss: Tensor = nn.functional.cross_entropy(network(data.clips), data.labels)

@@ -6,7 +6,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from expand.bench.harness import Figures, Row, alternate
+from expand.bench.harness import Comparison, Figures, alternate
 from expand.bench.jobs import first_round, prepared, train_all
 from expand.config.options import build_config
 from expand.config.search import Config
@@ -42,7 +42,9 @@ def measure_workers(*, rounds: int) -> Figures:
                 f"1 × {count} threads": partial(train_all, one, jobs, ready, count, folder),
             }
             timings = alternate(calls, rounds=rounds, scale=1.0)
-        rows.append(Row(name=f"{len(jobs)} candidates at {size}²", timings=timings, baseline=list(calls)[1]))
+        rows.append(
+            Comparison(name=f"{len(jobs)} candidates at {size}²", timings=timings, baseline=list(calls)[1])
+        )
     settings = {"rounds": rounds}
     return Figures(benchmark="workers round", unit="s a round", rows=rows, settings=settings)
 

@@ -18,7 +18,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any setting as key=value, such as training.epochs=5; may be repeated."),
 ]
-Workers = Annotated[
+WorkersOption = Annotated[
     str | None,
     typer.Option(
         "--workers",
@@ -29,7 +29,7 @@ Workers = Annotated[
 RayAddress = Annotated[
     str | None, typer.Option("--ray-address", help="host:port of the cluster's head, for --workers ray.")
 ]
-Targets = Annotated[
+TargetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--target", help="80M (multiply-adds), 1.5Mparams or 400Kact (activations); may be repeated."

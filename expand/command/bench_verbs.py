@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from expand.command.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, Targets
+from expand.command.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, TargetOption
 from expand.config.chosen import chosen_settings
 from expand.system.console import Console, err, out, print_json
 from expand.system.files import write_atomic
@@ -230,7 +230,7 @@ def bench_exports(
 @bench.command("recipe")
 def bench_recipe(
     data: DataFolder = None,
-    target: Targets = None,
+    target: TargetOption = None,
     config: ConfigFile = None,
     settings: Settings = None,
     grow: Annotated[
@@ -262,7 +262,7 @@ def bench_recipe(
 @bench.command("grid")
 def bench_grid(
     data: DataFolder = None,
-    target: Targets = None,
+    target: TargetOption = None,
     config: ConfigFile = None,
     settings: Settings = None,
     seeds: Seeds = 2,

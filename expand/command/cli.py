@@ -27,8 +27,8 @@ from expand.command.arguments import (
     RunFolder,
     Seeds,
     Settings,
-    Targets,
-    Workers,
+    TargetOption,
+    WorkersOption,
     worker_options,
 )
 from expand.command.bench_verbs import bench
@@ -60,12 +60,12 @@ app.add_typer(bench, name="bench")
 @app.command()
 def search(
     data: DataFolder = None,
-    target: Targets = None,
+    target: TargetOption = None,
     config: ConfigFile = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the run; by default results/NAME of the data.")
     ] = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     ray_address: RayAddress = None,
     seeds: Seeds = None,
     epochs: Annotated[
@@ -121,7 +121,7 @@ def resume(
     data: Annotated[
         Path | None, typer.Option("--data", help="The folder that the videos are in now, if they have moved.")
     ] = None,
-    workers: Workers = None,
+    workers: WorkersOption = None,
     ray_address: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
@@ -251,7 +251,7 @@ def doctor(
         Path | None, typer.Argument(help="Folder of your videos, or `synthetic`.", metavar="DATA")
     ] = None,
     config: ConfigFile = None,
-    target: Targets = None,
+    target: TargetOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="Read the lists only; open no video.")] = False,
     allow_outside: AllowOutside = False,
     settings: Settings = None,

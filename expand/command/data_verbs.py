@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, Targets
+from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, TargetOption
 from expand.config.chosen import chosen_settings
 from expand.system.console import err, out, print_json
 from expand.system.errors import UserError
@@ -19,7 +19,7 @@ from expand.system.signals import interruptible
 
 if TYPE_CHECKING:
     from expand.data.cache import OnProgress
-    from expand.preview.frames import Clips, Written
+    from expand.preview.frames import Clips, WrittenPictures
 
 
 def frames(
@@ -61,7 +61,7 @@ def frames(
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Of a data set: seed of the training that is shown.")
     ] = None,
-    target: Targets = None,
+    target: TargetOption = None,
     config: ConfigFile = None,
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
@@ -146,7 +146,7 @@ def _sheets(
     config: Path | None,
     settings: Mapping[str, Any],
     on_progress: OnProgress,
-) -> Written:
+) -> WrittenPictures:
     """Write contact sheets of a data set's clips, as a full training or a search sees them."""
     from expand.config.options import build_config, build_recipe
     from expand.preview.contact_sheet import write_sheets

@@ -13,7 +13,7 @@ from expand.config.places import check_there, moved
 from expand.config.search import Config
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
-from expand.run.driver import Plan, decode, drive, plan
+from expand.run.driver import SearchPlan, decode, drive, plan
 from expand.run.frames import RunFrames, load_run
 from expand.run.record import read_run
 from expand.run.study import Run
@@ -38,7 +38,7 @@ class Session:
     """
 
     folder: Path
-    planned: Plan
+    planned: SearchPlan
     speed: Speed
     foresight: Foresight | None = None
 
@@ -72,7 +72,7 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     return session
 
 
-def _fitting(planned: Plan) -> Plan:
+def _fitting(planned: SearchPlan) -> SearchPlan:
     return replace(planned, machine=planned.machine.fitting(planned.setup))
 
 

@@ -29,7 +29,7 @@ from expand.data.built import INDEX, Cached, open_built, read_index, write_video
 from expand.data.changes import Contents, named
 from expand.data.leaks import all_leaks, describe, notes_of
 from expand.data.needs import CacheNeeds
-from expand.data.shards import STORAGES, Bad, Entry, Plan, Shard, Storage
+from expand.data.shards import STORAGES, Bad, Entry, Shard, ShardPlan, Storage
 from expand.system.errors import RunFailed, UserError
 from expand.system.files import quarantine, write_atomic
 from search_spaces.cache_folder import cache_folder, can_make
@@ -143,7 +143,7 @@ def open_cache(
                 shards.discard_shard(folder, file)
             estimate = _estimate(source, needs, config, on_progress)
         if not (folder / INDEX).exists():
-            plan = Plan(source=source, folder=folder, needs=needs, storage=storage)
+            plan = ShardPlan(source=source, folder=folder, needs=needs, storage=storage)
             contents.note(folder)
             _build(plan, contents, estimate, processes, on_progress)
     cached = open_built(folder)
@@ -229,7 +229,7 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
 
 
 def _build(
-    plan: Plan,
+    plan: ShardPlan,
     contents: Contents,
     estimate: _Estimate,
     processes: int,
@@ -280,7 +280,7 @@ def _sweep(folder: Path) -> None:
         path.unlink()
 
 
-def _check_same(contents: Contents, plan: Plan, done: Iterable[Shard]) -> None:
+def _check_same(contents: Contents, plan: ShardPlan, done: Iterable[Shard]) -> None:
     """Check that no video changed during the build; delete the shards of those that did.
 
     Raises:
@@ -357,7 +357,7 @@ def _locked(path: Path, on_progress: OnProgress) -> Iterator[None]:
         lock.release()
 
 
-def _check_free(plan: Plan, needed: int) -> None:
+def _check_free(plan: ShardPlan, needed: int) -> None:
     free = shutil.disk_usage(plan.folder).free
     if needed * _FREE_MARGIN > free:
         less = ", or set data.cache.limit_gb lower to keep JPEG" if plan.storage == "raw" else ""

@@ -15,7 +15,7 @@ _FILE = "videos.json"  # in a cache: the first `_BYTES` of each video's SHA-256,
 _BYTES = 8
 _NAMED = 3  # the most videos that a message names
 
-Stamp = tuple[int, int, int] | None  # size in bytes, modification time in ns, inode; None: no such file
+FileState = tuple[int, int, int] | None  # size in bytes, modification time in ns, inode; None: no such file
 
 
 @runtime_checkable
@@ -47,7 +47,7 @@ class Contents:
     source: Source
     checksum: str
     videos: Mapping[str, str]
-    stamps: Mapping[str, Stamp]
+    stamps: Mapping[str, FileState]
 
     @property
     def readable(self) -> dict[str, str]:
@@ -119,12 +119,12 @@ def _items(source: Source) -> Iterator[Item]:
     return (item for split in SPLITS for item in source.splits[split])
 
 
-def _stamps(source: Source) -> dict[str, Stamp]:
+def _stamps(source: Source) -> dict[str, FileState]:
     assert isinstance(source, OfFiles)
     return {item.key: _stamp(source.path(item)) for item in _items(source)}
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: Path) -> FileState:
     try:
         status = path.stat()
     except OSError:

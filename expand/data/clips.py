@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from expand.data.ahead import read_ahead
 from expand.data.base import MEAN, STD, Frames, Split
-from expand.data.labels import OneLabel, Targets
+from expand.data.labels import ClipTargets, OneLabel
 from expand.data.sampling import clip_times, train_starts, val_starts
 from search_spaces.base import ClipSampling
 
@@ -89,7 +89,7 @@ def train_batches(
     seed: int,
     balanced: bool = False,
     first: int = 0,
-    targets: Targets | None = None,
+    targets: ClipTargets | None = None,
     device: str = "cpu",
 ) -> Iterator[Batch]:
     """Yield training clips number `first` to `clips` - 1 of a run in batches, all with the same sampling.
@@ -119,7 +119,7 @@ def planned_batches(
     balanced: bool = False,
     first: int = 0,
     share: Share = WHOLE,
-    targets: Targets | None = None,
+    targets: ClipTargets | None = None,
     device: str = "cpu",
 ) -> Iterator[Batch]:
     """Yield a batch of training clips on `device` for each step, from clip number `first` on.
@@ -277,7 +277,7 @@ def _train_clips(
     sampling: ClipSampling,
     augment: Augment,
     draws: NDArray[np.float64],
-    targets: Targets,
+    targets: ClipTargets,
 ) -> Batch:
     """Return clips as (B, T, S, S, 3) bytes, and their targets."""
     when, scale, down, across, mirror = draws.T  # each (B,)

@@ -27,7 +27,7 @@ class Segment:
     end: float = float("inf")
 
 
-class Targets(Protocol):
+class ClipTargets(Protocol):
     """Gives the targets of clips.
 
     targets(np.array([7]), np.array([[0.0, 0.4]]), np.array([False]))

@@ -28,7 +28,7 @@ from expand.data.base import BadVideo, Frames, VideoInfo
 from expand.data.opening import open_video, stated_seconds, stream_remarks, video_stream, words
 from expand.data.orientation import Orientation
 from expand.data.shrinking import Shrinker
-from expand.data.stamps import Shown, Stamp, Stamps, VideoPacket
+from expand.data.stamps import FrameIndex, Stamp, Stamps, VideoPacket
 from expand.data.timeline import Timeline
 
 _MARKS_REFERENCES = {"h264"}  # codecs that mark the frames that no other frame refers to
@@ -95,7 +95,7 @@ def read_frames(path: Path, choose: Choose, *, short_side: int) -> ReadFrames:
             other = opened.enter_context(open_video(path))
             return (video := video_stream(other)), other.demux(video)
 
-        def result(shown: Shown, choice: Choice, decoded: _Pass) -> ReadFrames:
+        def result(shown: FrameIndex, choice: Choice, decoded: _Pass) -> ReadFrames:
             shown.timeline.check_complete(stated)
             return ReadFrames(
                 shown.timeline, decoded.describe(shown.timeline, remarks), choice.keep, decoded.frames
@@ -121,7 +121,7 @@ def read_frames(path: Path, choose: Choose, *, short_side: int) -> ReadFrames:
         return result(actual, choice, second)
 
 
-def _feed(stamps: Stamps, expected: Shown, choice: Choice, stream: VideoStream) -> list[bool] | None:
+def _feed(stamps: Stamps, expected: FrameIndex, choice: Choice, stream: VideoStream) -> list[bool] | None:
     """Return which packets to decode, (P,); None where everything must be decoded."""
     if choice.decode is None or not (stamps.whole and expected.by_pts and stamps.fresh[:1] == (True,)):
         return None
@@ -151,7 +151,9 @@ class _Pass:
         frames: (N, H, W, 3) the kept frames.
     """
 
-    def __init__(self, stream: VideoStream, choice: Choice, shown: Shown | None, short_side: int) -> None:
+    def __init__(
+        self, stream: VideoStream, choice: Choice, shown: FrameIndex | None, short_side: int
+    ) -> None:
         names = shown.names if shown else (0,)
         self._by_pts = shown.by_pts if shown else False
         self._index_of = {names[at]: index for index, at in enumerate(choice.keep.tolist())}

@@ -56,7 +56,7 @@ class Bad(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class StoredVideo:
     """A video in a shard.
 
     Attributes:
@@ -83,12 +83,12 @@ class Shard:
     bytes: int
     crc32: int
     entries: int
-    kept: tuple[Kept, ...]
+    kept: tuple[StoredVideo, ...]
     bad: tuple[Bad, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ShardPlan:
     """What all shards of a cache have in common."""
 
     source: Source
@@ -97,10 +97,10 @@ class Plan:
     storage: Storage
 
 
-def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
+def build_shard(plan: ShardPlan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
     """Decode the entries into one file, then write its description; each is put in place in one step."""
     file, entries = job
-    kept: list[Kept] = []
+    kept: list[StoredVideo] = []
     bad: list[Bad] = []
     with replacing(plan.folder / file, AGAIN) as unfinished, unfinished.open("wb") as out:
         writer = _Writer(out)
@@ -111,7 +111,7 @@ def build_shard(plan: Plan, job: tuple[str, tuple[Entry, ...]]) -> Shard:
             count, height, width, _ = decoded.frames.shape
             writer.align()
             kept.append(
-                Kept(
+                StoredVideo(
                     split=split,
                     key=item.key,
                     label=item.label,
@@ -144,7 +144,7 @@ def finished_shard(folder: Path, file: str, entries: tuple[Entry, ...]) -> Shard
         shard = Shard(
             **{
                 **values,
-                "kept": tuple(Kept(**kept) for kept in values["kept"]),
+                "kept": tuple(StoredVideo(**kept) for kept in values["kept"]),
                 "bad": tuple(Bad(*bad) for bad in values["bad"]),
             }
         )
@@ -275,7 +275,7 @@ class _Writer:
         self.write(np.zeros(-self.bytes % _ALIGN, np.uint8))
 
 
-def _read(plan: Plan, entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, Decoded | BadVideo]]:
+def _read(plan: ShardPlan, entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, Decoded | BadVideo]]:
     """Yield each entry with its frames; neighbours of one file and one split are decoded together."""
     for (_, split), group in groupby(entries, key=lambda entry: (entry.item.file, entry.split)):
         together = list(group)

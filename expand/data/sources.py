@@ -22,7 +22,7 @@ from expand.system.escaping import visible_line
 
 _SHARE = 0.2  # the share of each class that is set aside for validation by default
 
-Videos = Mapping[SplitName, tuple[ListedVideo, ...]]
+SplitVideos = Mapping[SplitName, tuple[ListedVideo, ...]]
 
 
 def open_source(config: DataConfig, *, splits: Sequence[SplitName] = SEARCHED) -> Source:
@@ -132,7 +132,7 @@ def _once(listed: Listed) -> Listed:
 
 def _divided(
     listed: Listed, config: DataConfig, splits: Sequence[SplitName]
-) -> tuple[Videos, tuple[str, ...]]:
+) -> tuple[SplitVideos, tuple[str, ...]]:
     """Return the videos of each split, and remarks; sets a validation split aside if the lists have none."""
     videos = dict(listed.splits)
     if "val" in videos or not {"train", "val"} & {*splits}:
@@ -161,7 +161,7 @@ def _divided(
     )
 
 
-def _check_filled(listed: Listed, videos: Videos, splits: Sequence[SplitName]) -> None:
+def _check_filled(listed: Listed, videos: SplitVideos, splits: Sequence[SplitName]) -> None:
     """Check that every requested split has videos.
 
     Raises:
@@ -192,7 +192,9 @@ def _check_filled(listed: Listed, videos: Videos, splits: Sequence[SplitName]) -
         )
 
 
-def _source(listed: Listed, videos: Videos, splits: Sequence[SplitName], config: DataConfig) -> FileSource:
+def _source(
+    listed: Listed, videos: SplitVideos, splits: Sequence[SplitName], config: DataConfig
+) -> FileSource:
     """Turn listed videos into a source: number the classes, and keep those that have training videos."""
     shown = [split for split in SPLITS if split in splits and split in videos]
     taught: Sequence[SplitName] = ["train"] if videos.get("train") else shown

@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from expand.data.opening import formats
-from expand.data.timeline import DEFAULT_FPS, Clock, Timeline
+from expand.data.timeline import DEFAULT_FPS, StampClock, Timeline
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -45,7 +45,7 @@ class Stamp(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class FrameIndex:
     """The times of a video's frames, and how to recognise each among the decoder's frames.
 
     Attributes:
@@ -80,7 +80,7 @@ class Stamps:
     durations: tuple[int, ...]
     hidden: tuple[bool, ...]
     fresh: tuple[bool, ...]
-    clock: Clock
+    clock: StampClock
     trusted: bool
     distinct: bool
     by_pts: bool
@@ -122,7 +122,7 @@ class Stamps:
             whole=whole,
         )
 
-    def expected(self) -> Shown | None:
+    def expected(self) -> FrameIndex | None:
         """Return the frames to expect of the decoder if every shown packet is one frame; None if unclear."""
         shown = [at for at, hidden in enumerate(self.hidden) if not hidden]
         if not shown:
@@ -134,11 +134,11 @@ class Stamps:
         if stamps is None:
             return None
         timeline = Timeline.of(stamps, last=self.durations[shown[-1]], clock=self.clock)
-        return Shown(
+        return FrameIndex(
             timeline=timeline, by_pts=self.by_pts, names=tuple(stamps if self.by_pts else range(len(stamps)))
         )
 
-    def actual(self, frames: Sequence[Stamp], *, last: int) -> Shown:
+    def actual(self, frames: Sequence[Stamp], *, last: int) -> FrameIndex:
         """Return when decoded frames are shown, by their stamps in the decoder's order.
 
         Args:
@@ -155,7 +155,7 @@ class Stamps:
         else:
             stamps = self._in_order(len(frames)) or _continued(frames, self.clock)
         timeline = Timeline.of(stamps, last=last, clock=self.clock)
-        return Shown(timeline=timeline, by_pts=False, names=tuple(order))
+        return FrameIndex(timeline=timeline, by_pts=False, names=tuple(order))
 
     def last_of(self, frames: Sequence[Stamp], last: int) -> int:
         """Return the duration of the frame that is shown last, in ticks; `last` is the decoder's value."""
@@ -181,9 +181,9 @@ def _has_pts(container: InputContainer, stream: VideoStream) -> bool:
     return bool(names & _HAS_PTS) and not as_in_avi
 
 
-def _clock(container: InputContainer, stream: VideoStream) -> Clock:
+def _clock(container: InputContainer, stream: VideoStream) -> StampClock:
     rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return Clock(
+    return StampClock(
         unit=float(stream.time_base or 1e-3),
         fps=rate or DEFAULT_FPS,
         wraps=_TS_WRAPS if formats(container) & {"mpegts", "mpeg"} else None,
@@ -203,7 +203,7 @@ def _never_falls(stamps: Sequence[Stamp]) -> bool:
     return all(sooner <= later for sooner, later in itertools.pairwise(known))
 
 
-def _continued(frames: Sequence[Stamp], clock: Clock) -> list[int]:
+def _continued(frames: Sequence[Stamp], clock: StampClock) -> list[int]:
     """Return stamps for frames in the order shown: their pts or else dts, if rising; else a constant rate."""
     steady = [at * clock.nominal for at in range(len(frames))]
     for stamps in ([frame.pts for frame in frames], [frame.dts for frame in frames]):

@@ -27,7 +27,7 @@ _LONG_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Clock:
+class StampClock:
     """The clock that a file's time stamps count in.
 
     Attributes:
@@ -70,7 +70,7 @@ class Timeline:
     tolerance: float = 1e-6
 
     @classmethod
-    def of(cls, stamps: Sequence[int], *, last: int, clock: Clock) -> Timeline:
+    def of(cls, stamps: Sequence[int], *, last: int, clock: StampClock) -> Timeline:
         """Compute the timeline of frames from their stamps in ticks, in the order in which they are shown.
 
         Where the clock goes back, as in joined recordings, the distance is taken as the median one.

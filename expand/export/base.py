@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Source:
+class NetworkToExport:
     """The network that is exported, with its weights.
 
     Attributes:
@@ -32,7 +32,7 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class FormatFiles:
     """The files that a format has written.
 
     Attributes:
@@ -62,7 +62,7 @@ class Format(Protocol):
     SUFFIX: str
     WEIGHTS: str
 
-    def write(self, source: Source, path: Path) -> Written:
+    def write(self, source: NetworkToExport, path: Path) -> FormatFiles:
         """Write the export.
 
         Raises:

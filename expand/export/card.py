@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.text import escaped, one_line
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.system.units import show_count
@@ -28,7 +28,7 @@ PROJECTS: Mapping[str, str] = {
 _NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
-def card(source: Source, written: Written, *, form: str, weights: str) -> str:
+def card(source: NetworkToExport, written: FormatFiles, *, form: str, weights: str) -> str:
     """Write the model card of an export, in Markdown.
 
     Args:
@@ -59,7 +59,7 @@ def card(source: Source, written: Written, *, form: str, weights: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _opening(model: Model, written: Written, form: str, weights: str) -> Iterator[str]:
+def _opening(model: Model, written: FormatFiles, form: str, weights: str) -> Iterator[str]:
     several = "several labels a clip" if model.several_labels else "one label a clip"
     each = "logits for each frame" if model.head == "frame" else "logits for a clip"
     classes = f"{len(model.classes)} {_plural('class', len(model.classes))}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = {"slowfast": ".pyth", "pytorchvideo": ".pth"}  # suffixes by project
 
 
-def save_checkpoint(
+def save_project_weights(
     path: Path,
     state: Mapping[str, Tensor],
     architecture: Architecture,

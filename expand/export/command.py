@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from expand.export.base import Format, Source, Written
+from expand.export.base import Format, FormatFiles, NetworkToExport
 from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
 from expand.export.placing import check_absent, together
@@ -92,7 +92,7 @@ def export(
     path = _main_file(out, model, form, writer.SUFFIX)
     remarks: list[str] = []
     state, weights_sentence = _weights(model, form, writer, weights, fresh=fresh, on_remark=remarks.append)
-    source = Source(
+    source = NetworkToExport(
         model=model,
         state=state,
         fresh=weights_sentence == _FRESH,
@@ -182,7 +182,7 @@ def _untrained(model: Model) -> Mapping[str, Tensor]:
         return model.build().state_dict()
 
 
-def _left_out(written: Written, writer: Format) -> bool:
+def _left_out(written: FormatFiles, writer: Format) -> bool:
     """Whether a format that takes weights along has written no checkpoint."""
     return writer.WEIGHTS == "taken along" and not any(
         path.suffix in CHECKPOINTS.values() for path in written.files

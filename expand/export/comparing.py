@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from expand.export.base import Source
+from expand.export.base import NetworkToExport
 from expand.system.errors import RunFailed
 from expand.training.footprint import PLAIN, Footprint
 from expand.training.room import ran_out, room
@@ -18,7 +18,7 @@ TOLERANCE = 1e-4  # relative to the largest logit, as other kernels sum in anoth
 _SEED = 0
 
 
-def network_of(source: Source) -> nn.Module:
+def network_of(source: NetworkToExport) -> nn.Module:
     """Build the network with its weights, in evaluation mode."""
     assert source.state is not None, "the format needs weights"
     network = source.model.build()
@@ -26,14 +26,16 @@ def network_of(source: Source) -> nn.Module:
     return network.eval()
 
 
-def random_clips(source: Source, count: int) -> Tensor:
+def random_clips(source: NetworkToExport, count: int) -> Tensor:
     """Return normally distributed clips, (count, 3, T, S, S), as normalised ones are."""
     model, generator = source.model, torch.Generator().manual_seed(_SEED)
     return model.space.example(model.architecture, count).normal_(generator=generator)
 
 
 @torch.no_grad()
-def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor], Tensor], what: str) -> str:
+def check_equal(
+    source: NetworkToExport, network: nn.Module, exported: Callable[[Tensor], Tensor], what: str
+) -> str:
     """Compare the logits of both networks on random clips, in batches of several sizes.
 
     Where memory is too short for several clips, one clip is compared.
@@ -85,7 +87,7 @@ def check_equal(source: Source, network: nn.Module, exported: Callable[[Tensor],
     return f"Compared with the network on {compared}: logits off by at most {worst:.0e} of the largest."
 
 
-def _fitting(source: Source) -> int:
+def _fitting(source: NetworkToExport) -> int:
     """Return how many clips fit into memory, up to the largest batch that is compared."""
     model = source.model
     complexity = model.space.complexity(model.architecture, len(model.classes))

@@ -12,7 +12,7 @@ from typing import Any
 
 from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.targets import MMACTION2, Arguments
 from expand.export.text import assigned, comment, python
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
@@ -28,7 +28,7 @@ _EPOCHS = 300
 _WARMUP = 35  # epochs
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the config, without weights, as MMAction2 has other names for them."""
     model = source.model
     agreed = agreement(model, (MMACTION2,), allow_approximate=source.allow_approximate)
@@ -52,7 +52,7 @@ def write(source: Source, path: Path) -> Written:
             f"network = MODELS.build(Config.fromfile({python(path.name)}).model)",
         ]
     )
-    return Written(files=(path,), loading=loading, remarks=remarks)
+    return FormatFiles(files=(path,), loading=loading, remarks=remarks)
 
 
 def network(model: Model, arguments: Arguments) -> Json:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.text import python
 from expand.system.errors import UserError
 from expand.weights.layouts import SPLITS, to_layout
@@ -23,7 +23,7 @@ _STAGES = 4
 _HIDDEN = 2048
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the weights as `model_state_dict`.
 
     Raises:
@@ -48,7 +48,7 @@ def write(source: Source, path: Path) -> Written:
         remarks.append("X3D-Multigrid's network gives logits (batch, classes, 1).")
     else:
         remarks.append("X3D-Multigrid's network gives logits (batch, classes, frames).")
-    return Written(files=(path,), loading=_loading(source, path), remarks=tuple(remarks))
+    return FormatFiles(files=(path,), loading=_loading(source, path), remarks=tuple(remarks))
 
 
 def _differing(network: Architecture) -> str | None:
@@ -73,7 +73,7 @@ def _differing(network: Architecture) -> str | None:
     return None
 
 
-def _loading(source: Source, path: Path) -> str:
+def _loading(source: NetworkToExport, path: Path) -> str:
     stages = source.model.architecture.stages
     depths = [stage.depth for stage in stages]
     widths = [(stage.inner_width, stage.width) for stage in stages]

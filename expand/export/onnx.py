@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from expand.data.base import MEAN, STD
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of
 from expand.export.torch_export import program_of
 from expand.system.errors import RunFailed, UserError, first_line
@@ -26,7 +26,7 @@ WEIGHTS = "needed"
 OPSET = 18
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the network in evaluation mode: `clips` (batch, 3, T, S, S) to `logits`, for any batch size.
 
     Raises:
@@ -70,7 +70,7 @@ def write(source: Source, path: Path) -> Written:
         f'import onnxruntime\nsession = onnxruntime.InferenceSession("{path.name}")\n'
         '(logits,) = session.run(["logits"], {"clips": clips})'
     )
-    return Written(files=(path,), loading=loading, remarks=(compared, f"Opset {OPSET}."))
+    return FormatFiles(files=(path,), loading=loading, remarks=(compared, f"Opset {OPSET}."))
 
 
 def _pooled(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -103,7 +103,7 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _metadata(source: Source) -> dict[str, str]:
+def _metadata(source: NetworkToExport) -> dict[str, str]:
     model = source.model
     sampling = model.sampling
     values = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
-from expand.export.base import Source, Written
-from expand.export.checkpoints import CHECKPOINTS, save_checkpoint
+from expand.export.base import FormatFiles, NetworkToExport
+from expand.export.checkpoints import CHECKPOINTS, save_project_weights
 from expand.export.targets import PYTORCHVIDEO, Arguments
 from expand.export.text import assigned, comment, python, to_yaml
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
@@ -23,7 +23,7 @@ WEIGHTS = "taken along"
 _TARGET = "pytorchvideo.models.x3d.create_x3d"
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the arguments, STEM.py, which builds the network, and, if there are weights, STEM.pth."""
     model = source.model
     agreed = agreement(model, (PYTORCHVIDEO,), allow_approximate=source.allow_approximate)
@@ -40,8 +40,10 @@ def write(source: Source, path: Path) -> Written:
     )
     files = [path, script]
     if checkpoint is not None and source.state is not None:
-        files.append(save_checkpoint(checkpoint, source.state, model.architecture, layout="pytorchvideo"))
-    return Written(
+        files.append(
+            save_project_weights(checkpoint, source.state, model.architecture, layout="pytorchvideo")
+        )
+    return FormatFiles(
         files=tuple(files),
         loading=_loading(script.name, checkpoint.name if checkpoint else None),
         remarks=remarks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.weights.models import write_values
 from expand.weights.writing import save_weights
 
@@ -12,11 +12,11 @@ SUFFIX = ".safetensors"
 WEIGHTS = "needed"
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write NAME.safetensors, whose metadata describe the network, and NAME.yaml."""
     assert source.state is not None, "the format needs weights"
     model = source.model
     save_weights(path, source.state, model)
     values = write_values(path.with_suffix(".yaml"), model.values)
     loading = f'import expand\n\nmodel = expand.load_model("{values.name}", weights=True)'
-    return Written(files=(path, values), loading=loading)
+    return FormatFiles(files=(path, values), loading=loading)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from expand.data.base import MEAN, STD
 from expand.export.agreement import Agreement, agreement
-from expand.export.base import Source, Written
-from expand.export.checkpoints import CHECKPOINTS, save_checkpoint
+from expand.export.base import FormatFiles, NetworkToExport
+from expand.export.checkpoints import CHECKPOINTS, save_project_weights
 from expand.export.targets import SLOWFAST, SLOWFAST_PTV, Arguments
 from expand.export.text import comment, python, to_yaml
 from expand.export.views import CROPS, UNIFORM_CLIPS, Views
@@ -25,7 +25,7 @@ _CLIPS = 128  # clips in a step of the released recipe, over all devices
 _FPS = 30  # SlowFast's default frame rate
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the config and, if there are weights and they fit, STEM.pyth."""
     model = source.model
     agreed = agreement(model, (SLOWFAST, SLOWFAST_PTV), allow_approximate=source.allow_approximate)
@@ -39,7 +39,7 @@ def write(source: Source, path: Path) -> Written:
     files = [path]
     if checkpoint is not None and source.state is not None:
         own = agreed.target is SLOWFAST
-        save_checkpoint(
+        save_project_weights(
             checkpoint,
             source.state,
             model.architecture,
@@ -47,7 +47,7 @@ def write(source: Source, path: Path) -> Written:
             prefix="" if own else "model.",  # PTVX3D keeps PyTorchVideo's network under this name
         )
         files.append(checkpoint)
-    return Written(
+    return FormatFiles(
         files=tuple(files),
         loading=_loading(path.name, checkpoint.name if checkpoint else None),
         remarks=remarks,

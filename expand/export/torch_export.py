@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of, random_clips
 from expand.system.errors import RunFailed, first_line
 
@@ -16,7 +16,7 @@ SUFFIX = ".pt2"
 WEIGHTS = "needed"
 
 
-def write(source: Source, path: Path) -> Written:
+def write(source: NetworkToExport, path: Path) -> FormatFiles:
     """Write the network in evaluation mode, for batches of any size; it is loaded again and compared.
 
     Raises:
@@ -31,10 +31,10 @@ def write(source: Source, path: Path) -> Written:
         f'import torch\nnetwork = torch.export.load("{path.name}").module()\n'
         f"logits = network(torch.rand{tuple(random_clips(source, 2).shape)})"
     )
-    return Written(files=(path,), loading=loading, remarks=(compared,))
+    return FormatFiles(files=(path,), loading=loading, remarks=(compared,))
 
 
-def program_of(source: Source, network: nn.Module) -> ExportedProgram:
+def program_of(source: NetworkToExport, network: nn.Module) -> ExportedProgram:
     """Trace a network to a graph for batches of any size, without xpand's kernels.
 
     Raises:

@@ -30,7 +30,7 @@ MOMENTS = 25  # of each video, that localisation is measured at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tested:
+class SplitScores:
     """What a test gave.
 
     Attributes:
@@ -51,7 +51,7 @@ def evaluate(
     truth: OneLabel | SeveralLabels,
     viewing: Viewing,
     processes: Processes = ALONE,
-) -> Tested:
+) -> SplitScores:
     """Score a network on all videos of a split; probabilities of a video's views are averaged.
 
     Args:
@@ -76,7 +76,7 @@ def evaluate(
         shown = truth.of_videos()
         labelled = shown.any(axis=1)  # as Charades does: a video without any label says nothing
         return _average_precision(means[labelled], shown[labelled], videos=len(means))
-    return Tested(
+    return SplitScores(
         videos=len(means),
         scores=asdict(score(means, truth.labels)),
         per_class=tuple(per_class_accuracy(means, truth.labels).tolist()),
@@ -121,7 +121,9 @@ def _at(
     return np.stack([np.interp(moments, known, column) for column in means.T], axis=1)
 
 
-def _average_precision(scores: NDArray[np.float64], truth: NDArray[np.bool_], *, videos: int) -> Tested:
+def _average_precision(scores: NDArray[np.float64], truth: NDArray[np.bool_], *, videos: int) -> SplitScores:
     per_class = average_precisions(scores, truth)
     mean = mean_over_classes(per_class)
-    return Tested(videos=videos, scores={"mean_average_precision": mean}, per_class=tuple(per_class.tolist()))
+    return SplitScores(
+        videos=videos, scores={"mean_average_precision": mean}, per_class=tuple(per_class.tolist())
+    )

@@ -30,7 +30,7 @@ PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tested:
+class ViewTest:
     """What a test with some views gave.
 
     Attributes:
@@ -148,7 +148,7 @@ def choose_test(
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
 
 
-def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Tested, ...]:
+def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]:
     """Test with each of the views, one after the other.
 
     Raises:
@@ -205,7 +205,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[Tested, ...]:
             raise RunFailed(f"out of memory: {first_line(error)}: free memory, or raise its limit.") from None
         scores = dict(zip(model.classes, tested.per_class, strict=True))
         results.append(
-            Tested(
+            ViewTest(
                 views=views,
                 size=size,
                 macs=views.count * _macs(model, size),
@@ -237,7 +237,7 @@ def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple
     )
 
 
-def result_table(results: Sequence[Tested]) -> Listing:
+def result_table(results: Sequence[ViewTest]) -> Listing:
     from expand.full.scores import SCORES
 
     names = [name for name in SCORES if name in results[0].scores]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from search_spaces.base import Json
 
-Labels = Literal["one", "several"]  # of a video
+LabelCount = Literal["one", "several"]  # of a video
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Job:
     seed: int
     parent: str | None = None
     objective: str = "top1"
-    labels: Labels = "one"
+    labels: LabelCount = "one"
 
     @cached_property
     def key(self) -> str:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from expand.data.cache import OnProgress, StageProgress
 from expand.preview.feed import Clip, Feed, chosen_clips, chosen_views, training_clip, validation_clip
-from expand.preview.frames import Written, filled, save_picture, write_list
+from expand.preview.frames import WrittenPictures, filled, save_picture, write_list
 from expand.system.escaping import visible_line
 
 LIST = "clips.csv"
@@ -32,7 +32,7 @@ _MOST_CELLS = 8
 _INK, _GREY, _MARK, _RULE = "#1a1a1a", "#6b6b6b", "#b3400e", "#d0d0d0"
 
 
-def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgress) -> Written:
+def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgress) -> WrittenPictures:
     """Write pages with clips of training and validation for each class, and a list of these clips.
 
     Args:
@@ -46,7 +46,7 @@ def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgres
     """
     train, val = chosen_clips(feed, clips), chosen_views(feed, clips)
     rows: list[tuple[object, ...]] = []
-    layout = Layout.of(feed)
+    layout = SheetLayout.of(feed)
     pages = layout.pages([max(len(one), len(other)) for one, other in zip(train, val, strict=True)])
     names = [visible_line(name) for name in feed.videos.classes]
     done = 0
@@ -55,7 +55,7 @@ def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgres
             blocks = []
             for label in labels:
                 blocks.append(
-                    Block(
+                    ClassClips(
                         title=names[label],
                         train=[training_clip(feed, number) for number in train[label]],
                         val=[validation_clip(feed, number) for number in val[label]],
@@ -67,10 +67,10 @@ def write_sheets(feed: Feed, folder: Path, *, clips: int, on_progress: OnProgres
             save_picture(file, layout.draw(blocks, page=page, pages=len(pages)))
             rows += [_row(page, block, clip) for block in blocks for clip in (*block.train, *block.val)]
         listed = write_list(folder / LIST, _NAMES, rows)
-    return Written(folder=folder, pictures=len(pages), listed=listed)
+    return WrittenPictures(folder=folder, pictures=len(pages), listed=listed)
 
 
-def _row(page: int, block: Block, clip: Clip) -> tuple[object, ...]:
+def _row(page: int, block: ClassClips, clip: Clip) -> tuple[object, ...]:
     return (
         page,
         block.title,
@@ -87,7 +87,7 @@ def _row(page: int, block: Block, clip: Clip) -> tuple[object, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
+class ClassClips:
     """A class on a page: clips of training at the left, of validation at the right."""
 
     title: str
@@ -96,7 +96,7 @@ class Block:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class SheetLayout:
     """The layout of a page; lengths are in pixels.
 
     Attributes:
@@ -110,7 +110,7 @@ class Layout:
     cells: tuple[int, ...]
 
     @classmethod
-    def of(cls, feed: Feed) -> Layout:
+    def of(cls, feed: Feed) -> SheetLayout:
         """Choose the layout; small pictures are enlarged by an integer, so that each pixel can be seen."""
         smallest, largest = _CELL
         size, frames = feed.sampling.size, feed.sampling.frames
@@ -145,7 +145,7 @@ class Layout:
             left -= height
         return pages
 
-    def draw(self, blocks: Sequence[Block], *, page: int, pages: int) -> Image.Image:
+    def draw(self, blocks: Sequence[ClassClips], *, page: int, pages: int) -> Image.Image:
         heights = [self.height(max(len(block.train), len(block.val))) for block in blocks]
         picture = Image.new("RGB", (3 * _MARGIN + 2 * self.half, _HEAD + sum(heights) + 2 * _MARGIN), "white")
         pen = ImageDraw.Draw(picture)

@@ -44,7 +44,7 @@ _AGAIN = "start again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
+class WrittenPictures:
     """The written pictures.
 
     Attributes:
@@ -156,7 +156,7 @@ def write_frames(
     end: float | None = None,
     fps: float | None = None,
     on_progress: OnProgress,
-) -> Written:
+) -> WrittenPictures:
     """Write every decoded frame of a video, upright and in its own size, from `begin` until `end`.
 
     Args:
@@ -200,7 +200,7 @@ def write_frames(
                 rows.append((index + 1, file, f"{moment:.6f}"))
                 on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(indices)))
         listed = write_list(folder / LIST, ("number", "file", "seconds"), rows)
-    return Written(folder=folder, pictures=len(rows), listed=listed)
+    return WrittenPictures(folder=folder, pictures=len(rows), listed=listed)
 
 
 def write_clips(
@@ -211,7 +211,7 @@ def write_clips(
     count: int = 1,
     fps: float | None = None,
     on_progress: OnProgress,
-) -> Written:
+) -> WrittenPictures:
     """Write the clips that a network sees of a video in validation: the centre one, or several spread evenly.
 
     They are made as in a training: decoded into a cache, cropped and resized.
@@ -253,7 +253,7 @@ def write_clips(
                 rows.append((clip + 1, number + 1, file, f"{own[at]:.6f}", f"{asked[at]:.6f}"))
                 on_progress(StageProgress(what="writing pictures", done=len(rows), total=len(asked)))
             listed = write_list(folder / LIST, ("clip", "number", "file", "seconds", "asked"), rows)
-    return Written(folder=folder, pictures=len(rows), listed=listed)
+    return WrittenPictures(folder=folder, pictures=len(rows), listed=listed)
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:

@@ -23,7 +23,7 @@ VIEWS = (1, 10, 30)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counted:
+class NetworkCount:
     """A network with its cost for one clip.
 
     Attributes:
@@ -62,7 +62,7 @@ class Counted:
         }
 
 
-def counted(network: str | None, factors: str | None) -> Counted:
+def counted(network: str | None, factors: str | None) -> NetworkCount:
     """The network that the command names.
 
     Raises:
@@ -104,13 +104,13 @@ def parse_factors(text: str) -> Factors:
         raise UserError(str(error)) from None
 
 
-def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Counted:
+def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> NetworkCount:
     space = X3DSpace()
     architecture = space.architecture(factors)
     test = None
     if test_size is not None:
         test = (test_size, space.complexity(space.resized(architecture, test_size)))
-    return Counted(
+    return NetworkCount(
         name=name,
         space=space,
         architecture=architecture,
@@ -121,11 +121,11 @@ def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Co
     )
 
 
-def _of_model(reference: str) -> Counted:
+def _of_model(reference: str) -> NetworkCount:
     from expand.weights.models import find_model
 
     model = find_model(reference)
-    return Counted(
+    return NetworkCount(
         name=model.name,
         space=model.space,
         architecture=model.architecture,
@@ -135,7 +135,7 @@ def _of_model(reference: str) -> Counted:
     )
 
 
-def verified(found: Counted) -> Json:
+def verified(found: NetworkCount) -> Json:
     """The same network built and counted by fvcore, which traces it; BatchNorm left out, as in the tables."""
     network = found.space.build(found.architecture, found.classes).eval()
     macs = macs_by_fvcore(network, found.space.example(found.architecture, 1))
@@ -158,7 +158,7 @@ def macs_by_fvcore(network: nn.Module, clips: Tensor) -> int:
         return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
-def render(found: Counted, check: Json | None) -> RenderableType:
+def render(found: NetworkCount, check: Json | None) -> RenderableType:
     """The table by stage, and the cost of several views."""
     lines = [f"{found.name}: clip {found.sampling}, {found.classes} classes; multiply-adds of one clip"]
     views = []

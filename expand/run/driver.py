@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
 
 
-class View(Protocol):
+class SearchDisplay(Protocol):
     """What is shown while a run goes on; every method returns at once."""
 
     def caching(self, progress: StageProgress) -> None:
@@ -63,7 +63,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class SearchPlan:
     """A search that could be made: checked and counted; nothing is decoded or written yet.
 
     Attributes:
@@ -90,7 +90,7 @@ class Prepared:
     segments: Segments | None = None
 
 
-def plan(config: Config) -> Plan:
+def plan(config: Config) -> SearchPlan:
     """Check a configuration and look at the data's lists.
 
     Raises:
@@ -107,7 +107,7 @@ def plan(config: Config) -> Plan:
     train, val = (source.splits[split] for split in SEARCHED)
     shown = [shown_labels(source, item) for item in val]
     card = _card(source, needs, len(train), shown, checksum="")
-    return Plan(
+    return SearchPlan(
         setup=Setup.of(config, card),
         source=source,
         needs=needs,
@@ -151,7 +151,7 @@ def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False
     return examine(config.data, needs, cores(), clips=clips, quick=quick, on_progress=on_progress)
 
 
-def decode(planned: Plan, view: View, wanted: DataCard | None = None) -> Prepared:
+def decode(planned: SearchPlan, view: SearchDisplay, wanted: DataCard | None = None) -> Prepared:
     """Decode the videos, once for all runs with the same needs.
 
     Args:
@@ -208,7 +208,9 @@ def _card(
     )
 
 
-def drive(run: Run, prepared: Prepared, speed: Speed, view: View, *, trainer: str = TRAINER) -> Trajectory:
+def drive(
+    run: Run, prepared: Prepared, speed: Speed, view: SearchDisplay, *, trainer: str = TRAINER
+) -> Trajectory:
     """Run the search to its end, from wherever it is. The caller holds the run's lock.
 
     Args:

@@ -14,8 +14,8 @@ from expand.jobs.folder import read_attempts
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
 from expand.run.rows import (
     AttemptRow,
+    AttemptState,
     CandidateRow,
-    Ending,
     Network,
     SeedScores,
     StateRow,
@@ -241,7 +241,7 @@ def _jobs(rounds: Sequence[RoundJobs]) -> Iterator[tuple[int, Candidate, Job]]:
                 yield jobs.round.number, candidate, job
 
 
-def _end_of(attempt: Attempt, last: bool, result: Result | None) -> Ending:
+def _end_of(attempt: Attempt, last: bool, result: Result | None) -> AttemptState:
     """How an attempt ended: done or failed; cut off; or running, as far as is known."""
     if last and result is not None:
         return "done" if isinstance(result, Measurement) else "failed"

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from expand.jobs.job import Attempt, Failure, Measurement, Result
 from search_spaces.base import ClipSampling
 
-Progress = Literal["done", "failed", "waiting"]  # of a candidate, over its seeds
-Ending = Literal["done", "failed", "cut off", "running"]  # of an attempt
+CandidateState = Literal["done", "failed", "waiting"]  # of a candidate, over its seeds
+AttemptState = Literal["done", "failed", "cut off", "running"]  # of an attempt
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +106,7 @@ class Measured:
 
     round: int
     network: Network
-    state: Progress
+    state: CandidateState
     reason: str | None
     seeds: SeedScores
 
@@ -215,7 +215,7 @@ class AttemptRow:
     axis: str | None
     seed: int
     job: str
-    state: Ending
+    state: AttemptState
     attempt: Attempt
 
     @property

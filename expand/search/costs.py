@@ -39,7 +39,7 @@ class Cost(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class ExactCost:
     """One of the numbers that every space counts exactly: a field of its Complexity."""
 
     name: str
@@ -56,8 +56,8 @@ class Counted:
         return short_count(value) + suffix
 
 
-MACS = Counted("macs", "MACs")
-_COUNTED = (MACS, Counted("params", "parameters"), Counted("activations", "activations"))
+MACS = ExactCost("macs", "MACs")
+_COUNTED = (MACS, ExactCost("params", "parameters"), ExactCost("activations", "activations"))
 COSTS: dict[str, Cost] = {cost.name: cost for cost in _COUNTED}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
-from expand.jobs.job import Job, Labels
+from expand.jobs.job import Job, LabelCount
 from expand.search.base import Problem, Strategy, Training
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
@@ -39,7 +39,7 @@ class DataCard:
     val_counts: tuple[int, ...]
     short_side: int
     fps: float
-    labels: Labels = "one"
+    labels: LabelCount = "one"
     unlabelled: int = 0
 
     @classmethod

@@ -18,7 +18,7 @@ from expand.config.full import FullConfig
 from expand.config.search import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, planned_batches
-from expand.data.labels import SeveralLabels, Targets
+from expand.data.labels import ClipTargets, SeveralLabels
 from expand.training.checkpoints import TrainingState
 from expand.training.devices import Precision, place_network, seed_step
 from expand.training.footprint import FEWEST
@@ -51,7 +51,7 @@ class Course:
     """
 
     train: Split
-    targets: Targets | None = None
+    targets: ClipTargets | None = None
     augment: Augment
     loss: nn.Module
     recipe: TrainingConfig | FullConfig
@@ -231,7 +231,7 @@ def train(
     device: str,
     micro_batch: int,
     report: OnStep,
-    targets: Targets | None = None,
+    targets: ClipTargets | None = None,
     state: TrainingState | None = None,
     save: Callable[[TrainingState], object] | None = None,
 ) -> float:

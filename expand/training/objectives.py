@@ -38,7 +38,7 @@ from expand.training.metrics import (
 
 Probabilities = NDArray[np.floating]
 Truth = NDArray[Any]  # (V,) integers or (V, C) flags
-Kept = NDArray[np.float16]
+PerVideoValues = NDArray[np.float16]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ class Objective(Protocol):
         """From 0 to 1, the larger the better; videos without any label are not counted."""
         ...
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> Kept:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
         """(V,) a number for each video, the larger the better; NaN for one without any label."""
         ...
 
@@ -95,7 +95,7 @@ class Top1:
         """See `Objective.score`; of equal probabilities the right class is ranked last."""
         return float(hits(probabilities, truth).mean())
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> Kept:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
         """1 where the right class is first, else 0."""
         return hits(probabilities, truth).astype(np.float16)
 
@@ -134,7 +134,7 @@ class MeanAveragePrecision:
         counted = shown.any(axis=1)
         return mean_over_classes(average_precisions(probabilities[counted], shown[counted]))
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> Kept:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
         """The average precision of the video's own classes among all, by their probabilities."""
         shown = self._shown(probabilities, truth)
         return average_precisions(probabilities.T, shown.T).astype(np.float16)

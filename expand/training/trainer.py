@@ -18,7 +18,7 @@ from expand.config.full import FullConfig
 from expand.config.search import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import ViewGrid
-from expand.jobs.job import Labels
+from expand.jobs.job import LabelCount
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Graphed, read_later
 from expand.training.losses import Read
@@ -173,7 +173,7 @@ def _pinned(x: Tensor) -> Tensor:
     return x.pin_memory() if x.is_cpu else x
 
 
-def choose_loss(labels: Labels, label_smoothing: float) -> nn.Module:
+def choose_loss(labels: LabelCount, label_smoothing: float) -> nn.Module:
     """Return the loss of logits: cross-entropy, or for several labels a clip, a binary one a class."""
     if labels == "several":
         return nn.BCEWithLogitsLoss()

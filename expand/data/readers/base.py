@@ -15,7 +15,7 @@ from expand.system.escaping import visible_line
 ALWAYS = float("inf")
 
 
-class Shown(NamedTuple):
+class LabelSpan(NamedTuple):
     """A class that a video shows from `start` to `end`, in seconds; by default throughout."""
 
     label: str
@@ -36,7 +36,7 @@ class ListedVideo:
     """
 
     key: str
-    shows: tuple[Shown, ...]
+    shows: tuple[LabelSpan, ...]
     cut: Cut | None = None
     pictures: bool = False
 

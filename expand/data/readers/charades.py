@@ -18,7 +18,7 @@ from pathlib import Path
 
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
-from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
+from expand.data.readers.base import LabelSpan, Listed, ListedVideo, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.several import shown
 from expand.data.readers.text import lines_of, read_text
@@ -90,7 +90,7 @@ def _videos(lists: Path, root: Path) -> Path:
     return next((folder for folder in folders if folder.is_dir()), root)
 
 
-def _table(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tuple[Shown, ...], str]]:
+def _table(path: Path, classes: dict[str, str]) -> Iterator[tuple[str, tuple[LabelSpan, ...], str]]:
     """Yield (video's id, its labels, file:line) for each row; a video may have no labels."""
     table = csv.DictReader(io.StringIO(read_text(path)))
     if not {"id", "actions"} <= set(table.fieldnames or ()):

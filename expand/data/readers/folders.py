@@ -9,10 +9,10 @@ from pathlib import Path
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
+    LabelSpan,
     LeftOut,
     Listed,
     ListedVideo,
-    Shown,
     data_name,
     left_out,
     needed_path,
@@ -87,7 +87,7 @@ def _class_folders(folder: Path, root: Path) -> tuple[list[ListedVideo], list[Pa
         for path in sorted({*below.files, *pictures}, key=lambda path: path.as_posix()):
             key = path.relative_to(root).as_posix()
             _check_text(key, root)
-            videos.append(ListedVideo(key=key, shows=(Shown(name),), pictures=path in pictures))
+            videos.append(ListedVideo(key=key, shows=(LabelSpan(name),), pictures=path in pictures))
         others += below.others
     stray = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return videos, [*others, *sorted(path for path in stray if is_video_name(path.name))]

@@ -16,9 +16,9 @@ from pathlib import Path
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
+    LabelSpan,
     Listed,
     ListedVideo,
-    Shown,
     data_name,
     left_out,
     needed_path,
@@ -61,7 +61,7 @@ class Hmdb51:
                     unused.append(f"{label}/{name.strip()}")
                     continue
                 key = entries.find(str(Path(videos, label, name.strip())), f"{path}:{number}")
-                by_split[split].append(ListedVideo(key=key, shows=(Shown(label),)))
+                by_split[split].append(ListedVideo(key=key, shows=(LabelSpan(label),)))
         folder = str(next(iter(lists.values())).parent)
         return Listed(
             name=data_name(root),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
-from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
+from expand.data.readers.base import LabelSpan, Listed, ListedVideo, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import lines_of
 from expand.system.errors import UserError
@@ -82,4 +82,4 @@ def _videos(path: Path, classes: Sequence[str], videos: str, entries: Entries) -
                 f"`34870;Drumming Fingers`, got {line!r}."
             )
         key = entries.key(str(Path(videos, video)), f"{path}:{number}")
-        yield ListedVideo(key=key, shows=(Shown(label),), pictures=True)
+        yield ListedVideo(key=key, shows=(LabelSpan(label),), pictures=True)

@@ -18,10 +18,10 @@ from pathlib import Path
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
+    LabelSpan,
     LeftOut,
     Listed,
     ListedVideo,
-    Shown,
     data_name,
     left_out,
     needed_path,
@@ -112,7 +112,7 @@ def _videos(table: Path, files: dict[str, str]) -> tuple[tuple[ListedVideo, ...]
         elif key in videos:
             repeated.append(name)
         else:
-            videos[key] = ListedVideo(key=key, shows=(Shown(cells["label"]),))
+            videos[key] = ListedVideo(key=key, shows=(LabelSpan(cells["label"]),))
     return tuple(videos.values()), [
         *left_out(f"videos of {table.name} that are not there", missing),
         *left_out(f"rows of {table.name} whose video an earlier row has", repeated),

@@ -10,17 +10,17 @@ from pathlib import Path
 from expand.config.search import DataConfig
 from expand.data.base import SPLITS, Cut, SplitName
 from expand.data.readers.base import (
+    LabelSpan,
     LeftOut,
     Listed,
     ListedVideo,
-    Shown,
     data_name,
     left_out,
     part_key,
     splits_to_read,
 )
 from expand.data.readers.entries import Entries
-from expand.data.readers.rows import Row, read_rows
+from expand.data.readers.rows import ListRow, read_rows
 from expand.data.readers.text import numbered_classes
 from expand.data.readers.videos import is_video_name
 from expand.system.errors import UserError
@@ -148,7 +148,7 @@ def _lists_videos(path: Path, folder: Path) -> bool:
 class SplitRows:
     """The rows of a list; `keys` has their videos by file:line, `pictures` those that are folders."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ListRow, ...]
     keys: dict[str, str]
     left_out: tuple[LeftOut, ...]
     pictures: frozenset[str]
@@ -178,7 +178,7 @@ def split_rows(files: ListFiles, split: SplitName, config: DataConfig, *, severa
 class _Read:
     """All rows by split; `keys` has each row's video and whether it is a folder, by file:line."""
 
-    rows: dict[SplitName, list[Row]]
+    rows: dict[SplitName, list[ListRow]]
     keys: dict[SplitName, dict[str, tuple[str, bool]]]
     origins: dict[SplitName, Path]
     left_out: list[LeftOut]
@@ -279,7 +279,7 @@ class _Gathered:
     repeated: list[str] = field(default_factory=list)
     unlabelled: list[str] = field(default_factory=list)
 
-    def add(self, row: Row, video: tuple[str, bool]) -> None:
+    def add(self, row: ListRow, video: tuple[str, bool]) -> None:
         """Add a row's video, given as its key and whether it is a folder of pictures.
 
         Raises:
@@ -304,7 +304,7 @@ class _Gathered:
             return
         cut = None if row.part is None else Cut(file=file, start=row.part[0], end=row.part[1])
         self.lines[key] = row.at
-        self.videos[key] = ListedVideo(key=key, shows=(Shown(label),), cut=cut, pictures=pictures)
+        self.videos[key] = ListedVideo(key=key, shows=(LabelSpan(label),), cut=cut, pictures=pictures)
 
     def left_out(self) -> list[LeftOut]:
         return [

@@ -34,7 +34,7 @@ IsThere = Callable[[str], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class ListRow:
     """A row of a list.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row:
 class Rows:
     """The rows of a list, and its lines that are not rows."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ListRow, ...]
     left_out: tuple[LeftOut, ...]
 
 
@@ -124,14 +124,14 @@ class _Parser:
         self._is_there, self._header = is_there, header
         self._several, self._counted = several, counted
 
-    def __call__(self, line: str, at: str) -> Row:
+    def __call__(self, line: str, at: str) -> ListRow:
         header = self._header
         if header is not None and not header.is_plain:
             return self._cells(header, header.cells(line, at), at)
         if self._counted:
             match = _COUNTED.fullmatch(line)
             assert match is not None
-            return Row(path=match[1], label=match[3], at=at)
+            return ListRow(path=match[1], label=match[3], at=at)
         split = _by_suffix(line) or self._by_cells(line)
         if split is None:
             raise _malformed(line, at)
@@ -139,16 +139,16 @@ class _Parser:
         label, part = self._label(separator, _REMARK.sub("", rest), line, at)
         if is_video_name(label) and not self._is_there(path):
             raise _malformed(line, at)
-        return Row(path=path, label=label, at=at, part=part)
+        return ListRow(path=path, label=label, at=at, part=part)
 
-    def _cells(self, header: Header, cells: Sequence[str], at: str) -> Row:
+    def _cells(self, header: Header, cells: Sequence[str], at: str) -> ListRow:
         path, label = header.value("path", cells), header.value("label", cells)
         if not path or not label:
             raise UserError(
                 f"{at} must have a {'label' if path else 'path'}, but its cell is empty: fill it in, or take "
                 "the line out."
             )
-        return Row(
+        return ListRow(
             path=path,
             label=label,
             at=at,

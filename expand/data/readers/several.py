@@ -8,14 +8,14 @@ from pathlib import Path
 
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
-from expand.data.readers.base import LeftOut, Listed, ListedVideo, Shown, data_name, left_out
+from expand.data.readers.base import LabelSpan, LeftOut, Listed, ListedVideo, data_name, left_out
 from expand.data.readers.lists import Names, SplitRows, list_files, split_rows
 from expand.system.errors import UserError
 
 _TIMED = re.compile(r"(.+?)\s+(\d+(?:\.\d+)?)\s+(\d+(?:\.\d+)?)")
 
 
-class SeveralLabels:
+class SeveralLabelLists:
     """Reads lines such as `a.mp4 run 0 2.5;jump 2 4.1;sunny`; a video may have several lines.
 
     Such lists cannot be recognised, so data.format must name this reader.
@@ -47,7 +47,7 @@ class SeveralLabels:
         )
 
 
-def shown(labels: str, at: str) -> tuple[Shown, ...]:
+def shown(labels: str, at: str) -> tuple[LabelSpan, ...]:
     """Parse `label;label`, where start and end in seconds may follow a label.
 
     Raises:
@@ -59,7 +59,7 @@ def shown(labels: str, at: str) -> tuple[Shown, ...]:
         if not label:
             continue
         timed = _TIMED.fullmatch(label)
-        one = Shown(timed[1], float(timed[2]), float(timed[3])) if timed else Shown(label)
+        one = LabelSpan(timed[1], float(timed[2]), float(timed[3])) if timed else LabelSpan(label)
         if one.end < one.start:
             raise UserError(f"{at} must have labels that end after they start, got {label!r}: correct it.")
         segments.append(one)
@@ -67,10 +67,10 @@ def shown(labels: str, at: str) -> tuple[Shown, ...]:
 
 
 def _merged(
-    listed: SplitRows, shows: dict[str, tuple[Shown, ...]], names: Names
+    listed: SplitRows, shows: dict[str, tuple[LabelSpan, ...]], names: Names
 ) -> tuple[tuple[ListedVideo, ...], list[str]]:
     """Merge the rows of each file into one video; also return the paths of rows with the label -1."""
-    videos: dict[str, list[Shown]] = {}
+    videos: dict[str, list[LabelSpan]] = {}
     none = []
     for row in listed.rows:
         own = videos.setdefault(listed.keys[row.at], [])

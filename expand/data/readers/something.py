@@ -20,7 +20,7 @@ from typing import Any
 
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
-from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
+from expand.data.readers.base import LabelSpan, Listed, ListedVideo, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import read_text
 from expand.system.errors import UserError
@@ -92,7 +92,7 @@ def _videos(path: Path, classes: Sequence[str], videos: str, entries: Entries) -
         if label not in known:
             raise UserError(f"{at} must have a template of the labels, got {row['template']!r}.")
         key = entries.find(str(Path(videos, f"{row['id']}.webm")), at)
-        yield ListedVideo(key=key, shows=(Shown(label),))
+        yield ListedVideo(key=key, shows=(LabelSpan(label),))
 
 
 def _read(path: Path) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
-from expand.data.readers.base import Listed, ListedVideo, Shown, data_name, needed_path, splits_to_read
+from expand.data.readers.base import LabelSpan, Listed, ListedVideo, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
 from expand.data.readers.text import lines_of
 from expand.system.errors import UserError
@@ -72,4 +72,4 @@ def _videos(path: Path, classes: Sequence[str], videos: Path, entries: Entries) 
         label = file.partition("/")[0]
         if label not in classes:
             raise UserError(f"{path}:{number} must start with a class of classInd.txt, got {line!r}.")
-        yield ListedVideo(key=entries.key(str(videos / file), f"{path}:{number}"), shows=(Shown(label),))
+        yield ListedVideo(key=entries.key(str(videos / file), f"{path}:{number}"), shows=(LabelSpan(label),))

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from expand.bench.harness import Figures, Row, Timing, alternate
+from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.machine import describe_machine
 
 
-def row(name: str, xpand: float, plain: float) -> Row:
+def row(name: str, xpand: float, plain: float) -> Comparison:
     timings = {"xpand": Timing.of([xpand, 2 * xpand, 9 * xpand]), "plain": Timing.of([plain])}
-    return Row(name=name, timings=timings, baseline="plain", facts={"macs": 7})
+    return Comparison(name=name, timings=timings, baseline="plain", facts={"macs": 7})
 
 
 def test_calls_take_turns() -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from expand.bench.kinds import Outcome, check_same
+from expand.bench.kinds import SearchOutcome, check_same
 from expand.search.base import Candidate, State, Trajectory
 from expand.system.errors import RunFailed
 from tests.expand.commands import Xpand, refused
 
 START = State(step=0, candidate=Candidate(name="start", axis=None, point=1, macs=9, cost=9), score=0.25)
-FOUND = Outcome(
+FOUND = SearchOutcome(
     trajectory=Trajectory(states=(START,), targets=()),
     models={"step-0.safetensors": "12ab", "step-0.yaml": "34cd"},
 )
@@ -43,7 +43,7 @@ def test_a_search_comes_to_the_same_by_every_kind_of_workers(xpand: Xpand) -> No
 def test_what_differs_is_named_with_its_way() -> None:
     check_same({"2 local": FOUND, "1 local": FOUND})
     worse = Trajectory(states=(replace(START, score=0.125),), targets=())
-    other = Outcome(
+    other = SearchOutcome(
         trajectory=worse, models={**FOUND.models, "step-0.yaml": "56ef", "step-1-fast.yaml": "78"}
     )
     with pytest.raises(RunFailed) as caught:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.bench.harness import Figures, Row, Timing
+from expand.bench.harness import Comparison, Figures, Timing
 from expand.bench.page import RESULTS, page, read
 from expand.bench.show import conclusion, number, spread
 
@@ -27,7 +27,7 @@ def test_figures_survive_their_file() -> None:
     figures = Figures(
         benchmark="step",
         unit="ms a training step",
-        rows=[Row(name="X2D", timings=timings, baseline="plain", facts={"macs": 5})],
+        rows=[Comparison(name="X2D", timings=timings, baseline="plain", facts={"macs": 5})],
         settings={"rounds": 2},
         limit=10.0,
         notes=("gradients agree",),
@@ -50,7 +50,7 @@ def test_a_spread_that_cannot_be_told_is_one_number() -> None:
 
 def test_the_conclusion_names_each_other_way_and_the_limit() -> None:
     timings = {"xpand": Timing.of([2.0]), "plain": Timing.of([6.0]), "peer": Timing.of([8.0])}
-    row = Row(name="X2D", timings=timings, baseline="plain")
+    row = Comparison(name="X2D", timings=timings, baseline="plain")
     figures = Figures(benchmark="step", unit="ms a step", rows=[row, row], limit=1.0, notes=["and more"])
     assert list(conclusion(figures)) == [
         "xpand is 3.00 times as fast as plain, geometric mean",

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from expand.bench import count, driver, peers, search, step, workers
-from expand.bench.harness import Figures, Row, Timing
+from expand.bench.harness import Comparison, Figures, Timing
 from expand.bench.step import check_gradients, measure_step, random_batch
 from expand.command import bench_verbs as commands
 from expand.system.errors import UserError
@@ -243,7 +243,7 @@ def test_data_is_one_object(xpand: Xpand, monkeypatch: pytest.MonkeyPatch, what:
     found = Figures(
         benchmark=f"data {what}",
         unit="ms",
-        rows=[Row(name="X2D", timings=timings, baseline="step")],
+        rows=[Comparison(name="X2D", timings=timings, baseline="step")],
         settings={"rounds": 1},
     )
     monkeypatch.setattr(f"expand.bench.data.measure_{what}", lambda *_, **__: found)

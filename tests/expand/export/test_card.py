@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.card import card
 from expand.system.version import VERSION
 from expand.weights.models import Model, published_model, read_model
@@ -19,8 +19,8 @@ FOUND = ROOT / "results/reference/motion/models/target-45M.yaml"
 
 
 def page(model: Model, *, form: str = "slowfast", remarks: tuple[str, ...] = ()) -> str:
-    written = Written(files=(Path("net.yaml"),), loading="import one\ntwo = one()", remarks=remarks)
-    source = Source(model=model, state=None)
+    written = FormatFiles(files=(Path("net.yaml"),), loading="import one\ntwo = one()", remarks=remarks)
+    source = NetworkToExport(model=model, state=None)
     return card(source, written, form=form, weights="No weights go with it.")
 
 

@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import save_file
 
 from expand.export import command, slowfast
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.command import export
 from expand.system.errors import UserError
 from expand.system.signals import Interrupted
@@ -120,7 +120,7 @@ def test_nothing_is_left_after_a_failure(
 ) -> None:
     real = slowfast.write
 
-    def write(source: Source, path: Path) -> Written:
+    def write(source: NetworkToExport, path: Path) -> FormatFiles:
         real(source, path)
         raise problem
 

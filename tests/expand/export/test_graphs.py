@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from expand.export import comparing, torch_export
 from expand.export import onnx as onnx_format
-from expand.export.base import Source
+from expand.export.base import NetworkToExport
 from expand.system.errors import RunFailed, UserError
 from expand.system.version import VERSION
 from expand.weights.models import Model, find_model
@@ -29,7 +29,7 @@ SPACE = X3DSpace(size=32, head_width=32)
 PLAIN = {"Conv", "Relu", "Sigmoid", "Mul", "Add", "ReduceMean", "Reshape", "Transpose", "MatMul", "Squeeze"}
 
 
-def source(head: str = "clip", frames: int = 2) -> Source:
+def source(head: str = "clip", frames: int = 2) -> NetworkToExport:
     """X2D with fewer blocks: both kinds of them, with a shortcut of their own and without."""
     base = find_model("x2d")
     architecture = SPACE.architecture(replace(SPACE.start, frames=frames))
@@ -45,13 +45,13 @@ def source(head: str = "clip", frames: int = 2) -> Source:
     return of(model)
 
 
-def of(model: Model) -> Source:
+def of(model: Model) -> NetworkToExport:
     torch.manual_seed(0)
     network = shaken(model.build())  # type: ignore[arg-type]
-    return Source(model=model, state=network.state_dict())
+    return NetworkToExport(model=model, state=network.state_dict())
 
 
-def toy(space: ToySpace, point: Point) -> Source:
+def toy(space: ToySpace, point: Point) -> NetworkToExport:
     model = Model(
         name="toy",
         space=space,
@@ -61,7 +61,7 @@ def toy(space: ToySpace, point: Point) -> Source:
         values={},
     )
     torch.manual_seed(0)
-    return Source(model=model, state=model.build().state_dict())
+    return NetworkToExport(model=model, state=model.build().state_dict())
 
 
 @pytest.mark.slow

@@ -9,15 +9,15 @@ import pytest
 from mmengine.config import Config
 
 from expand.export import mmaction2
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.system.errors import UserError
 from expand.weights.models import Model, published_model
 from search_spaces.x3d import X3DSpace
 from tests.expand.export.points import ODD, model_at
 
 
-def written(folder: Path, model: Model, **options: Any) -> Written:
-    return mmaction2.write(Source(model=model, state=None, **options), folder / "net.py")
+def written(folder: Path, model: Model, **options: Any) -> FormatFiles:
+    return mmaction2.write(NetworkToExport(model=model, state=None, **options), folder / "net.py")
 
 
 def loaded(folder: Path, model: Model, **options: Any) -> Any:

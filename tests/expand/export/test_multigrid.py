@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from expand.export import multigrid
-from expand.export.base import Source
+from expand.export.base import NetworkToExport
 from expand.system.errors import UserError
 from expand.weights.models import Model, find_model
 from search_spaces.x3d import Factors, X3DSpace
@@ -24,7 +24,7 @@ XS = find_model("x3d-xs")
 
 
 def write(model: Model, path: Path) -> tuple[dict[str, Any], str, tuple[str, ...]]:
-    written = multigrid.write(Source(model=model, state=model.build().state_dict()), path)
+    written = multigrid.write(NetworkToExport(model=model, state=model.build().state_dict()), path)
     assert written.files == (path,)
     return torch.load(path, weights_only=True), written.loading, written.remarks
 

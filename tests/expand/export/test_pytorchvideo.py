@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from expand.export import pytorchvideo
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.weights.models import Model, published_model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
@@ -59,8 +59,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def written(folder: Path, model: Model, **options: Any) -> Written:
-    return pytorchvideo.write(Source(model=model, state=None, **options), folder / "net.yaml")
+def written(folder: Path, model: Model, **options: Any) -> FormatFiles:
+    return pytorchvideo.write(NetworkToExport(model=model, state=None, **options), folder / "net.yaml")
 
 
 def test_the_published_network_has_its_published_arguments(
@@ -150,7 +150,7 @@ def test_weights_have_pytorchvideos_names(
 ) -> None:
     model = model_at()
     state = model.build().state_dict()
-    done = pytorchvideo.write(Source(model=model, state=state), tmp_path / "net.yaml")
+    done = pytorchvideo.write(NetworkToExport(model=model, state=state), tmp_path / "net.yaml")
     assert [path.name for path in done.files] == ["net.yaml", "net.py", "net.pth"]
     assert runpy.run_path(str(tmp_path / "net.py"))["CHECKPOINT"] == "net.pth"
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import expand
 from expand.export import safetensors
-from expand.export.base import Source
+from expand.export.base import NetworkToExport
 from expand.system.version import VERSION
 from expand.weights.models import Model, find_model
 from search_spaces.x3d.architecture import Architecture
@@ -22,7 +22,7 @@ RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
 
 
 def write(model: Model, state: dict[str, Tensor], path: Path) -> str:
-    written = safetensors.write(Source(model=model, state=state), path)
+    written = safetensors.write(NetworkToExport(model=model, state=state), path)
     assert written.files == (path, path.with_suffix(".yaml"))
     return written.loading
 

@@ -11,7 +11,7 @@ import torch
 from fvcore.common.config import CfgNode
 
 from expand.export import slowfast
-from expand.export.base import Source, Written
+from expand.export.base import FormatFiles, NetworkToExport
 from expand.weights.models import Model, published_model
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
@@ -64,8 +64,8 @@ RELEASED_S = {
 }  # fmt: skip
 
 
-def written(folder: Path, model: Model, **options: Any) -> Written:
-    return slowfast.write(Source(model=model, state=None, **options), folder / "net.yaml")
+def written(folder: Path, model: Model, **options: Any) -> FormatFiles:
+    return slowfast.write(NetworkToExport(model=model, state=None, **options), folder / "net.yaml")
 
 
 def loaded(folder: Path, model: Model, **options: Any) -> CfgNode:
@@ -170,7 +170,7 @@ def test_weights_have_the_names_of_the_network_that_is_built(
 ) -> None:
     model = model_at(**factors)
     state = model.build().state_dict()
-    done = slowfast.write(Source(model=model, state=state), tmp_path / "net.yaml")
+    done = slowfast.write(NetworkToExport(model=model, state=state), tmp_path / "net.yaml")
     assert [path.name for path in done.files] == ["net.yaml", "net.pyth"]
     checkpoint = torch.load(tmp_path / "net.pyth", weights_only=True)
     assert list(checkpoint) == ["model_state"]
@@ -185,6 +185,6 @@ def test_weights_have_the_names_of_the_network_that_is_built(
 
 def test_weights_stay_behind_where_the_network_is_another(tmp_path: Path) -> None:
     model = model_at(X3DSpace(widths=(24, 72, 96, 192)))
-    source = Source(model=model, state=model.build().state_dict(), allow_approximate=True)
+    source = NetworkToExport(model=model, state=model.build().state_dict(), allow_approximate=True)
     assert slowfast.write(source, tmp_path / "net.yaml").files == (tmp_path / "net.yaml",)
     assert [path.name for path in tmp_path.iterdir()] == ["net.yaml"]

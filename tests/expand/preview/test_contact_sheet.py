@@ -12,7 +12,7 @@ from PIL import Image
 
 from expand.config.search import Config
 from expand.data.cache import silent
-from expand.preview.contact_sheet import Block, Layout, write_sheets
+from expand.preview.contact_sheet import ClassClips, SheetLayout, write_sheets
 from expand.preview.feed import Clip, Feed, feed_of_search
 from search_spaces.base import ClipSampling
 from tests.expand.commands import Xpand, refused
@@ -27,8 +27,8 @@ def feed(motions: Path, cache: Path) -> Feed:
     return feed_of_search(config, SAMPLING, None, silent)
 
 
-def sized(feed: Feed, frames: int, size: int) -> Layout:
-    return Layout.of(replace(feed, sampling=ClipSampling(frames=frames, stride=2, size=size)))
+def sized(feed: Feed, frames: int, size: int) -> SheetLayout:
+    return SheetLayout.of(replace(feed, sampling=ClipSampling(frames=frames, stride=2, size=size)))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_classes_stand_whole_on_pages_that_are_not_too_high(feed: Feed) -> None:
     pages = layout.pages(rows)
     assert [label for page in pages for label in page] == list(range(len(rows)))
     for page in pages:
-        blocks = [Block(title=str(label), train=[clip()] * rows[label], val=[]) for label in page]
+        blocks = [ClassClips(title=str(label), train=[clip()] * rows[label], val=[]) for label in page]
         height = layout.draw(blocks, page=1, pages=len(pages)).height
         assert height <= 1500 or len(page) == 1
 
@@ -76,7 +76,9 @@ def clip(*, split: str = "train", labels: tuple[str, ...] = ("walk",), video: st
 def test_pixels_are_shown_as_they_are(feed: Feed) -> None:
     layout = sized(feed, 4, 40)
     ramp = np.arange(4 * 40 * 40 * 3, dtype=np.uint8).reshape(4, 40, 40, 3)
-    page = layout.draw([Block(title="walk", train=[replace(clip(), frames=ramp)], val=[])], page=1, pages=1)
+    page = layout.draw(
+        [ClassClips(title="walk", train=[replace(clip(), frames=ramp)], val=[])], page=1, pages=1
+    )
     pixels = np.asarray(page)
     left, top = 20, 20 + 74 + 34 + 2 * 18
     for number in range(4):
@@ -87,7 +89,7 @@ def test_pixels_are_shown_as_they_are(feed: Feed) -> None:
 def test_words_stay_in_their_half(feed: Feed) -> None:
     layout = sized(feed, 1, 40)
     long = clip(video="walk/" + "long name " * 50 + ".mp4", labels=("another " * 40,))
-    block = Block(title="a class " * 100, train=[long], val=[])
+    block = ClassClips(title="a class " * 100, train=[long], val=[])
     pixels = np.asarray(layout.draw([block], page=1, pages=1))
     gap = pixels[20 + 74 + 34 :, 20 + layout.half : 40 + layout.half]
     assert (gap == 255).all()

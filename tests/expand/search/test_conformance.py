@@ -7,7 +7,7 @@ import pytest
 
 from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
 from expand.search.conformance import check_cost, check_strategy
-from expand.search.costs import COSTS, Counted
+from expand.search.costs import COSTS, ExactCost
 from expand.search.expansion import Expansion
 from expand.search.random_networks import RandomNetworks
 from search_spaces.x3d import X3DSpace
@@ -34,11 +34,11 @@ def test_ours_do(make: Callable[[], Strategy], cost: str, targets: list[int]) ->
 
 @pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
 @pytest.mark.parametrize("space", [SPACE, ToySpace()], ids=["x3d", "toy"])
-def test_our_costs_do(cost: Counted, space: X3DSpace) -> None:
+def test_our_costs_do(cost: ExactCost, space: X3DSpace) -> None:
     check_cost(cost, space)
 
 
-class Falling(Counted):
+class Falling(ExactCost):
     def value(self, space: object, point: object, num_classes: int) -> int:
         return 10**12 // super().value(space, point, num_classes)  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import pytest
 from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers import READERS
-from expand.data.readers.base import LeftOut, Listed, ListedVideo, Reader, Shown
+from expand.data.readers.base import LabelSpan, LeftOut, Listed, ListedVideo, Reader
 from expand.data.readers.conformance import check_reader
 from tests.expand.data.readers.test_annotations import CLASSES, HEADER
 from tests.expand.data.readers.test_official import write_kinetics, write_something
@@ -83,7 +83,7 @@ class Given:
         return self.listed
 
 
-VIDEO = ListedVideo(key="a.mp4", shows=(Shown("run"),))
+VIDEO = ListedVideo(key="a.mp4", shows=(LabelSpan("run"),))
 GOOD = Listed(name="data", root=Path("data"), splits={"train": (VIDEO,)}, origins={"train": "data"})
 
 

@@ -193,11 +193,11 @@ def test_the_reader_of_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_reader_that_lists_a_video_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = """
-from expand.data.readers.base import Listed, ListedVideo, Shown
+from expand.data.readers.base import Listed, ListedVideo, LabelSpan
 class Twice:
     def found(self, folder): return False
     def read(self, config, splits):
-        videos = tuple(ListedVideo(key="a.mp4", shows=(Shown(name),)) for name in ("run", "walk"))
+        videos = tuple(ListedVideo(key="a.mp4", shows=(LabelSpan(name),)) for name in ("run", "walk"))
         return Listed(name="x", root=config.path, splits={"train": videos}, origins={"train": "my list"})
 """
     (tmp_path / "reader_of_two.py").write_text(code)
