@@ -39,8 +39,8 @@ import torch
 
 import expand
 from expand.config.search import SyntheticConfig
+from expand.data.cache_needs import EvenClips
 from expand.data.clips import normalised
-from expand.data.needs import EvenClips
 from expand.data.synthetic import SyntheticSource
 from expand.plots import draw
 from expand.run.record import read_run

@@ -20,11 +20,11 @@ from expand.bench.trajectory import TRAJECTORY
 from expand.config.search import CacheConfig, DataConfig, SyntheticConfig, TrainingConfig
 from expand.data import pool
 from expand.data.base import Decoded
-from expand.data.built import Cached
 from expand.data.cache import open_cache
+from expand.data.cache_needs import CacheNeeds, cache_needs
+from expand.data.cache_reader import Cached
 from expand.data.clips import Augment, Batch, train_batches
 from expand.data.file_source import FileSource
-from expand.data.needs import CacheNeeds, cache_needs
 from expand.data.sources import open_source
 from expand.data.synthetic import FPS, SyntheticSource
 from expand.system.cores import cores

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from expand.bench.peers import OnClips, importable
 from expand.export.agreement import agreement
 from expand.export.command import export
-from expand.export.targets import PYTORCHVIDEO, SLOWFAST, SLOWFAST_PTV, Target
+from expand.export.project_networks import PYTORCHVIDEO, SLOWFAST, SLOWFAST_PTV, Target
 from expand.report.counting import macs_by_fvcore
 from expand.system.errors import UserError
 from expand.weights.models import Model, find_model

@@ -14,7 +14,7 @@ from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Measurement
 from expand.report.live_search import SearchView
 from expand.run.driver import decode, plan
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.workers import Task, open_workers
 from search_spaces.base import ClipSampling
 

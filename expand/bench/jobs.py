@@ -14,8 +14,8 @@ from expand.run.study import Run
 from expand.search.axes import largest
 from expand.search.base import Candidate, Scored, Training
 from expand.search.forecast import Clock
-from expand.search.problem import Setup
 from expand.search.replay import RoundJobs
+from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.workers import Task, Workers
 

@@ -13,7 +13,7 @@ from typing import Any
 from expand.bench.clusters import ray_cluster
 from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.jobs import Quiet, prepared
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.config.options import build_config
 from expand.config.search import Config
 from expand.run.driver import Prepared, drive

@@ -20,10 +20,10 @@ import numpy as np
 from expand.config.search import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Decoded, Item, Moments
-from expand.data.built import open_built
 from expand.data.cache import open_cache
+from expand.data.cache_needs import CacheNeeds
+from expand.data.cache_reader import open_built
 from expand.data.file_source import FileSource
-from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 from expand.system.cores import cores
 from expand.system.errors import UserError

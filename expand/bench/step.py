@@ -20,8 +20,8 @@ from expand.config.search import TrainingConfig
 from expand.system.errors import RunFailed, UserError
 from expand.training.devices import has_device, place_clips, place_network, prepare
 from expand.training.footprint import FEWEST, PLAIN, Footprint, halves
+from expand.training.free_memory import free_memory, ran_out
 from expand.training.graphs import WARM_UP
-from expand.training.room import ran_out, room
 from expand.training.trainer import make_optimizer, make_step, parts_of
 from search_spaces.x3d import X3DSpace, published
 from search_spaces.x3d.architecture import Architecture
@@ -176,7 +176,7 @@ def _fitting(point: Factors, batch: int) -> int | None:
     space = X3DSpace()
     complexity = space.complexity(space.architecture(point), CLASSES)
     found = Footprint.of(complexity, space.sampling(point), PLAIN)
-    return found.largest_part(batch, room(torch.get_num_threads()), FEWEST)
+    return found.largest_part(batch, free_memory(torch.get_num_threads()), FEWEST)
 
 
 def random_batch(architecture: Architecture, batch: int) -> StepData:

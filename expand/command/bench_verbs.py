@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from expand.command.arguments import AsJson, ConfigFile, DataFolder, Seeds, Settings, TargetOption
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.system.console import Console, err, out, print_json
 from expand.system.files import write_atomic
 from expand.system.signals import interruptible

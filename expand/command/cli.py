@@ -34,13 +34,13 @@ from expand.command.arguments import (
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.system.console import err, out, own_command, print_json, say, to_type
 from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.system.escaping import visible_line
 from expand.system.files import disk_failed
 from expand.system.signals import Interrupted, interruptible
-from expand.training.room import ran_out
+from expand.training.free_memory import ran_out
 from search_spaces.cache_folder import lend_home
 
 if TYPE_CHECKING:

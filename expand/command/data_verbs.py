@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, TargetOption
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.system.console import err, out, print_json
 from expand.system.errors import UserError
 from expand.system.signals import interruptible

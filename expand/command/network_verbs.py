@@ -22,7 +22,7 @@ from expand.command.arguments import (
     ModelReference,
     Settings,
 )
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.system.console import err, out, own_command, print_json, say
 from expand.system.errors import RunFailed
 from expand.system.signals import interruptible

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from expand.config.data_paths import check_there, moved
 from expand.config.options import NO_SETTINGS, build_config
-from expand.config.places import check_there, moved
 from expand.config.search import Config
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
@@ -21,7 +21,7 @@ from expand.search.forecast import Clock, Speed
 from expand.system.console import err, say
 from expand.system.escaping import file_name
 from expand.system.folders import check_free, check_writable, free_folder
-from expand.training.foresight import Foresight
+from expand.training.memory_forecast import Foresight
 
 Guard = Callable[[Run], AbstractContextManager[None]]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from expand.config.base import read_yaml, validated
+from expand.config.data_paths import within
 from expand.config.full import Recipe, released_jitter
-from expand.config.places import within
 from expand.config.search import Config, DataConfig, from_values
 from expand.config.targets import parse_target
 from expand.system.errors import UserError

@@ -25,10 +25,10 @@ import filelock
 from expand.config.search import DataConfig
 from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
-from expand.data.built import INDEX, Cached, open_built, read_index, write_videos
-from expand.data.changes import Contents, named
+from expand.data.cache_needs import CacheNeeds
+from expand.data.cache_reader import INDEX, Cached, open_built, read_index, write_videos
+from expand.data.changed_files import Contents, named
 from expand.data.leaks import all_leaks, describe, notes_of
-from expand.data.needs import CacheNeeds
 from expand.data.shards import STORAGES, Bad, Entry, Shard, ShardPlan, Storage
 from expand.system.errors import RunFailed, UserError
 from expand.system.files import quarantine, write_atomic

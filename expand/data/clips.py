@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from expand.data.ahead import read_ahead
 from expand.data.base import MEAN, STD, Frames, Split
 from expand.data.labels import ClipTargets, OneLabel
+from expand.data.prefetch import read_ahead
 from expand.data.sampling import clip_times, train_starts, val_starts
 from search_spaces.base import ClipSampling
 

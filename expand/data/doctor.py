@@ -13,9 +13,9 @@ from expand.config.search import DataConfig
 from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, OnProgress, StageProgress, silent
-from expand.data.changes import Contents
+from expand.data.cache_needs import CacheNeeds
+from expand.data.changed_files import Contents
 from expand.data.leaks import Leak, all_leaks, describe, listed_leaks, notes_of
-from expand.data.needs import CacheNeeds
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
 from expand.data.sources import open_source, shown_labels

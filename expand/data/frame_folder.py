@@ -12,9 +12,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from expand.data.base import BadVideo, VideoInfo
-from expand.data.opening import blaming
+from expand.data.container import blaming
+from expand.data.decoding import Choose, ReadFrames
 from expand.data.orientation import Orientation
-from expand.data.passes import Choose, ReadFrames
 from expand.data.shrinking import Shrinker
 from expand.data.timeline import Timeline
 
@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 def read_pictures(folder: Path, choose: Choose, *, fps: float | None, short_side: int) -> ReadFrames:
-    """Read frames as `expand.data.passes.read_frames` does; frame k is shown at k / fps.
+    """Read frames as `expand.data.decoding.read_frames` does; frame k is shown at k / fps.
 
     Raises:
         BadVideo: the folder holds no pictures, a picture cannot be read, or `fps` is None.

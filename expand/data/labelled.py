@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from expand.data.base import SplitName
-from expand.data.built import Cached
+from expand.data.cache_reader import Cached
 from expand.data.labels import OneLabel, Segment, SeveralLabels
 from expand.system.errors import UserError
 from expand.system.files import write_atomic

@@ -17,7 +17,7 @@ from search_spaces.base import ClipSampling
 Seconds = TypeVar("Seconds", float, NDArray[np.float64])
 
 
-def room(seconds: Seconds, sampling: ClipSampling) -> Seconds:
+def slack(seconds: Seconds, sampling: ClipSampling) -> Seconds:
     """Return how many seconds a clip can be moved within a video; 0 or less where the video is looped."""
     return seconds - sampling.span_seconds
 
@@ -29,7 +29,7 @@ def train_starts(
 
     A clip lies wholly within its video; in a video that has to be looped it may start at any time.
     """
-    left = room(seconds, sampling)
+    left = slack(seconds, sampling)
     return draws * np.where(left > 0, left, seconds)
 
 
@@ -39,7 +39,7 @@ def val_starts(seconds: NDArray[np.float64], sampling: ClipSampling, clips: int)
     The possible starts are divided into equal parts, and each clip starts in the middle of one; a single clip
     is at the centre.
     """
-    left = np.maximum(0.0, room(seconds, sampling))
+    left = np.maximum(0.0, slack(seconds, sampling))
     starts: NDArray[np.float64] = left[:, None] * (np.arange(clips) + 0.5) / clips
     return starts
 
@@ -51,9 +51,9 @@ def clip_times(starts: NDArray[np.float64], sampling: ClipSampling) -> NDArray[n
 
 def is_looped(seconds: float, sampling: ClipSampling) -> bool:
     """Whether a video is too short for a clip."""
-    return room(seconds, sampling) <= 0
+    return slack(seconds, sampling) <= 0
 
 
 def looped(split: Split, sampling: ClipSampling) -> int:
     """Return how many videos of a split are too short for a clip."""
-    return int((room(split.seconds, sampling) <= 0).sum())
+    return int((slack(split.seconds, sampling) <= 0).sum())

@@ -26,7 +26,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from expand.data.base import BadVideo, Decoded, Frames, Item, Source, SplitName
-from expand.data.needs import CacheNeeds
+from expand.data.cache_needs import CacheNeeds
 from expand.data.shrinking import EXACT
 from expand.system.files import replacing, write_atomic
 

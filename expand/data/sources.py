@@ -86,7 +86,7 @@ def _reader(config: DataConfig) -> Reader:
     if config.train is not None or config.path is None:
         return _own("list")
     readers = (_own(name) for name in READERS)
-    return next(reader for reader in readers if reader.found(config.path))
+    return next(reader for reader in readers if reader.recognises(config.path))
 
 
 def _own(name: str) -> Reader:

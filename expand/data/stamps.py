@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from expand.data.opening import formats
+from expand.data.container import formats
 from expand.data.timeline import DEFAULT_FPS, StampClock, Timeline
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expand.data.base import BadVideo, Cut, Decoded, Moments, VideoInfo
+from expand.data.container import blaming, open_video, stated_seconds, video_stream
+from expand.data.decoding import Choice, Choose, ReadFrames, read_frames
 from expand.data.frame_folder import probe_pictures, read_pictures
 from expand.data.nearest import nearest_frames
-from expand.data.opening import blaming, open_video, stated_seconds, video_stream
-from expand.data.passes import Choice, Choose, ReadFrames, read_frames
 from expand.data.timeline import DEFAULT_FPS, Timeline
 
 _INSPECTED_SIDE = 16  # pixels of the frame that `inspect` scales, to check that scaling works

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from expand.export.project_networks import DEPTHS, Arguments, Target
 from expand.export.solve import arguments_for, closest_arguments
-from expand.export.targets import DEPTHS, Arguments, Target
 from expand.system.errors import OtherNetwork, UserError
 from expand.system.escaping import visible_line
 from expand.system.units import show_count

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from expand.export.base import FormatFiles, NetworkToExport
+from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
 from expand.export.text import escaped, one_line
-from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.system.units import show_count
 from expand.system.version import VERSION
 from expand.weights.models import Model

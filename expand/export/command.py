@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from expand.export.all_or_none import check_absent, together
 from expand.export.base import Format, FormatFiles, NetworkToExport
 from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
-from expand.export.placing import check_absent, together
 from expand.system.errors import UserError
 from expand.system.escaping import file_name
 from expand.weights.models import Model, find_model

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from expand.export.base import NetworkToExport
 from expand.system.errors import RunFailed
 from expand.training.footprint import PLAIN, Footprint
-from expand.training.room import ran_out, room
+from expand.training.free_memory import free_memory, ran_out
 
 BATCHES = (1, 3)  # numbers of clips, as exports must take batches of any size
 TOLERANCE = 1e-4  # relative to the largest logit, as other kernels sum in another order
@@ -92,4 +92,4 @@ def _fitting(source: NetworkToExport) -> int:
     model = source.model
     complexity = model.space.complexity(model.architecture, len(model.classes))
     footprint = Footprint.of(complexity, model.sampling, PLAIN)
-    return footprint.largest_batch(max(BATCHES), room(torch.get_num_threads()))
+    return footprint.largest_batch(max(BATCHES), free_memory(torch.get_num_threads()))

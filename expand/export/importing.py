@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expand.config.search import SpaceConfig
 from expand.data.readers.text import class_names
-from expand.export.placing import check_absent, together
+from expand.export.all_or_none import check_absent, together
 from expand.system.errors import UserError
 from expand.weights.models import Model, find_model, network_values, write_values
 from expand.weights.reading import check_weights, classes_in, open_weights

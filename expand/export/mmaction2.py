@@ -13,9 +13,9 @@ from typing import Any
 from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
 from expand.export.base import FormatFiles, NetworkToExport
-from expand.export.targets import MMACTION2, Arguments
+from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
+from expand.export.project_networks import MMACTION2, Arguments
 from expand.export.text import assigned, comment, python
-from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.weights.models import Model
 from search_spaces.base import Json
 

@@ -12,9 +12,9 @@ from expand.data.base import MEAN, STD
 from expand.export.agreement import Agreement, agreement
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.checkpoints import CHECKPOINTS, save_project_weights
-from expand.export.targets import SLOWFAST, SLOWFAST_PTV, Arguments
+from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
+from expand.export.project_networks import SLOWFAST, SLOWFAST_PTV, Arguments
 from expand.export.text import comment, python, to_yaml
-from expand.export.views import CROPS, UNIFORM_CLIPS, Views
 from expand.weights.models import Model
 from search_spaces.base import Json
 

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
-from expand.export.targets import DEPTHS, Arguments, Target
+from expand.export.project_networks import DEPTHS, Arguments, Target
 from search_spaces.x3d.architecture import Architecture
 
 _DIGITS = 6  # the most decimals of a factor

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from expand.config.base import load_config, to_yaml
+from expand.config.data_paths import moved, placed
 from expand.config.full import Recipe
-from expand.config.places import moved, placed
 from expand.system.errors import UserError, cannot_write
 from expand.system.files import write_atomic, write_json
 from expand.system.folders import differences, locked

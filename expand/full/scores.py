@@ -15,8 +15,8 @@ from expand.data.base import Split
 from expand.data.clips import view_times
 from expand.data.labels import OneLabel, SeveralLabels
 from expand.training.metrics import average_precisions, mean_over_classes, per_class_accuracy, score
+from expand.training.prediction import Viewing, activation_of, view_means, view_scores
 from expand.training.processes import ALONE, Processes
-from expand.training.views import Viewing, activation_of, view_means, view_scores
 
 # What a test gives, in the words of tables.
 SCORES = {

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from expand.config.data_paths import data_of_run
 from expand.config.full import Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
-from expand.config.places import data_of_run
 from expand.data.base import Source, SplitName
 from expand.data.cache import OnProgress
+from expand.data.cache_needs import EvenClips
 from expand.data.clips import ViewGrid
-from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import CONFIG, TrainingFolder
 from expand.full.videos import check_frames, open_videos
@@ -155,12 +155,12 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
         UserError: the weights or the classes do not fit.
         RunFailed: a score is no number.
     """
-    from expand.full.parts import views_at_a_time
+    from expand.full.batch_parts import views_at_a_time
     from expand.full.scores import evaluate
     from expand.training.devices import choose_device, place_network, prepare
+    from expand.training.free_memory import ran_out
     from expand.training.losses import Diverged
-    from expand.training.room import ran_out
-    from expand.training.views import Viewing
+    from expand.training.prediction import Viewing
     from expand.weights.reading import read_weights
 
     model, recipe = test.model, test.recipe
@@ -276,6 +276,6 @@ def _jitter(model: Model) -> tuple[float, float] | None:
 
 
 def _macs(model: Model, size: int) -> int:
-    from expand.full.parts import complexity_at
+    from expand.full.batch_parts import complexity_at
 
     return complexity_at(model, size).macs

@@ -14,20 +14,20 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from expand.config.data_paths import check_there, data_of_run, moved
 from expand.config.full import Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
-from expand.config.places import check_there, data_of_run, moved
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import StageProgress
+from expand.data.cache_needs import EvenClips
 from expand.data.clips import Augment, ViewGrid
 from expand.data.flips import flip_swaps
 from expand.data.labelled import Videos, check_recipe
-from expand.data.needs import EvenClips
 from expand.data.sources import open_source, segments_of
+from expand.full.batch_parts import training_part, validation_batch
 from expand.full.folder import MODEL, TrainingFolder
 from expand.full.multigrid import multigrid
-from expand.full.parts import training_part, validation_batch
 from expand.full.scores import evaluate
 from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
 from expand.full.videos import check_frames, open_videos
@@ -43,10 +43,10 @@ from expand.training.checkpoints import TrainingState, load_checkpoint, write_ch
 from expand.training.devices import choose_device, prepare
 from expand.training.losses import Diverged
 from expand.training.memory import out_of_memory
+from expand.training.prediction import Viewing
 from expand.training.processes import Processes
 from expand.training.schedule import Schedule, plain
 from expand.training.trainer import choose_loss
-from expand.training.views import Viewing
 from expand.weights.models import Model, find_model, network_values, write_values
 from expand.weights.reading import check_weights, classifier_of, read_weights
 from expand.weights.writing import save_weights
@@ -215,7 +215,7 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
         model, network = _fresh(chosen, videos, view)
         course = _course(model, chosen.recipe, videos, schedule, processes, device, part)
         training = FullTraining(course, network)
-        place = processes.told(lambda: _make(folder, chosen, model, videos, training, processes))
+        place = processes.broadcast(lambda: _make(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
         return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
@@ -254,7 +254,7 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
         network = _build(model, recipe)
         course = _course(model, recipe, videos, schedule, processes, device, part)
         training = FullTraining(course, network)
-        state, remarks = processes.told(lambda: load_checkpoint(place.checkpoints))
+        state, remarks = processes.broadcast(lambda: load_checkpoint(place.checkpoints))
         for remark in remarks:
             view.note(remark)
         _check_state(state, model, place.checkpoints)

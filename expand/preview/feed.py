@@ -17,6 +17,7 @@ from expand.config.full import Recipe
 from expand.config.search import Config
 from expand.data.base import MEAN, SEARCHED, STD, Frames, SplitName
 from expand.data.cache import OnProgress, open_cache
+from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.clips import (
     Augment,
     Share,
@@ -30,7 +31,6 @@ from expand.data.clips import (
 from expand.data.flips import flip_swaps
 from expand.data.labelled import Labels, Videos
 from expand.data.labels import SeveralLabels
-from expand.data.needs import EvenClips, cache_needs
 from expand.data.sampling import clip_times, is_looped, train_starts
 from expand.data.sources import open_source, segments_of
 from expand.full.videos import open_videos

@@ -24,12 +24,12 @@ from expand.config.full import released_jitter
 from expand.config.search import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
-from expand.data.built import Cached
 from expand.data.cache import OnProgress, StageProgress, open_cache
+from expand.data.cache_needs import EvenClips, cache_needs
+from expand.data.cache_reader import Cached
 from expand.data.clips import ViewGrid, view_batches
 from expand.data.file_source import FileSource
 from expand.data.frame_folder import list_pictures
-from expand.data.needs import EvenClips, cache_needs
 from expand.preview.feed import pixels_of
 from expand.system.errors import UserError, cannot_write
 from expand.system.files import disk_failed, write_atomic, writing

@@ -19,8 +19,8 @@ from expand.report.live import LiveView
 from expand.run.study import Run
 from expand.search.base import Failed
 from expand.search.forecast import Clock
-from expand.search.problem import Setup
 from expand.search.replay import RoundJobs, outcome, scored
+from expand.search.setup import Setup
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
 from expand.training.objectives import load_objective

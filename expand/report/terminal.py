@@ -9,10 +9,10 @@ from expand.report.sheets import Sheet
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.forecast import Clock, Forecast, Speed, forecast
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
-from expand.training.foresight import Foresight
+from expand.training.memory_forecast import Foresight
 
 _NEAR = 2  # times the largest network that was timed: so far a forecast of seconds is not worth a word
 

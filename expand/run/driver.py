@@ -14,11 +14,11 @@ from typing import Protocol
 
 from expand.config.search import Config
 from expand.data.base import SEARCHED, Source
-from expand.data.built import Cached
 from expand.data.cache import OnProgress, StageProgress, open_cache
+from expand.data.cache_needs import CacheNeeds, cache_needs
+from expand.data.cache_reader import Cached
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe, write_segments
-from expand.data.needs import CacheNeeds, cache_needs
 from expand.data.sources import open_source, segments_of, shown_labels
 from expand.jobs.folder import close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
@@ -26,8 +26,8 @@ from expand.run.resources import Machine
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed, furthest_clips
-from expand.search.problem import DataCard, Setup, problem_of
 from expand.search.replay import Replay, RoundJobs, scored
+from expand.search.setup import DataCard, Setup, problem_of
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError
 from expand.system.logs import log_to

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from expand.config.search import Config
 from expand.run.record import RunRecord, read_run
 from expand.run.rows import AttemptRow, CandidateRow, Measured, Network, TargetRow, TrialRow, UngrownRow
-from expand.search.problem import DataCard
+from expand.search.setup import DataCard
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -25,8 +25,8 @@ from expand.run.rows import (
 )
 from expand.run.study import Run
 from expand.search.base import Candidate, Scored
-from expand.search.problem import DataCard, Setup
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
+from expand.search.setup import DataCard, Setup
 from expand.system.errors import RunFailed
 from expand.training.objectives import Chance, Objective, load_objective
 

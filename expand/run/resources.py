@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from expand.config.search import Config
 from expand.search.forecast import Speed
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.cores import cores
-from expand.training.foresight import Foresight, foresee, measure_by
-from expand.training.room import room, worker_room
+from expand.training.free_memory import free_memory, worker_memory
+from expand.training.memory_forecast import Foresight, foresee, measure_by
 from expand.workers import TRAINER, Workers, open_workers
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Machine:
             threads=options.threads or max(1, cores() // workers),
             device=device,
             gpus=gpus,
-            memory=worker_room(workers) if device == "cpu" else None,
+            memory=worker_memory(workers) if device == "cpu" else None,
         )
 
     @classmethod
@@ -150,7 +150,7 @@ class Machine:
         found = self.foresee(setup)
         assert found is not None, "where there is a number for memory, all is foreseen"
         for workers in range(self.workers, 0, -1):
-            memory = worker_room(workers)
+            memory = worker_memory(workers)
             if workers == 1 or memory is None or self._room(memory) >= found.needed:
                 return replace(self, workers=workers, memory=memory)
         return self
@@ -165,7 +165,7 @@ class Machine:
 
     def _room(self, memory: int) -> int:
         """What a worker may take, which has the same limits as this process."""
-        found = room(self.threads, given=memory)
+        found = free_memory(self.threads, given=memory)
         assert found is not None, "something was given"
         return found
 

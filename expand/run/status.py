@@ -76,7 +76,7 @@ class Status:
             f"trainings {done} done, {failed} failed, {spent} in all{cut}",
         ]
         if self.driver is not None:
-            workers = self.driver.told.get("described")
+            workers = self.driver.facts.get("described")
             lines.append(f"driver    {self.driver}" + (f"; {workers}" if workers else ""))
         elif not record.finished and record.problem is None:
             lines.append(f"driver    none: go on with `xpand resume {quote(str(record.folder))}`")
@@ -143,10 +143,10 @@ def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
 
 def _left(run: Run, found: Replayed, driver: Driver) -> float | None:
     """Seconds left, as the driver reckons them."""
-    told, current = driver.told, found.replay.current
-    if current is None or "per_mac" not in told:
+    facts, current = driver.facts, found.replay.current
+    if current is None or "per_mac" not in facts:
         return None
-    clock = Clock(found.setup, Speed(fixed=told["fixed"], per_mac=told["per_mac"]), told["workers"])
+    clock = Clock(found.setup, Speed(fixed=facts["fixed"], per_mac=facts["per_mac"]), facts["workers"])
     for result in found.results.values():
         if isinstance(result, Measurement):
             clock.learn(result.macs, result.seconds)

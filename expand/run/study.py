@@ -30,12 +30,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from expand.config.base import load_config, to_yaml, validated
-from expand.config.places import moved, placed
+from expand.config.data_paths import moved, placed
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
 from expand.run.storage import StudyStorage
 from expand.search.base import Candidate
-from expand.search.problem import DataCard
+from expand.search.setup import DataCard
 from expand.system.errors import RunFailed, UserError, cannot_write, first_line
 from expand.system.files import write_atomic, writing
 from expand.system.folders import Driver, announce, check_free, differences, locked, read_driver
@@ -143,11 +143,11 @@ class Run:
         """When a driver started or went on, in seconds since 1970."""
         return tuple(self.study.user_attrs.get("starts", ()))
 
-    def note_start(self, **told: Any) -> None:
-        """A driver starts or goes on, now; `told` is what `driver` says of it besides."""
+    def note_start(self, **facts: Any) -> None:
+        """A driver starts or goes on, now; `facts` is what `driver` says of it besides."""
         with _writing(self.folder / "study.db"):
             self.study.set_user_attr("starts", [*self.starts, time.time()])
-        announce(self.folder, told)
+        announce(self.folder, facts)
 
     def driver(self) -> Driver | None:
         """Who drives it, or was the last to do so."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from expand.search.axes import is_free, largest
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from search_spaces.base import ClipSampling
 

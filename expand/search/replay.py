@@ -17,7 +17,7 @@ from expand.search.base import (
     Trajectory,
     mean_over_seeds,
 )
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

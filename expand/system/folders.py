@@ -84,7 +84,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from None
     try:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now, "told": {}})
+        write_json(holder, {"host": socket.gethostname(), "process": os.getpid(), "since": now, "facts": {}})
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -99,13 +99,13 @@ class Driver:
         host: its host name.
         process: its process id.
         since: when it took the folder (ISO 8601).
-        told: further values that it has announced, by name.
+        facts: further values that it has announced, by name.
     """
 
     host: str
     process: int
     since: str
-    told: dict[str, Any]
+    facts: dict[str, Any]
 
     @property
     def alive(self) -> bool:
@@ -128,7 +128,7 @@ def announce(folder: Path, values: dict[str, Any]) -> None:
     """Add values to the folder's driver.json, for readers of the run's status; only the driver calls it."""
     driver = read_driver(folder)
     if driver is not None:
-        write_json(folder / _DRIVER, asdict(replace(driver, told=driver.told | values)))
+        write_json(folder / _DRIVER, asdict(replace(driver, facts=driver.facts | values)))
 
 
 def read_driver(folder: Path) -> Driver | None:

@@ -11,13 +11,13 @@ from torch import nn
 from expand.config.search import TrainingConfig
 from expand.search.base import Candidate
 from expand.search.forecast import TRAIN_FACTOR, Speed, by_cost
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.training.devices import place_clips, place_network, prepare
 from expand.training.footprint import FEWEST, halves, way_of
-from expand.training.foresight import measure_by
 from expand.training.graphs import WARM_UP
 from expand.training.losses import Read
 from expand.training.memory import release_memory
+from expand.training.memory_forecast import measure_by
 from expand.training.trainer import Step, make_optimizer, make_step
 
 _STEPS = 3

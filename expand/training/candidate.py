@@ -20,7 +20,7 @@ from torch import nn
 
 from expand.config.search import TrainingConfig
 from expand.config.spaces import load_space
-from expand.data.built import Cached, open_built
+from expand.data.cache_reader import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.labelled import Videos, read_segments
 from expand.data.labels import SeveralLabels
@@ -37,14 +37,14 @@ from expand.training.checkpoints import TrainingState, newest, write_checkpoint
 from expand.training.devices import prepare
 from expand.training.events import open_events
 from expand.training.footprint import Footprint, halves, way_of
+from expand.training.free_memory import free_memory
 from expand.training.latency import measure_latency
 from expand.training.loop import train
 from expand.training.losses import Diverged
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.objectives import judge, load_objective
-from expand.training.room import room
+from expand.training.prediction import activation_of
 from expand.training.trainer import validate
-from expand.training.views import activation_of
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
 
@@ -135,7 +135,7 @@ def foresee_part(job: Job, place: Place, recipe: TrainingConfig, epochs: Epochs)
         MemoryError: there is no room for one.
     """
     prepare(place.device, place.threads, job.seed)
-    found, left = _footprint(job, place), room(place.threads, given=place.memory)
+    found, left = _footprint(job, place), free_memory(place.threads, given=place.memory)
     wanted = epochs.micro_batch or recipe.batch_size
     part = found.largest_part(wanted, left, batch=recipe.batch_size)
     if part is None:
@@ -291,7 +291,7 @@ def _validation_batch(job: Job, place: Place, recipe: TrainingConfig) -> int | N
     """Clips at a time in a validation; None: as many as usual."""
     if place.device != "cpu":
         return None
-    left = room(place.threads, given=place.memory)
+    left = free_memory(place.threads, given=place.memory)
     return _footprint(job, place).largest_batch(2 * recipe.batch_size, left)
 
 

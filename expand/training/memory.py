@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from expand.training.room import ran_out
+from expand.training.free_memory import ran_out
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

@@ -78,7 +78,7 @@ class Processes:
         # Statistics of BatchNorm are each process's own until they are needed; see `averaged`.
         return DistributedDataParallel(network, device_ids=own, broadcast_buffers=False)
 
-    def told(self, make: Callable[[], T]) -> T:
+    def broadcast(self, make: Callable[[], T]) -> T:
         """What the leading process makes, in every process."""
         made: list[Any] = [make() if self.leads else None]
         if self.count > 1:

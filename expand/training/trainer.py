@@ -22,8 +22,8 @@ from expand.jobs.job import LabelCount
 from expand.training.devices import Precision, autocast, place_clips
 from expand.training.graphs import Graphed, read_later
 from expand.training.losses import Read
+from expand.training.prediction import Activation, Viewing, view_means
 from expand.training.processes import without_exchange
-from expand.training.views import Activation, Viewing, view_means
 from search_spaces.base import ClipSampling
 
 

@@ -17,7 +17,7 @@ from expand.config.spaces import Space, load_space
 from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
 from expand.search.base import Candidate
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.system.files import replacing, write_atomic
 from expand.system.version import VERSION

@@ -29,7 +29,7 @@ def open_workers(count: int, *, gpus: Sequence[str] = (), trainer: str = TRAINER
         trainer: the function that does a job, as `module:function`; its argument is the job's folder.
     """
     if count == 1:
-        from expand.workers.here import Here
+        from expand.workers.in_process import Here
 
         yield Here(trainer)
         return

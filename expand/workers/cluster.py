@@ -292,7 +292,7 @@ def _time(
 ) -> dict[str, float]:
     from dataclasses import asdict
 
-    from expand.search.problem import DataCard, Setup
+    from expand.search.setup import DataCard, Setup
     from expand.training.calibrate import calibrate
 
     with contextlib.suppress(OSError):

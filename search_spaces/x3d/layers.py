@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from search_spaces.x3d.architecture import Stage
 from search_spaces.x3d.kernels import cuda, fused, plain_chosen
-from search_spaces.x3d.kernels.watching import watched
+from search_spaces.x3d.kernels.tracing import watched
 from search_spaces.x3d.split_norm import in_splits, statistics
 
 EPS = 1e-5

@@ -13,8 +13,8 @@ from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Result
 from expand.run.study import Run
 from expand.search.base import Candidate
-from expand.search.problem import DataCard, Setup
 from expand.search.replay import Replay, scored
+from expand.search.setup import DataCard, Setup
 from expand.weights.models import write_model
 from tests.expand.runs import CARD
 from tests.expand.search.test_replay import measurement

@@ -12,8 +12,8 @@ from expand.run.driver import Prepared, decode, drive, plan
 from expand.run.study import Run
 from expand.search.base import Trajectory
 from expand.search.forecast import Clock, Speed
-from expand.search.problem import DataCard, Setup
 from expand.search.replay import RoundJobs
+from expand.search.setup import DataCard, Setup
 
 CLASSES = tuple("abcdefghijkl")
 CARD = DataCard(

@@ -97,7 +97,7 @@ class Reader(Protocol):
     """Reads one format of lists. The user's own reader is named by `data.format: module:Class`.
 
         reader = Ucf101()
-        reader.found(Path("UCF101"))                      # True: there is a ucfTrainTestlist/classInd.txt
+        reader.recognises(Path("UCF101"))                 # True: there is a ucfTrainTestlist/classInd.txt
         listed = reader.read(config, ("train", "val"))    # its splits are train and test: it has no val
         listed.splits["train"][0].label                   # "ApplyEyeMakeup"
 
@@ -105,7 +105,7 @@ class Reader(Protocol):
     leaves out are counted. Where a data set has no `val`, xpand takes `test` for it, or a share of training.
     """
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         """Whether a folder is in this format, by the files in it."""
         ...
 

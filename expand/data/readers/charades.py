@@ -20,7 +20,7 @@ from expand.config.search import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import LabelSpan, Listed, ListedVideo, data_name, needed_path, splits_to_read
 from expand.data.readers.entries import Entries
-from expand.data.readers.several import shown
+from expand.data.readers.several_labels import shown
 from expand.data.readers.text import lines_of, read_text
 from expand.system.errors import UserError
 
@@ -31,7 +31,7 @@ _VIDEOS = ("Charades_v1_480", "Charades_v1", "videos")
 class Charades:
     """Reads the training table as `train` and the test table as `test`."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return _lists(folder) is not None
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

@@ -31,7 +31,7 @@ class Folders:
     video. Other files are counted.
     """
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return folder.is_dir()
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

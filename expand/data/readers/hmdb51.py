@@ -36,7 +36,7 @@ _SPLITS: dict[str, SplitName | None] = {"0": None, "1": "train", "2": "test"}
 class Hmdb51:
     """Reads one of the three official splits, by `data.official_split`, as `train` and `test`."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return bool(_lists(folder, 1))
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

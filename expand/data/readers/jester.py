@@ -32,7 +32,7 @@ _LISTS: dict[SplitName, str] = {"train": "train", "val": "validation"}
 class Jester:
     """Reads the lists, with the classes in the order of jester-v1-labels.csv."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return _prefix(folder) is not None
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

@@ -44,7 +44,7 @@ _FOLDERS = ("", "annotations")
 class Kinetics:
     """Reads the tables; one without labels, as some releases have for the test, is ignored."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return bool(_tables(folder))
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

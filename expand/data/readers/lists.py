@@ -41,7 +41,7 @@ class Lists:
     order. Labels are these names, or their numbers: those before the names, or else counted from 0.
     """
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return _default(folder, "train") is not None or any(
             (path := _default(folder, split)) is not None and _lists_videos(path, folder)
             for split in ("val", "test")

@@ -33,7 +33,7 @@ _LISTS: dict[SplitName, str] = {"train": "train", "val": "validation"}
 class SomethingSomething:
     """Reads the lists; classes are the templates without brackets, in the order of their numbers."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return _prefix(folder) is not None
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

@@ -26,7 +26,7 @@ _LISTS: dict[SplitName, str] = {"train": "trainlist", "test": "testlist"}
 class Ucf101:
     """Reads one of the three official splits, by `data.official_split`, as `train` and `test`."""
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return _lists(folder) is not None
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from search_spaces.x3d.kernels.choice import plain, plain_chosen
+from search_spaces.x3d.kernels.switch import plain, plain_chosen
 
 __all__ = ["plain", "plain_chosen"]

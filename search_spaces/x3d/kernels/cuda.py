@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from search_spaces.x3d.kernels.choice import plain_chosen
-from search_spaces.x3d.kernels.watching import watched
+from search_spaces.x3d.kernels.switch import plain_chosen
+from search_spaces.x3d.kernels.tracing import watched
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from search_spaces.x3d.kernels.build import load_kernels
-from search_spaces.x3d.kernels.choice import plain_chosen
-from search_spaces.x3d.kernels.watching import watched
+from search_spaces.x3d.kernels.switch import plain_chosen
+from search_spaces.x3d.kernels.tracing import watched
 from search_spaces.x3d.split_norm import SplitBatchNorm, splits_of
 
 Maybe = Tensor | None

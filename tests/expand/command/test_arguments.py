@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from expand.command.arguments import worker_options
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 
 
 @pytest.mark.parametrize(

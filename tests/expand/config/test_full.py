@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.config.full import FullConfig, Recipe, released_jitter
 from expand.config.options import build_recipe
 from expand.config.search import DataConfig

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from expand.config.base import load_config, to_yaml
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.config.options import build_config
 from expand.config.search import Config, from_values
 from expand.system.errors import UserError

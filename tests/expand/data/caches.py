@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from expand.data.base import Frames
-from expand.data.built import Cached, CachedSplit
 from expand.data.cache import StageProgress, open_cache, silent
-from expand.data.needs import CacheNeeds
+from expand.data.cache_needs import CacheNeeds
+from expand.data.cache_reader import Cached, CachedSplit
 from expand.data.sources import open_source
 from tests.expand.data.slow_build import NEEDS, configured
 from tests.expand.data.splits import whole

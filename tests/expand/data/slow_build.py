@@ -12,8 +12,8 @@ from expand.config.search import CacheConfig, DataConfig
 from expand.data import cache
 from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache
+from expand.data.cache_needs import CacheNeeds
 from expand.data.file_source import FileSource
-from expand.data.needs import CacheNeeds
 from expand.data.sources import open_source
 
 NEEDS = CacheNeeds(short_side=24, fps=10)

@@ -13,9 +13,9 @@ from expand.config.search import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo
-from expand.data.built import open_built
 from expand.data.cache import StageProgress, default_folder, open_cache
-from expand.data.needs import CacheNeeds
+from expand.data.cache_needs import CacheNeeds
+from expand.data.cache_reader import open_built
 from expand.data.sources import open_source
 from expand.system.errors import UserError
 from tests.expand.data.caches import Watcher, everything, opened, same

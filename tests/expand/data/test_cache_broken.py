@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from expand.data import cache as cache_module
-from expand.data.built import open_built
+from expand.data.cache_reader import open_built
 from expand.system.errors import RunFailed
 from tests.expand.data.caches import Watcher, everything, opened, same
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from expand.config.search import DataConfig
 from expand.data import doctor as doctor_module
 from expand.data.cache import StageProgress
+from expand.data.cache_needs import CacheNeeds
 from expand.data.doctor import (
     CacheSize,
     ClassCount,
@@ -21,7 +22,6 @@ from expand.data.doctor import (
     examine,
 )
 from expand.data.leaks import Leak
-from expand.data.needs import CacheNeeds
 from expand.data.shards import Bad
 from expand.report.doctor import render
 from search_spaces.base import ClipSampling

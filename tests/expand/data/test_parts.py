@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from expand.data import passes
+from expand.data import decoding
 from expand.data.base import BadVideo, Cut, Decoded
 from expand.data.video import inspect, read
 from tests.expand.data.numbered import numbers, write_numbered
@@ -47,7 +47,7 @@ def check_the_same(
 ) -> list[Decoded]:
     """Reads with all that saves work, then without."""
     found = read(path, cuts, every(fps), short_side=24)
-    monkeypatch.setattr(passes, "_feed", lambda *_: None)
+    monkeypatch.setattr(decoding, "_feed", lambda *_: None)
     alone = [read(path, [cut], every(fps), short_side=24)[0] for cut in cuts]
     good = []
     for one, other in zip(found, alone, strict=True):
@@ -119,13 +119,13 @@ def test_parts_have_their_own_clock(tmp_path: Path) -> None:
 def test_a_part_decodes_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_drifting(tmp_path / "a.mp4", at_rate(30, 90))
     taken: list[int | None] = []
-    take = passes._Pass._take
+    take = decoding._Pass._take
 
-    def count(self: passes._Pass, frame: VideoFrame) -> None:
+    def count(self: decoding._Pass, frame: VideoFrame) -> None:
         taken.append(frame.pts)
         take(self, frame)
 
-    monkeypatch.setattr(passes._Pass, "_take", count)
+    monkeypatch.setattr(decoding._Pass, "_take", count)
     read(path, [Cut(file="a", start=2.45, end=2.55)], every(30), short_side=24)
     assert 0 < len(taken) <= 12  # of one group of pictures
 
@@ -133,7 +133,7 @@ def test_a_part_decodes_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytes
 def test_a_large_file_is_read_twice_instead_of_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_drifting(tmp_path / "a.mp4", at_rate(30, 75))
     held = read(path, CUTS[:2], every(10), short_side=24)
-    monkeypatch.setattr(passes, "_MOST_BYTES", 0)
+    monkeypatch.setattr(decoding, "_MOST_BYTES", 0)
     for one, other in zip(held, read(path, CUTS[:2], every(10), short_side=24), strict=True):
         assert isinstance(one, Decoded)
         assert isinstance(other, Decoded)
@@ -184,7 +184,7 @@ def test_whatever_is_raised_is_one_bad_video(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(passes._Pass, "_take", fail)
+    monkeypatch.setattr(decoding._Pass, "_take", fail)
     (bad,) = read(path, [None], every(30), short_side=24)
     says = {OSError: "no luck", MemoryError: "its frames do not fit into memory", ValueError: "odd"}
     assert str(bad) == f"unreadable: {says.get(type(error), 'much')}"

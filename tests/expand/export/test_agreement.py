@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from expand.export.agreement import agreement
-from expand.export.targets import MMACTION2, PYTORCHVIDEO, SLOWFAST, SLOWFAST_PTV, Arguments, Target
+from expand.export.project_networks import MMACTION2, PYTORCHVIDEO, SLOWFAST, SLOWFAST_PTV, Arguments, Target
 from expand.system.errors import UserError
 from expand.weights.models import Model
 from search_spaces.base import ClipSampling

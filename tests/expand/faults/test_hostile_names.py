@@ -18,7 +18,7 @@ import yaml
 
 from expand.config.base import to_yaml
 from expand.data.base import BadVideo
-from expand.data.opening import open_video
+from expand.data.container import open_video
 from expand.weights.models import read_model
 from tests.expand.commands import Done, Xpand, refused
 from tests.expand.data.test_sources import error

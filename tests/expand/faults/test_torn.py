@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expand.data.built import open_built
+from expand.data.cache_reader import open_built
 from expand.jobs.folder import read_result
 from expand.run.driver import drive
 from expand.run.study import Run

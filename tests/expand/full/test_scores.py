@@ -13,8 +13,8 @@ from expand.data.clips import Share, ViewGrid
 from expand.data.labels import OneLabel, Segment, SeveralLabels
 from expand.full.scores import MOMENTS, evaluate, localisation_scores
 from expand.training.losses import Diverged
+from expand.training.prediction import Viewing, view_means
 from expand.training.processes import Processes
-from expand.training.views import Viewing, view_means
 from search_spaces.base import ClipSampling
 from tests.expand.data.splits import ArraySplit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expand.full.parts import complexity_at
+from expand.full.batch_parts import complexity_at
 from expand.full.testing import choose_test, run_test
 from tests.expand.runs import Quiet, run_search, toy_config
 from tests.expand.tuples import TupleSpace

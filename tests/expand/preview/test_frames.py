@@ -15,8 +15,8 @@ from PIL import Image
 from expand.config.search import CacheConfig, DataConfig
 from expand.data.base import Frames
 from expand.data.cache import open_cache, silent
+from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.clips import ViewGrid, normalised, view_batches
-from expand.data.needs import EvenClips, cache_needs
 from expand.data.sources import open_source
 from expand.preview import frames
 from expand.preview.feed import pixels_of

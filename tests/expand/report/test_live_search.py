@@ -13,8 +13,8 @@ from expand.jobs.job import Failure, Job, Result
 from expand.report.live_search import SearchView
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
-from expand.search.problem import Setup
 from expand.search.replay import Replay
+from expand.search.setup import Setup
 from expand.system.files import write_json
 from tests.expand.runs import CARD, toy_config
 from tests.expand.search.test_replay import measurement

@@ -17,8 +17,8 @@ from expand.jobs.folder import close_attempts
 from expand.jobs.job import Attempt, TrainingProgress
 from expand.run.status import AtWork, Status, read_status
 from expand.run.study import Run
-from expand.search.problem import Setup
 from expand.search.replay import Replay
+from expand.search.setup import Setup
 from tests.expand.commands import Xpand
 from tests.expand.faults.processes import Forked, wait_for
 from tests.expand.faults.spaces import NAME

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expand.config.search import Config
-from expand.data.needs import cache_needs
+from expand.data.cache_needs import cache_needs
 from expand.run.driver import possible_clips
 from expand.search.forecast import Clock, Load, Speed, ends, forecast, makespan
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from search_spaces.base import ClipSampling
 from tests.expand.runs import CARD, toy_setup
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from expand.data.built import open_built
+from expand.data.cache_reader import open_built
 from expand.jobs.folder import read_progress, read_result, write_job
 from expand.jobs.job import Failure, Job, Measurement, Place
 from expand.jobs.per_video import read_per_video

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import expand
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.weights.models import read_model, write_model
 from expand.weights.writing import save_weights

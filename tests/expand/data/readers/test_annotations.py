@@ -10,7 +10,7 @@ import pytest
 from expand.config.search import DataConfig
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
-from expand.data.readers.several import shown
+from expand.data.readers.several_labels import shown
 from expand.data.sources import open_source, shown_labels
 from expand.system.errors import UserError
 

@@ -65,9 +65,9 @@ def test_readers_conform(tmp_path: Path, name: str) -> None:
     root = WRITERS[name](tmp_path)
     split = 2 if name == "ucf101" else 1
     check_reader(made(name), DataConfig.model_validate({"path": root, "official_split": split}))
-    found = [other for other in READERS if made(other).found(root)]
+    found = [other for other in READERS if made(other).recognises(root)]
     assert found[0] == ("list" if name == "multi-label" else name)  # multi-label is only ever named
-    assert not any(made(other).found(tmp_path / "nowhere") for other in READERS)
+    assert not any(made(other).recognises(tmp_path / "nowhere") for other in READERS)
 
 
 class Given:
@@ -76,7 +76,7 @@ class Given:
     def __init__(self, listed: Listed) -> None:
         self.listed = listed
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         return False
 
     def read(self, config: DataConfig, splits: Sequence[SplitName]) -> Listed:

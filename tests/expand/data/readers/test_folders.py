@@ -183,7 +183,7 @@ def test_the_reader_of_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
     source = opened(data, format="reader_of_the_docs:ByPrefix")
     assert source.classes == ("run", "walk")
     assert [len(items) for items in source.splits.values()] == [2, 2, 0]
-    (tmp_path / "half_a_reader.py").write_text("class Half:\n    def found(self, folder): ...\n")
+    (tmp_path / "half_a_reader.py").write_text("class Half:\n    def recognises(self, folder): ...\n")
     assert error(data, format="half_a_reader:Half") == (
         "data.format 'half_a_reader:Half' must have all that expand.data.readers.base.Reader has, but it "
         "lacks "
@@ -195,7 +195,7 @@ def test_a_reader_that_lists_a_video_twice(tmp_path: Path, monkeypatch: pytest.M
     code = """
 from expand.data.readers.base import Listed, ListedVideo, LabelSpan
 class Twice:
-    def found(self, folder): return False
+    def recognises(self, folder): return False
     def read(self, config, splits):
         videos = tuple(ListedVideo(key="a.mp4", shows=(LabelSpan(name),)) for name in ("run", "walk"))
         return Listed(name="x", root=config.path, splits={"train": videos}, origins={"train": "my list"})

@@ -15,8 +15,8 @@ from expand.system.cores import cores
 from expand.system.errors import UserError
 from expand.system.units import show_bytes
 from expand.training.footprint import FEWEST, Footprint, way_of
+from expand.training.free_memory import free_memory, worker_memory
 from expand.training.processes import Processes
-from expand.training.room import room, worker_room
 from expand.weights.models import Model
 from search_spaces.base import Complexity
 
@@ -50,7 +50,7 @@ def training_part(
     found = _footprint(model, len(source.classes), device)
     share = training.batch_size // processes.count
     wanted = min(training.micro_batch or share, share)
-    left = processes.told(lambda: _room(recipe, processes))
+    left = processes.broadcast(lambda: _room(recipe, processes))
     part = found.largest_part(wanted, left, FEWEST, batch=share)
     if part == wanted:
         return training.micro_batch
@@ -78,14 +78,14 @@ def validation_batch(model: Model, recipe: Recipe, processes: Processes, device:
     batch = max(1, recipe.training.batch_size // processes.count)
     if device != "cpu":
         return batch
-    left = processes.told(lambda: _room(recipe, processes))
+    left = processes.broadcast(lambda: _room(recipe, processes))
     return _footprint(model, len(model.classes), device).largest_batch(batch, left)
 
 
 def views_at_a_time(model: Model, size: int, batch: int, threads: int) -> int:
     """Views of this size in a forward pass on a CPU: as many as usual, or with a word as many as fit."""
     sampling = replace(model.sampling, size=size)
-    found, left = Footprint.of(complexity_at(model, size), sampling, way_of("cpu")), room(threads)
+    found, left = Footprint.of(complexity_at(model, size), sampling, way_of("cpu")), free_memory(threads)
     most = found.largest_batch(batch, left)
     if most < batch:
         say(
@@ -107,5 +107,5 @@ def _footprint(model: Model, classes: int, device: str) -> Footprint:
 
 def _room(recipe: Recipe, processes: Processes) -> int | None:
     local = processes.local_count
-    given = None if local == 1 else worker_room(local)
-    return room(recipe.run.threads or max(1, cores() // local), given=given)
+    given = None if local == 1 else worker_memory(local)
+    return free_memory(recipe.run.threads or max(1, cores() // local), given=given)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from expand.search.base import Candidate
 from expand.search.forecast import likely_rounds
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.system.units import show_bytes
 from expand.training.footprint import Footprint, Way

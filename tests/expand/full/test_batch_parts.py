@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from expand.config.chosen import chosen_settings
+from expand.config.command_settings import chosen_settings
 from expand.config.options import build_recipe
 from expand.data.sources import open_source
-from expand.full import parts
-from expand.full.parts import training_part, views_at_a_time
+from expand.full import batch_parts
+from expand.full.batch_parts import training_part, views_at_a_time
 from expand.system.errors import UserError
 from expand.training.footprint import PLAIN
 from expand.training.processes import ALONE
@@ -22,8 +22,8 @@ MB = 10**6
 def part(
     monkeypatch: pytest.MonkeyPatch, room: int, *settings: str, notes: list[str] | None = None
 ) -> int | None:
-    monkeypatch.setattr(parts, "room", lambda *_, **__: room)
-    monkeypatch.setattr(parts, "way_of", lambda _: PLAIN)
+    monkeypatch.setattr(batch_parts, "free_memory", lambda *_, **__: room)
+    monkeypatch.setattr(batch_parts, "way_of", lambda _: PLAIN)
     model = find_model("x3d-xs", None)
     recipe = build_recipe(None, model.sampling, data=Path("synthetic"), settings=chosen_settings(settings))
     said = notes if notes is not None else []
@@ -66,11 +66,11 @@ def test_multigrid_takes_its_steps_as_a_whole(monkeypatch: pytest.MonkeyPatch) -
 def test_views_are_fewer_at_a_time_where_memory_is_short(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(parts, "way_of", lambda _: PLAIN)
+    monkeypatch.setattr(batch_parts, "way_of", lambda _: PLAIN)
     model = find_model("x3d-xs", None)
-    monkeypatch.setattr(parts, "room", lambda _: 10**12)
+    monkeypatch.setattr(batch_parts, "free_memory", lambda _: 10**12)
     assert views_at_a_time(model, 182, 64, 1) == 64
-    monkeypatch.setattr(parts, "room", lambda _: 500 * MB)
+    monkeypatch.setattr(batch_parts, "free_memory", lambda _: 500 * MB)
     assert views_at_a_time(model, 182, 64, 1) == 8
     assert capsys.readouterr().err == (
         "memory    8 views at a time, as 64 would take 3.65 GB of the 500 MB that there are\n"

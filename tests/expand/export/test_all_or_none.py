@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.export.placing import together
+from expand.export.all_or_none import together
 from expand.system.errors import UserError
 
 

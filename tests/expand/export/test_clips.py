@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from expand.data.base import MEAN, STD
-from expand.export.views import Views
+from expand.export.clips import Views
 from search_spaces.base import ClipSampling
 from search_spaces.x3d import X3DSpace
 from search_spaces.x3d.factors import PUBLISHED

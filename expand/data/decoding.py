@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from expand.data.base import BadVideo, Frames, VideoInfo
-from expand.data.opening import open_video, stated_seconds, stream_remarks, video_stream, words
+from expand.data.container import open_video, stated_seconds, stream_remarks, video_stream, words
 from expand.data.orientation import Orientation
 from expand.data.shrinking import Shrinker
 from expand.data.stamps import FrameIndex, Stamp, Stamps, VideoPacket

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from expand.data.ahead import read_ahead
+from expand.data.prefetch import read_ahead
 
 _DEADLINE = 5.0
 

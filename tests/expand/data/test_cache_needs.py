@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from expand.config.search import DataConfig
 from expand.data.base import VideoInfo
+from expand.data.cache_needs import CacheNeeds, EvenClips, cache_needs
 from expand.data.nearest import nearest_frames
-from expand.data.needs import CacheNeeds, EvenClips, cache_needs
 from search_spaces.base import ClipSampling
 
 SLOW = ClipSampling(frames=2, stride=48, size=32)

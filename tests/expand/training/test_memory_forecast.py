@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from expand.config.search import Config
-from expand.search.problem import Setup
+from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.training.footprint import KERNELS
-from expand.training.foresight import Foresight, foresee, measure_by
+from expand.training.memory_forecast import Foresight, foresee, measure_by
 from tests.expand.runs import CARD
 
 GB = 10**9

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from expand.config.data_paths import moved, placed
 from expand.config.options import build_config
-from expand.config.places import moved, placed
 from expand.config.search import Config
 from expand.system.errors import UserError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.training.room import address_bytes, machine_bytes, ran_out, room, worker_room
+from expand.training.free_memory import address_bytes, free_memory, machine_bytes, ran_out, worker_memory
 
 KB = 1024
 
@@ -63,7 +63,7 @@ def test_a_cgroup_of_version_1_counts_at_the_top_where_its_own_folder_is_not_to_
 
 def test_workers_share_what_is_there(tmp_path: Path) -> None:
     root = system(tmp_path, {"proc/meminfo": "MemAvailable: 40000000 kB\n"})
-    alone, four = worker_room(1, root), worker_room(4, root)
+    alone, four = worker_memory(1, root), worker_memory(4, root)
     assert alone == round(0.9 * 40_000_000 * KB)
     assert four == round(0.9 * 40_000_000 * KB / 4) - 250_000_000
 
@@ -80,7 +80,7 @@ def test_a_limit_on_addresses_counts_too(monkeypatch: pytest.MonkeyPatch, tmp_pa
     )
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
     assert address_bytes(1, root) is None
-    assert room(1, given=5) == 5
+    assert free_memory(1, given=5) == 5
 
 
 def test_memory_that_ran_out_is_told_by_its_kind_or_its_words() -> None:

@@ -21,7 +21,7 @@ class SeveralLabelLists:
     Such lists cannot be recognised, so data.format must name this reader.
     """
 
-    def found(self, folder: Path) -> bool:
+    def recognises(self, folder: Path) -> bool:
         del folder
         return False
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from expand.export.targets import (
+from expand.export.project_networks import (
     MMACTION2,
     PYTORCHVIDEO,
     SLOWFAST,

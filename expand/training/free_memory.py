@@ -35,7 +35,7 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in _SHORT)
 
 
-def room(threads: int, *, given: int | None = None) -> int | None:
+def free_memory(threads: int, *, given: int | None = None) -> int | None:
     """What a training or a test in this process may take.
 
     Args:
@@ -47,7 +47,7 @@ def room(threads: int, *, given: int | None = None) -> int | None:
     return min((each for each in (given, address_bytes(threads)) if each is not None), default=None)
 
 
-def worker_room(workers: int, root: Path = _ROOT) -> int | None:
+def worker_memory(workers: int, root: Path = _ROOT) -> int | None:
     """What each of so many workers may take of the machine; None where nothing says what there is."""
     if (available := machine_bytes(root)) is None:
         return None
