@@ -7,7 +7,7 @@ A space of your own is a class with the members of `SearchSpace`, an axis of you
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -109,6 +109,54 @@ class Axis(Protocol[P]):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Symbol:
+    """How figures write a factor: a symbol such as `γt`, in the colour of an axis."""
+
+    text: str
+    axis: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedSeries:
+    """Results that others published, which figures show apart from what was measured.
+
+    Attributes:
+        title: the data and the test, such as `Kinetics-400, 10 views`.
+        source: a sentence for the caption.
+        macs: multiply-adds of one view, by the network's name.
+        top1: accuracy from 0 to 1, by the network's name.
+    """
+
+    title: str
+    source: str
+    macs: Mapping[str, int]
+    top1: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presentation:
+    """How figures and reports write about a space. A space may have one as its member `presentation`.
+
+    Attributes:
+        start: the name of the start.
+        symbols: of factors, by the names that `point_to_json` gives them.
+        factors: a sentence for the figure of factors: what they are, and what stands over the points.
+        published: results of networks of this space.
+    """
+
+    start: str = "start"
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    factors: str = "Over the points, what each factor became."
+    published: tuple[PublishedSeries, ...] = ()
+
+
+def presentation_of(space: object) -> Presentation:
+    """The space's own presentation, or a general one where it has none."""
+    own = getattr(space, "presentation", None)
+    return own if isinstance(own, Presentation) else Presentation()
+
+
 class SearchSpace(Protocol[P, A]):
     """A family of video networks that can be grown along axes.
 
@@ -123,6 +171,7 @@ class SearchSpace(Protocol[P, A]):
 
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
+    A space may also have a member `presentation` (see `Presentation`), for figures.
     """
 
     @property

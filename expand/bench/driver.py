@@ -60,7 +60,7 @@ class Sample:
 
 
 class Watch(Quiet):
-    """A View that keeps the jobs, and takes a sample after each of the given numbers of candidates."""
+    """A SearchDisplay that keeps the jobs, and takes a sample after given numbers of candidates."""
 
     def __init__(self, counts: Sequence[int]) -> None:
         self.jobs: list[Job] = []

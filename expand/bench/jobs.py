@@ -21,7 +21,7 @@ from expand.workers import Task, Workers
 
 
 class Quiet:
-    """A View that shows nothing."""
+    """A SearchDisplay that shows nothing."""
 
     def caching(self, progress: StageProgress) -> None: ...
 

@@ -11,15 +11,11 @@ from matplotlib.ticker import NullLocator
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, SYMBOLS, WIDTH, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, WIDTH, look_of, new_figure, start_name
 from expand.run.record import RunRecord
 from expand.run.rows import StateRow, TargetRow
+from search_spaces.base import presentation_of
 
-_X3D = (
-    "Factors are relative to the start, where each is 1; over the points, the whole numbers that they "
-    "became: frames, stride in source frames, pixels, and for each stage its channels, its channels inside "
-    "a block, its blocks."
-)
 _TITLE = "How the factors grew"
 _STEP = 0.88  # inches between two states
 _LONGEST = 17  # the most characters of a label over a state
@@ -43,7 +39,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
     captions.caption(
         figure,
         captions.state(records),
-        _X3D if record.config.space.name == "x3d" else "Over the points, what each factor became.",
+        presentation_of(record.setup.space).factors,
         "Right of the last step: what each target was contracted to." if record.path else "",
         captions.about(record),
     )
@@ -57,8 +53,8 @@ def _grows(name: str, rows: Sequence[StateRow | TargetRow]) -> bool:
 
 
 def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], name: str) -> None:
-    symbol, axis = SYMBOLS.get(name, (name, None))
-    colour = look_of(axis, record).colour if axis is not None else INK
+    symbol = presentation_of(record.setup.space).symbols.get(name)
+    colour = look_of(symbol.axis, record).colour if symbol is not None else INK
     path = [row for row in rows if isinstance(row, StateRow)]
     values = [row.network.factors[name] for row in rows]
     axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)
@@ -94,7 +90,7 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], 
     axes.set_ylim(low / span**0.3, low * span**1.8)
     axes.set_yticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
     axes.yaxis.set_minor_locator(NullLocator())
-    label = symbol if symbol == name else f"{symbol}\n{name}"
+    label = name if symbol is None else f"{symbol.text}\n{name}"
     axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
     if len(path) < len(rows):
         axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))

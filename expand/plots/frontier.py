@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,15 +20,10 @@ from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, Measured
 from expand.system.errors import UserError
 from expand.system.units import show_count, show_milliseconds
-from search_spaces.x3d import X3DSpace, published
-from search_spaces.x3d.accuracies import KINETICS_400
+from search_spaces.base import PublishedSeries, presentation_of
 
 _TITLE = "Frontier"
 _CLOSEST = 0.14  # the least distance of two ticks, as a share of a panel's width
-_PUBLISHED = (
-    "Published: SlowFast's model zoo and the X3D paper, on Kinetics-400 after full training; not measured "
-    "here."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +55,9 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     title = captions.title(records[0], _TITLE) if len(records) == 1 else f"{_TITLE}: {len(records)} runs"
     if not any(measured):
         return captions.nothing(records, title, "No candidate has a score yet.")
-    others = all(record.config.space.name == "x3d" for record in records)
-    figure = new_figure(7.4 if others else 5.2, title)
-    lines = 3 if others else 2
+    published = _published_of(records)
+    figure = new_figure(7.4 if published else 5.2, title)
+    lines = 2 + math.ceil(len(published) / 2)
     cells = figure.add_gridspec(1 + lines, 2, height_ratios=(0.04, *[1] * lines))
     top = figure.add_subplot(cells[0, :])
     top.set_axis_off()
@@ -81,17 +77,16 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         "Activations: elements of these layers' outputs for one clip.",
         _measured_on(records),
         *dict.fromkeys(captions.about(record) for record in records),
-        _PUBLISHED if others else "",
+        *dict.fromkeys(series.source for series in published),
     )
-    apart = []
-    if others:
-        apart = [
-            _published(grid[2, 0], "10 views", lambda name: KINETICS_400[name].views_10),
-            _published(grid[2, 1], "30 views", lambda name: KINETICS_400[name].views_30),
-        ]
+    apart = list(zip(grid[2:].flat, published, strict=False))
+    for axes, series in apart:
+        _draw_published(axes, series, published)
+    for axes in grid[2:].flat[len(published) :]:
+        axes.set_visible(False)
     settle(figure)
-    for axes, points in zip(grid[2:].flat, apart, strict=True):
-        _name_published(axes, points)
+    for axes, series in apart:
+        _name_published(axes, series)
     for axes, panel in zip(grid[:2].flat, _PANELS, strict=True):
         _name_targets(axes, records, measured, panel)
     return figure
@@ -218,18 +213,17 @@ def _measured_on(records: Sequence[RunRecord]) -> str:
     )
 
 
-def _published(
-    axes: Axes, title: str, top1_of: Callable[[str], float | None]
-) -> Sequence[tuple[float, float, str]]:
-    """The published networks alone, in a panel of their own: their multiply-adds, top-1 and names."""
-    space = X3DSpace()
-    points = [
-        (space.complexity(space.architecture(published(name).factors)).macs, top1, name)
-        for name in KINETICS_400
-        if (top1 := top1_of(name)) is not None
-    ]
+def _published_of(records: Sequence[RunRecord]) -> tuple[PublishedSeries, ...]:
+    """Return the published results of the runs' space; none for runs of several spaces."""
+    first, *others = [presentation_of(record.setup.space).published for record in records]
+    return first if all(other == first for other in others) else ()
+
+
+def _draw_published(axes: Axes, series: PublishedSeries, every: Sequence[PublishedSeries]) -> None:
+    """Draw published networks alone, in a panel of their own, whose limits hold all series."""
     axes.plot(
-        *_line(points),
+        list(series.macs.values()),
+        list(series.top1.values()),
         "-h",
         color=FAINT,
         linewidth=0.9,
@@ -237,19 +231,22 @@ def _published(
         markerfacecolor="white",
         markeredgecolor=INK,
     )
-    axes.set_title(f"published: Kinetics-400, {title}")
-    axes.set_ylim(0.67, 0.81)
-    log_scale(axes, show_count, 4e8, 6e10, closest=_CLOSEST)
+    axes.set_title(f"published: {series.title}")
+    scores = [score for one in every for score in one.top1.values()]
+    room = 0.17 * (max(scores) - min(scores))
+    axes.set_ylim(min(scores) - room, max(scores) + room)
+    macs = [count for one in every for count in one.macs.values()]
+    log_scale(axes, show_count, min(macs) / 1.5, max(macs) * 1.25, closest=_CLOSEST)
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds per view")
     axes.set_ylabel("top-1")
-    return points
 
 
-def _name_published(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    labels = [Label(x=macs, y=top1, text=name.upper()) for macs, top1, name in points]
-    place_labels(axes, labels, [(macs, top1) for macs, top1, _ in points], [_line(points)])
-
-
-def _line(points: Sequence[tuple[float, float, str]]) -> tuple[list[float], list[float]]:
-    return [macs for macs, _, _ in points], [top1 for _, top1, _ in points]
+def _name_published(axes: Axes, series: PublishedSeries) -> None:
+    points = [(float(series.macs[name]), top1) for name, top1 in series.top1.items()]
+    labels = [
+        Label(x=macs, y=top1, text=name.upper())
+        for name, (macs, top1) in zip(series.top1, points, strict=True)
+    ]
+    line = [macs for macs, _ in points], [top1 for _, top1 in points]
+    place_labels(axes, labels, points, [line])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.run.record import RunRecord
+from search_spaces.base import presentation_of
 
 DPI = 300
 WIDTH = 7.0  # inches, the width of a page's text
@@ -70,16 +71,6 @@ _LOOKS = {
 _OTHERS = (Look("#d98c00", "p"), Look("#b02a2a", "h"), Look("#5f6b74", "8"), Look("#9a9a00", "<"))
 _START = Look(INK, "o")
 
-# The symbol of each factor, and the axis whose colour it has.
-SYMBOLS = {
-    "frames": ("γt", "temporal"),
-    "rate": ("γτ", "fast"),
-    "size": ("γs", "spatial"),
-    "width": ("γw", "width"),
-    "bottleneck": ("γb", "bottleneck"),
-    "depth": ("γd", "depth"),
-}
-
 RUN_COLOURS = ("#222222", "#c2410c", "#2f6fc2", "#12806a", "#8a3ea8", "#8a6d00")
 
 
@@ -99,7 +90,7 @@ def label_of(axis: str | None, record: RunRecord) -> str:
 
 
 def start_name(record: RunRecord) -> str:
-    return "X2D" if record.config.space.name == "x3d" else "start"
+    return presentation_of(record.setup.space).start
 
 
 def axis_handles(record: RunRecord, axes: Iterable[str | None], size: float) -> list[Line2D]:

@@ -27,7 +27,7 @@ from expand.training.objectives import load_objective
 
 
 class SearchView(LiveView):
-    """A View (expand/run/driver.py) on a console; use it as a context manager."""
+    """A SearchDisplay (expand/run/driver.py) on a console; use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._started = time.monotonic()

@@ -17,7 +17,7 @@ from expand.config.base import to_yaml
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes
-from expand.plots.style import SYMBOLS, label_of
+from expand.plots.style import label_of
 from expand.report.sheets import rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
 from expand.run.record import RunRecord, read_run
 from expand.run.rows import CandidateRow
@@ -26,6 +26,7 @@ from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
 from expand.system.units import show_count, show_milliseconds, show_seconds
 from expand.system.version import VERSION
+from search_spaces.base import presentation_of
 
 REPORT = "report.html"
 
@@ -146,7 +147,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
         "score": f"{record.objective.words} {score or 'none'}",
         "scores": {name: text for name, text in scores.items() if text},
         "factors": {
-            _factor(name): f"{value:g} → {became[name]}"
+            _factor(record, name): f"{value:g} → {became[name]}"
             if isinstance(value, int | float)
             else f"{value} → {became[name]}"
             for name, value in network.factors.items()
@@ -155,9 +156,10 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     }
 
 
-def _factor(name: str) -> str:
+def _factor(record: RunRecord, name: str) -> str:
     """A factor as papers write it, such as γt frames."""
-    return f"{SYMBOLS[name][0]} {name}" if name in SYMBOLS else name
+    symbol = presentation_of(record.setup.space).symbols.get(name)
+    return name if symbol is None else f"{symbol.text} {name}"
 
 
 def _lines(values: Any, name: str = "") -> Iterator[str]:

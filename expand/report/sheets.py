@@ -41,7 +41,7 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     rows, words = record.trajectory, record.objective.words
     several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
-    beside = () if record.data.labels == "several" else (_beside(record),)
+    beside = () if record.data.several_labels else (_beside(record),)
     headings = ("model", "MACs", "params", "clip", words, *spread, *beside)
     lines = []
     for row in rows:

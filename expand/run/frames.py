@@ -111,7 +111,7 @@ def _trial(record: RunRecord, row: TrialRow) -> Columns:
     found = asdict(row.measurement) if row.measurement is not None else {}
     if record.config.search.objective == "top1":
         found.pop("score", None)
-    if record.data.labels == "several":
+    if record.data.several_labels:
         found = {name: value for name, value in found.items() if value is not None}
     return {
         "round": row.round,
@@ -161,7 +161,7 @@ def _scores(record: RunRecord, row: Measured) -> Columns:
     if record.config.search.objective == "top1":
         name = "top1"
         del beside["top1"]
-    if record.data.labels == "several":
+    if record.data.several_labels:
         beside = {}
     return {
         name: seeds.mean,

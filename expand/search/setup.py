@@ -48,6 +48,11 @@ class DataCard:
         return cls(**{**values, **{name: tuple(values[name]) for name in ("classes", "val_counts")}})
 
     @property
+    def several_labels(self) -> bool:
+        """Whether a video may have several labels, or none."""
+        return self.labels == "several"
+
+    @property
     def unseen(self) -> tuple[str, ...]:
         """The classes that no validation video shows."""
         return tuple(name for name, count in zip(self.classes, self.val_counts, strict=True) if not count)

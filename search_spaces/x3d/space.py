@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from search_spaces.base import Axis, ClipSampling, Complexity, Json
+from search_spaces.base import Axis, ClipSampling, Complexity, Json, Presentation
 from search_spaces.x3d import factors as points
 from search_spaces.x3d.architecture import Architecture, architecture
+from search_spaces.x3d.axes import AXES
 from search_spaces.x3d.complexity import complexity
-from search_spaces.x3d.factors import AXES, Basis, Factors
+from search_spaces.x3d.factors import Basis, Factors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +56,12 @@ class X3DSpace:
     @property
     def axes(self) -> Mapping[str, Axis[Factors]]:
         return AXES
+
+    @property
+    def presentation(self) -> Presentation:
+        from search_spaces.x3d.presentation import presentation  # figures alone need it
+
+        return presentation()
 
     def architecture(self, point: Factors) -> Architecture:
         return architecture(self.basis, point)

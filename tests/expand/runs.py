@@ -52,7 +52,7 @@ def toy_setup(**changes: Any) -> Setup:
 
 
 class Quiet:
-    """A View that remembers which jobs were trained."""
+    """A SearchDisplay that remembers which jobs were trained."""
 
     def __init__(self) -> None:
         self.trained: list[str] = []
