@@ -16,7 +16,8 @@ from expand.bench.jobs import Quiet, prepared, train_all
 from expand.bench.stairs import FLIGHT, SPACE, TRAINER, targets
 from expand.config.options import build_config
 from expand.jobs.job import Job, Result
-from expand.run.driver import Prepared, drive
+from expand.run.driver import drive
+from expand.run.preparation import Prepared
 from expand.run.study import Run
 from expand.search.forecast import Speed
 from expand.workers import open_workers

@@ -13,7 +13,7 @@ from expand.config.search import Config
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Measurement
 from expand.report.live_search import SearchView
-from expand.run.driver import decode, plan
+from expand.run.preparation import decode, plan
 from expand.search.setup import Setup
 from expand.workers import Task, open_workers
 from search_spaces.base import ClipSampling
@@ -35,7 +35,7 @@ def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
     for oversampling in OVERSAMPLING:
         data = config.data.model_copy(update={"oversampling": oversampling})
         changed = config.model_copy(update={"data": data})
-        prepared = decode(plan(changed), view)
+        prepared = decode(plan(changed), view.caching)
         setup = Setup.of(changed, prepared.setup.data)
         for axes in NETWORKS:
             network = grown(setup, axes)

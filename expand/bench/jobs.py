@@ -9,7 +9,7 @@ from expand.config.search import Config
 from expand.data.cache import StageProgress
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Failure, Job, Place, Result
-from expand.run.driver import Prepared, decode, plan
+from expand.run.preparation import Prepared, decode, plan
 from expand.run.study import Run
 from expand.search.axes import largest
 from expand.search.base import Candidate, Scored, Training
@@ -34,7 +34,7 @@ class Quiet:
 
 def prepared(config: Config) -> Prepared:
     """Plan a search and decode its videos."""
-    return decode(plan(config), Quiet())
+    return decode(plan(config), Quiet().caching)
 
 
 def first_round(setup: Setup) -> list[Job]:

@@ -16,7 +16,8 @@ from expand.bench.jobs import Quiet, prepared
 from expand.config.command_settings import chosen_settings
 from expand.config.options import build_config
 from expand.config.search import Config
-from expand.run.driver import Prepared, drive
+from expand.run.driver import drive
+from expand.run.preparation import Prepared
 from expand.run.resources import Machine
 from expand.run.study import Run
 from expand.search.base import Trajectory
@@ -123,7 +124,7 @@ def _search(ready: Prepared, config: Config) -> SearchOutcome:
         run = Run.create(Path(name) / "run", config, ready.setup.data)
         with run.locked():
             trajectory = drive(run, ready, _SPEED, Quiet())
-        files = sorted((run.folder / "models").iterdir())
+        files = sorted(run.models_folder.iterdir())
         models = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return SearchOutcome(trajectory=trajectory, models=models)
 

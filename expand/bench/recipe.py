@@ -13,7 +13,7 @@ from expand.config.search import Config
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Measurement
 from expand.report.live_search import SearchView
-from expand.run.driver import decode, plan
+from expand.run.preparation import decode, plan
 from expand.search.setup import Setup
 from expand.workers import Task, open_workers
 
@@ -36,7 +36,7 @@ def measure_recipes(config: Config, axes: Sequence[str], view: SearchView) -> It
         axes: axes that the start is grown along first, by one step each.
         view: shows the progress of decoding.
     """
-    prepared = decode(plan(config), view)
+    prepared = decode(plan(config), view.caching)
     with tempfile.TemporaryDirectory() as name, open_workers(prepared.machine.workers) as workers:
         jobs = {}
         for number, change in enumerate(CHANGES):

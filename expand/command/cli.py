@@ -261,7 +261,7 @@ def doctor(
     from expand.config.options import build_config
     from expand.report.doctor import render
     from expand.report.live_search import SearchView
-    from expand.run.driver import examine_data
+    from expand.run.preparation import examine_data
 
     chosen = build_config(
         config,

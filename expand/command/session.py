@@ -13,14 +13,15 @@ from expand.config.options import NO_SETTINGS, build_config
 from expand.config.search import Config
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
-from expand.run.driver import SearchPlan, decode, drive, plan
+from expand.run.driver import drive
 from expand.run.frames import RunFrames, load_run
+from expand.run.preparation import SearchPlan, decode, plan
 from expand.run.record import read_run
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.console import err, say
 from expand.system.escaping import file_name
-from expand.system.folders import check_free, check_writable, free_folder
+from expand.system.folders import CONFIG, check_free, check_writable, free_folder
 from expand.training.memory_forecast import Foresight
 
 Guard = Callable[[Run], AbstractContextManager[None]]
@@ -93,7 +94,7 @@ def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:
     if session.foresight is not None:
         session.foresight.check(session.planned.setup.config.search.targets)
     with SearchView(err) as view:
-        prepared = decode(session.planned, view)
+        prepared = decode(session.planned, view.caching)
         run = Run.create(session.folder, prepared.setup.config, prepared.setup.data)
         say(f"run       {run.folder}")
         with run.locked(), guard(run):
@@ -127,13 +128,13 @@ def go_on(
         run.check_config()
         finished = read_run(run.folder).finished
         if not finished:
-            config = build_config(run.folder / "config.yaml", settings=settings)
+            config = build_config(run.folder / CONFIG, settings=settings)
             config = config if data is None else moved(config, data)
             check_there(config)
             planned = _fitting(plan(config))
             speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
-                prepared = decode(planned, view, run.data)
+                prepared = decode(planned, view.caching, run.data)
                 if data is not None:
                     run.move_data(data)
                 drive(run, prepared, speed, view)

@@ -9,6 +9,7 @@ from expand.config.base import load_config
 from expand.config.full import Recipe
 from expand.config.search import Config, DataConfig
 from expand.system.errors import UserError
+from expand.system.folders import CONFIG, STUDY
 
 Placed = TypeVar("Placed", Config, Recipe)
 
@@ -61,9 +62,9 @@ def data_of_run(folder: Path) -> DataConfig | None:
     Raises:
         UserError: its configuration cannot be read.
     """
-    if not (folder / "study.db").is_file():
+    if not (folder / STUDY).is_file():
         return None
-    return load_config(folder / "config.yaml", Config).data
+    return load_config(folder / CONFIG, Config).data
 
 
 def within(path: Path | None, before: Path | None, now: Path) -> Path | None:

@@ -29,14 +29,13 @@ from expand.config.data_paths import moved, placed
 from expand.config.full import Recipe
 from expand.system.errors import UserError, cannot_write
 from expand.system.files import write_atomic, write_json
-from expand.system.folders import differences, locked
+from expand.system.folders import CHECKPOINTS, CONFIG, TRAINING, differences, locked
 from expand.system.version import VERSION
-from expand.weights.models import Model, read_model, write_values
+from expand.weights.models import TRAINED, Model, read_model, write_values
 from search_spaces.base import Json
 
 FORMAT = 1  # of training.json
-MODEL, NETWORK, CONFIG = "model.yaml", "network.yaml", "config.yaml"
-_KEPT = "training.json"
+NETWORK = "network.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class TrainingFolder:
 
     @staticmethod
     def is_one(folder: Path) -> bool:
-        return (folder / _KEPT).is_file()
+        return (folder / TRAINING).is_file()
 
     @classmethod
     @contextmanager
@@ -70,7 +69,7 @@ class TrainingFolder:
             (partial / CONFIG).write_text(to_yaml(placed(recipe)), encoding="utf-8")
             write_values(partial / NETWORK, model.values)
             fixed = {"format": FORMAT, "xpand": VERSION, "config": recipe.deciding()}
-            write_json(partial / _KEPT, fixed | kept)
+            write_json(partial / TRAINING, fixed | kept)
             yield cls(partial)
             partial.rename(folder)
         except OSError as error:
@@ -80,11 +79,11 @@ class TrainingFolder:
 
     @property
     def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
+        return self.folder / CHECKPOINTS
 
     @property
     def finished(self) -> bool:
-        return (self.folder / MODEL).is_file()
+        return (self.folder / TRAINED).is_file()
 
     def recipe(self) -> Recipe:
         return load_config(self.folder / CONFIG, Recipe)
@@ -98,7 +97,7 @@ class TrainingFolder:
         Raises:
             UserError: it is damaged, or of another format.
         """
-        path = self.folder / _KEPT
+        path = self.folder / TRAINING
         try:
             values: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):

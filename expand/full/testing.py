@@ -16,11 +16,12 @@ from expand.data.cache import OnProgress
 from expand.data.cache_needs import EvenClips
 from expand.data.clips import ViewGrid
 from expand.data.sources import open_source, segments_of
-from expand.full.folder import CONFIG, TrainingFolder
+from expand.full.folder import TrainingFolder
 from expand.full.videos import check_frames, open_videos
 from expand.system.console import say
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.folders import CONFIG
 from expand.system.listing import Listing
 from expand.system.units import show_count
 from expand.weights.models import Model, find_model

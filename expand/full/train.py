@@ -26,7 +26,7 @@ from expand.data.flips import flip_swaps
 from expand.data.labelled import Videos, check_recipe
 from expand.data.sources import open_source, segments_of
 from expand.full.batch_parts import training_part, validation_batch
-from expand.full.folder import MODEL, TrainingFolder
+from expand.full.folder import TrainingFolder
 from expand.full.multigrid import multigrid
 from expand.full.scores import evaluate
 from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
@@ -36,7 +36,7 @@ from expand.system.console import own_command
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.escaping import file_name
-from expand.system.folders import check_free, free_folder
+from expand.system.folders import LOG, check_free, free_folder
 from expand.system.logs import log_to
 from expand.system.signals import Interrupted, deferred
 from expand.training.checkpoints import TrainingState, load_checkpoint, write_checkpoint
@@ -47,7 +47,7 @@ from expand.training.prediction import Viewing
 from expand.training.processes import Processes
 from expand.training.schedule import Schedule, plain
 from expand.training.trainer import choose_loss
-from expand.weights.models import Model, find_model, network_values, write_values
+from expand.weights.models import TRAINED, Model, find_model, network_values, write_values
 from expand.weights.reading import check_weights, classifier_of, read_weights
 from expand.weights.writing import save_weights
 from search_spaces.base import Json
@@ -236,7 +236,7 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
     place = TrainingFolder(folder)
     if place.finished:
         last = place.history()[-1]
-        return Trained(folder=folder, model=folder / MODEL, scores=scores_of(last), seconds=last["seconds"])
+        return Trained(folder=folder, model=folder / TRAINED, scores=scores_of(last), seconds=last["seconds"])
     processes, recipe, model = Processes.of_torchrun(), place.recipe(), place.network()
     recipe = recipe if data is None else moved(recipe, data)
     check_there(recipe)
@@ -416,7 +416,7 @@ def _run(
     with ExitStack() as stack:
         if processes.leads:
             stack.enter_context(place.locked())
-            stack.enter_context(log_to(place.folder / "log.txt"))
+            stack.enter_context(log_to(place.folder / LOG))
         signals = stack.enter_context(deferred())
         log.info("from step %d of %d on %s", training.step, course.schedule.steps, course.device)
         view.begin(course.schedule, recipe, training.step)
@@ -462,7 +462,7 @@ def _run(
         log.info("finished")
     return Trained(
         folder=place.folder,
-        model=place.folder / MODEL,
+        model=place.folder / TRAINED,
         scores=scores_of(training.history[-1]),
         seconds=training.seconds,
     )
@@ -487,7 +487,7 @@ def _finish(
             "recipe": recipe.training.model_dump(mode="json"),
         }
     }
-    path = place.folder / MODEL
+    path = place.folder / TRAINED
     save_weights(path.with_suffix(".safetensors"), network.state_dict(), replace(model, values=values))
     write_values(path, values)
 

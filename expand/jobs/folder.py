@@ -29,6 +29,8 @@ from expand.jobs.job import Attempt, Failure, Job, Measurement, Place, Result, T
 from expand.system.errors import RunFailed
 from expand.system.files import read_json, write_json
 
+WEIGHTS = "weights.safetensors"
+EPOCHS = "epochs"
 _LEAVE = 60.0  # seconds that a worker whose driver was killed has to notice that
 
 

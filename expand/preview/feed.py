@@ -34,7 +34,7 @@ from expand.data.labels import SeveralLabels
 from expand.data.sampling import clip_times, is_looped, train_starts
 from expand.data.sources import open_source, segments_of
 from expand.full.videos import open_videos
-from expand.run.driver import possible_clips
+from expand.run.preparation import possible_clips
 from expand.system.cores import cores
 from search_spaces.base import ClipSampling
 

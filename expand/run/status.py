@@ -123,7 +123,7 @@ def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
     for row in record.attempts:
         if row.state != "running":
             continue
-        progress = read_progress(run.folder / "checkpoints" / row.job)
+        progress = read_progress(run.job_folder(row.job))
         epochs = record.config.training.epochs_of(record.data.train)
         share = progress.clips / progress.total if progress is not None else 0.0
         found.append(

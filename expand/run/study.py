@@ -32,13 +32,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from expand.config.base import load_config, to_yaml, validated
 from expand.config.data_paths import moved, placed
 from expand.config.search import Config
+from expand.jobs.folder import EPOCHS, WEIGHTS
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
 from expand.run.storage import StudyStorage
 from expand.search.base import Candidate
 from expand.search.setup import DataCard
 from expand.system.errors import RunFailed, UserError, cannot_write, first_line
 from expand.system.files import write_atomic, writing
-from expand.system.folders import Driver, announce, check_free, differences, locked, read_driver
+from expand.system.folders import (
+    CHECKPOINTS,
+    CONFIG,
+    LOG,
+    MODELS,
+    STUDY,
+    Driver,
+    announce,
+    check_free,
+    differences,
+    locked,
+    read_driver,
+)
 from expand.system.version import VERSION
 from expand.training.objectives import load_objective
 
@@ -80,10 +93,10 @@ class Run:
     @classmethod
     def _create(cls, folder: Path, partial: Path, config: Config, data: DataCard) -> Run:
         shutil.rmtree(partial, ignore_errors=True)
-        for name in ("checkpoints", "models"):
+        for name in (CHECKPOINTS, MODELS):
             (partial / name).mkdir(parents=True)
-        (partial / "config.yaml").write_text(to_yaml(placed(config)), encoding="utf-8")
-        storage = StudyStorage(partial / "study.db")
+        (partial / CONFIG).write_text(to_yaml(placed(config)), encoding="utf-8")
+        storage = StudyStorage(partial / STUDY)
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
         with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -103,7 +116,7 @@ class Run:
         Raises:
             UserError: the folder is no run.
         """
-        if not (folder / "study.db").is_file() or not (folder / "config.yaml").is_file():
+        if not (folder / STUDY).is_file() or not (folder / CONFIG).is_file():
             raise UserError(
                 f"{folder} must be a run folder with config.yaml and study.db, but it is not: "
                 "name one that `xpand search` made."
@@ -112,7 +125,7 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        return load_config(self.folder / "config.yaml", Config)
+        return load_config(self.folder / CONFIG, Config)
 
     @cached_property
     def study(self) -> optuna.Study:
@@ -121,7 +134,7 @@ class Run:
         Raises:
             UserError: study.db holds none, or one that another version wrote in another way.
         """
-        path = self.folder / "study.db"
+        path = self.folder / STUDY
         with _reading(path):
             if not path.stat().st_size:  # Optuna would make a new database of it
                 raise ValueError("it is empty")
@@ -145,7 +158,7 @@ class Run:
 
     def note_start(self, **facts: Any) -> None:
         """A driver starts or goes on, now; `facts` is what `driver` says of it besides."""
-        with _writing(self.folder / "study.db"):
+        with _writing(self.folder / STUDY):
             self.study.set_user_attr("starts", [*self.starts, time.time()])
         announce(self.folder, facts)
 
@@ -156,17 +169,17 @@ class Run:
     def check_config(self) -> None:
         """Raises UserError where config.yaml no longer says what the run was started with."""
         # Read anew: settings that there were not yet have their defaults.
-        then = validated(self.study.user_attrs["config"], f"{self.folder / 'study.db'}: config", Config)
+        then = validated(self.study.user_attrs["config"], f"{self.folder / STUDY}: config", Config)
         changes = list(differences(then.deciding(), self.config.deciding()))
         if changes:
             raise UserError(
-                f"{self.folder / 'config.yaml'} must be as the run was started, but it differs: "
+                f"{self.folder / CONFIG} must be as the run was started, but it differs: "
                 f"{'; '.join(changes)}. Change it back, or start another run with `xpand search --config`."
             )
 
     def move_data(self, folder: Path) -> None:
         """Keep where the videos are now; for the driver alone."""
-        write_atomic(self.folder / "config.yaml", to_yaml(placed(moved(self.config, folder))))
+        write_atomic(self.folder / CONFIG, to_yaml(placed(moved(self.config, folder))))
         del self.config  # it is read again
 
     @contextmanager
@@ -179,8 +192,39 @@ class Run:
         with locked(self.folder):
             yield
 
-    def job_folder(self, job: Job) -> Path:
-        return self.folder / "checkpoints" / job.key
+    def job_folder(self, job: Job | str) -> Path:
+        """The folder of a job, or of the job with this key."""
+        return self.folder / CHECKPOINTS / (job if isinstance(job, str) else job.key)
+
+    @property
+    def models_folder(self) -> Path:
+        return self.folder / MODELS
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / LOG
+
+    @property
+    def segments_file(self) -> Path:
+        """What the videos show, for the workers, where they have several labels."""
+        return self.folder / "segments.json"
+
+    def curves_folder(self, round_number: int, candidate: str, seed: int) -> Path:
+        """For the event files of one training."""
+        return self.folder / "tensorboard" / f"round-{round_number}" / f"{candidate}-seed-{seed}"
+
+    def sweep(self) -> None:
+        """Remove the temporary files of a killed driver or worker."""
+        for pattern in (".*.partial", f"{MODELS}/.*.partial", f"{CHECKPOINTS}/*/.*.partial"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def drop_leftovers(self) -> None:
+        """Remove what nobody reads once a run is finished: its weights are those beside its models."""
+        for path in (self.folder / CHECKPOINTS).glob(f"*/{WEIGHTS}"):
+            path.unlink()
+        for path in (self.folder / CHECKPOINTS).glob(f"*/{EPOCHS}"):  # of trainings that failed
+            shutil.rmtree(path)
 
     def record(
         self,
@@ -226,7 +270,7 @@ class Run:
             last = attempts[-1]
             trial.datetime_start = datetime.datetime.fromtimestamp(last.started)
             trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=last.seconds or 0.0)
-        with _writing(self.folder / "study.db"):
+        with _writing(self.folder / STUDY):
             self.study.add_trial(trial)
 
     def results(self) -> dict[str, Result]:
@@ -241,12 +285,12 @@ class Run:
         }
 
     def _trials(self) -> list[FrozenTrial]:
-        with _reading(self.folder / "study.db"):
+        with _reading(self.folder / STUDY):
             return self.study.get_trials(deepcopy=False)
 
     def models(self) -> dict[str, Path]:
         """The model files by name."""
-        return {path.stem: path for path in sorted((self.folder / "models").glob("*.yaml"))}
+        return {path.stem: path for path in sorted(self.models_folder.glob("*.yaml"))}
 
 
 @contextmanager

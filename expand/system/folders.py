@@ -18,6 +18,13 @@ from filelock import FileLock, Timeout
 from expand.system.errors import UserError, cannot_write
 from expand.system.files import write_json
 
+# What run folders hold.
+CONFIG = "config.yaml"
+STUDY = "study.db"  # of a search
+TRAINING = "training.json"  # of a full training: what must stay as it is when it goes on
+CHECKPOINTS = "checkpoints"
+MODELS = "models"
+LOG = "log.txt"
 _DRIVER = "driver.json"
 _LONGEST = 470  # bytes: SQLite's limit of 512, less the suffixes that SQLite and the run itself append
 
@@ -28,7 +35,7 @@ def check_free(folder: Path) -> None:
     Raises:
         UserError: the folder holds a run or other files.
     """
-    if (folder / "study.db").exists() or (folder / "training.json").exists():
+    if (folder / STUDY).exists() or (folder / TRAINING).exists():
         raise UserError(
             f"{folder} must be free for a new run, but it holds one: go on with it by "
             f"`xpand resume {shlex.quote(str(folder))}`, or choose another --out."

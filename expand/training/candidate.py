@@ -25,11 +25,12 @@ from expand.data.clips import Augment
 from expand.data.labelled import Videos, read_segments
 from expand.data.labels import SeveralLabels
 from expand.data.sampling import looped
-from expand.jobs.folder import alone, attempting, read_job, read_result, write_result
+from expand.jobs.folder import EPOCHS, WEIGHTS, alone, attempting, read_job, read_result, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result, TrainingProgress
 from expand.jobs.per_video import write_per_video
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.files import disk_failed
+from expand.system.folders import LOG
 from expand.system.logs import log_to
 from expand.system.units import show_bytes
 from expand.system.version import VERSION
@@ -48,8 +49,6 @@ from expand.training.trainer import validate
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling
 
-WEIGHTS = "weights.safetensors"
-EPOCHS = "epochs"
 _REPORT_EVERY = 0.5  # seconds between two writes of progress.json
 
 log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def run_job(folder: Path) -> None:
 
 def _run_job(folder: Path) -> None:
     job, place = read_job(folder)
-    with log_to(folder / "log.txt"), attempting(folder):
+    with log_to(folder / LOG), attempting(folder):
         log.info("job %s: %s, seed %d", job.key, ClipSampling(**job.sampling), job.seed)
         result = attempt(lambda: measure(job, place, folder))
         if isinstance(result, Failure):

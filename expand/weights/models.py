@@ -20,6 +20,7 @@ from expand.search.base import Candidate
 from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.system.files import replacing, write_atomic
+from expand.system.folders import MODELS
 from expand.system.version import VERSION
 from search_spaces.base import ClipSampling, Json
 from search_spaces.x3d import X3DSpace, published
@@ -28,6 +29,7 @@ from search_spaces.x3d.factors import PUBLISHED
 if TYPE_CHECKING:
     from torch import nn
 
+TRAINED = "model.yaml"  # in the folder of a full training
 FORMAT = 1  # of the model files
 
 
@@ -185,10 +187,10 @@ def published_model(name: str) -> Model:
 
 
 def _of_run(folder: Path, name: str | None) -> Path:
-    trained = folder / "model.yaml"  # of a full training
+    trained = folder / TRAINED
     if name is None and trained.is_file():
         return trained
-    models = {path.stem: path for path in sorted((folder / "models").glob("*.yaml"))}
+    models = {path.stem: path for path in sorted((folder / MODELS).glob("*.yaml"))}
     if not models:
         raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")
     if name is None and len(models) == 1:

@@ -8,7 +8,8 @@ from typing import Any
 from expand.config.search import Config
 from expand.data.cache import StageProgress
 from expand.jobs.job import Job, Result
-from expand.run.driver import Prepared, decode, drive, plan
+from expand.run.driver import drive
+from expand.run.preparation import Prepared, decode, plan
 from expand.run.study import Run
 from expand.search.base import Trajectory
 from expand.search.forecast import Clock, Speed
@@ -68,7 +69,7 @@ class Quiet:
 
 
 def prepared(config: Config) -> Prepared:
-    return decode(plan(config), Quiet())
+    return decode(plan(config), Quiet().caching)
 
 
 def run_search(folder: Path, config: Config, view: Quiet | None = None) -> tuple[Run, Trajectory]:

@@ -16,7 +16,7 @@ from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache
 from expand.data.file_source import FileSource
 from expand.data.sources import open_source
-from expand.run.driver import decode, plan
+from expand.run.preparation import decode, plan
 from expand.run.study import Run
 from expand.system.errors import RunFailed, UserError
 from tests.expand.commands import Xpand, refused
@@ -153,9 +153,9 @@ def test_videos_that_were_put_back_are_those_of_the_run(videos: Path, tmp_path: 
     wanted = prepared(config).setup.data
     told = replace_one(videos)
     with pytest.raises(UserError, match=told):
-        decode(plan(config), Quiet(), wanted)
+        decode(plan(config), Quiet().caching, wanted)
     shutil.copyfile(motions / "left" / "3.mp4", videos / "left" / "3.mp4")
-    assert decode(plan(config), Quiet(), wanted).setup.data == wanted
+    assert decode(plan(config), Quiet().caching, wanted).setup.data == wanted
 
 
 class Meddled(FileSource):

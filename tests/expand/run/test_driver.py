@@ -13,7 +13,8 @@ import torch
 import expand
 from expand.jobs.folder import write_result
 from expand.jobs.job import Failure, Result
-from expand.run.driver import decode, drive, plan, train_round
+from expand.run.driver import drive, train_round
+from expand.run.preparation import decode, plan
 from expand.run.record import read_run
 from expand.run.resources import Machine
 from expand.run.study import Run
@@ -177,11 +178,11 @@ def test_candidates_can_start_from_their_parents_weights(tmp_path: Path, cache: 
 
 def test_data_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) -> None:
     wanted = prepared(toy_config(cache)).setup.data
-    decode(plan(toy_config(cache)), Quiet(), wanted)
+    decode(plan(toy_config(cache)), Quiet().caching, wanted)
     other = toy_config(cache, data={"format": "synthetic", "synthetic": {"train": 24, "val": 13, "size": 32}})
     now = prepared(other).setup.data
     with pytest.raises(UserError) as caught:
-        decode(plan(other), Quiet(), wanted)
+        decode(plan(other), Quiet().caching, wanted)
     assert str(caught.value) == (
         "the videos of synthetic must be as the run was started, but their checksum is "
         f"{now.checksum[:12]} and was {wanted.checksum[:12]}: put them back, or start another run."
@@ -192,7 +193,7 @@ def test_equal_videos_of_which_others_are_bad_are_refused(cache: Path) -> None:
     """As another FFmpeg may find them."""
     now = prepared(toy_config(cache)).setup.data
     with pytest.raises(UserError) as caught:
-        decode(plan(toy_config(cache)), Quiet(), replace(now, train=now.train + 1))
+        decode(plan(toy_config(cache)), Quiet().caching, replace(now, train=now.train + 1))
     assert str(caught.value) == (
         "the data must be as the run was started, synthetic with 25 + 12 videos of 12 classes and checksum "
         f"{now.checksum[:12]}, but it is synthetic with 24 + 12 videos of 12 classes and checksum "

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from expand.config.search import Config
 from expand.data.cache_needs import cache_needs
-from expand.run.driver import possible_clips
+from expand.run.preparation import possible_clips
 from expand.search.forecast import Clock, Load, Speed, ends, forecast, makespan
 from expand.search.setup import Setup
 from search_spaces.base import ClipSampling

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from expand.jobs.job import Job, Measurement, Place, TrainingProgress
-from expand.run.driver import plan
+from expand.run.preparation import plan
 from expand.run.study import Run
 from expand.system.errors import UserError
 from expand.training.events import open_events
