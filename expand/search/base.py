@@ -34,7 +34,7 @@ class Candidate:
         axis: the axis along which it was grown or contracted; None: no single axis.
         point: the network's point in the search space.
         macs: multiply-adds per clip, from which the time of a training is forecast.
-        cost: the network's cost in the unit of the targets: multiply-adds unless `search.cost` says otherwise.
+        cost: the cost that targets limit: multiply-adds, unless `search.cost` names another.
         parent: the candidate that was grown or contracted to this one, whose weights its training may start
             from; None: no parent.
     """

@@ -26,7 +26,7 @@ _Score = Callable[[Candidate], Outcome]
 
 
 def check_cost(cost: Cost, space: Space, num_classes: int = 10) -> None:
-    """Check that a cost is an integer above 0 that never falls along an axis, and has short texts for files."""
+    """Check that a cost is an integer above 0, never falls along an axis, and has short texts for files."""
     for name, axis in space.axes.items():
         point, before = space.start, cost.value(space, space.start, num_classes)
         assert isinstance(before, int), f"the cost of the start must be a whole number, got {before!r}"
@@ -83,7 +83,7 @@ def check_strategy(make: Callable[[], Strategy], problem: Problem) -> None:
 
 
 def _check_failures(make: Callable[[], Strategy], problem: Problem) -> None:
-    """Check that failed candidates are never accepted, and that RunFailed is raised if all candidates fail."""
+    """Check that no failed candidate is accepted, and that a search of failures alone raises RunFailed."""
     with suppress(RunFailed):  # a round of one may fail as a whole
         rounds, found = _followed(make(), problem, _some_fail)
         failed = {

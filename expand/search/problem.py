@@ -84,7 +84,7 @@ class Setup:
         return _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
 
     def job(self, training: Training, parent: Job | None) -> Job:
-        """The job of a training, which starts from the weights that the job `parent` saved, if there is one."""
+        """The job of a training; it starts from the weights that the job `parent` saved, if there is one."""
         data, candidate = self.data, training.candidate
         return Job(
             space=self.config.space.model_dump(mode="json"),
