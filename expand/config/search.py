@@ -127,8 +127,8 @@ class DataConfig(Section):
     train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")
     val: Path | None = Field(
         None,
-        description="list of the validation videos; null: val.txt or val.csv, or a share of the training "
-        "videos (val_share)",
+        description="list of the validation videos; null: val.txt or validation.txt (or .csv), or a share of "
+        "the training videos (val_share)",
     )
     test: Path | None = Field(
         None, description="list of the test videos, which no search reads; null: test.txt or test.csv"
