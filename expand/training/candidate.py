@@ -309,7 +309,7 @@ def inherit(network: nn.Module, path: Path) -> int:
         parent, own = load_file(path), network.state_dict()
     except SafetensorError:
         raise UserError(
-            f"{path} must be the parent's weights, but it is cut off or of no known kind: start another run."
+            f"{path} must be the parent's weights, but it is cut off or of an unknown format: start another run."
         ) from None
     matching = {
         name: value for name, value in parent.items() if name in own and value.shape == own[name].shape

@@ -210,7 +210,10 @@ def test_status_and_resume_of_a_finished_training(
     ("more", "message"),
     [
         (["--fine-tune"], "--fine-tune must have weights to start from, but tiny has none beside it"),
-        (["--weights", "nowhere.pt"], "the weights must be a file, but nowhere.pt is none."),
+        (
+            ["--weights", "nowhere.pt"],
+            "the weights must be a file, but there is no file nowhere.pt: give another path.",
+        ),
         (["--batch-size", "1"], "training.batch_size: input should be greater than or equal to 2, got 1"),
         (["--set", "training.head=frame"], "training.head: frame needs labels by time"),
         (
