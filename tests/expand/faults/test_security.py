@@ -80,7 +80,7 @@ def test_as_a_checkpoint_of_a_training(tmp_path: Path, poison: Poison, kind: str
     (tmp_path / "step-000000002.pt").write_bytes(poison(kind))
     state, remarks = load_checkpoint(tmp_path)
     assert state == {"step": 1}
-    assert remarks == ("step-000000002.pt is cut off or damaged: going on from the checkpoint before it",)
+    assert remarks == ("step-000000002.pt is cut off or damaged: continuing from the checkpoint before it",)
     (tmp_path / "step-000000001.pt").write_bytes(poison(kind))
     with pytest.raises(UserError, match=r"all are damaged \(step-000000001.pt\): train again"):
         load_checkpoint(tmp_path)

@@ -97,7 +97,7 @@ def test_a_damaged_checkpoint_falls_back_and_ends_the_same(
     os.truncate(last, last.stat().st_size // 2)
     done = xpand("resume", out, cache=cache)
     assert done.returncode == 0, done.stderr
-    assert f"{last.name} is cut off or damaged: going on from the checkpoint before it" in done.stderr
+    assert f"{last.name} is cut off or damaged: continuing from the checkpoint before it" in done.stderr
     assert "going on after step 3 of 6" in done.stderr
     assert digest(out / "model.safetensors") == wanted
 
