@@ -1,4 +1,4 @@
-"""Typed settings: YAML in, YAML out, every value checked, unknown keys refused."""
+"""The base of typed settings: reads them from YAML, checks every value, refuses unknown keys, writes YAML."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from expand.system.errors import UserError
 
 
 class Section(BaseModel):
-    """A part of a configuration: frozen, and without keys that it does not know."""
+    """A part of a configuration: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -29,10 +29,15 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
-    """A configuration from plain values; a mistake is one line that names the key and where it stands.
+    """A configuration of the class `kind` from plain values.
+
+    Args:
+        values: what YAML gave; must be a mapping.
+        origin: where the values come from, such as a file's path; messages start with it.
+        kind: the class of the configuration.
 
     Raises:
-        UserError: an unknown key, a wrong type, a value out of range.
+        UserError: one line that names each unknown key, wrong type, and value out of range.
     """
     if not isinstance(values, dict):
         raise UserError(f"{origin} must hold keys and values, got {type(values).__name__}.")
@@ -43,10 +48,10 @@ def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
 
 
 def load_config(path: Path, kind: type[AnyConfig]) -> AnyConfig:
-    """The configuration in a YAML file.
+    """The configuration of the class `kind` in a YAML file.
 
     Raises:
-        UserError: it cannot be read, or something in it is wrong.
+        UserError: the file cannot be read, or a key or value in it is wrong.
     """
     return validated(read_yaml(path), str(path), kind)
 
@@ -55,7 +60,7 @@ def read_yaml(path: Path) -> Any:
     """The values in a YAML file.
 
     Raises:
-        UserError: the file is missing, or is no YAML.
+        UserError: the file cannot be read, or is not YAML in UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -65,7 +70,7 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} must be YAML text in UTF-8.") from None
     try:
         return parse_yaml(text) or {}
-    except Exception as error:  # of many kinds
+    except Exception as error:  # yaml raises many kinds, see parse_yaml
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None

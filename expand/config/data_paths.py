@@ -1,4 +1,4 @@
-"""Where a run's videos are: kept with it as absolute paths, and named again where they have moved."""
+"""The paths of a run's videos in its configuration: made absolute, or changed if the videos have moved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Placed = TypeVar("Placed", Config, Recipe)
 
 
 def placed(config: Placed) -> Placed:
-    """The same with absolute paths, so that a run goes on from whichever folder it is called."""
+    """The configuration with absolute paths, so that its run can be resumed from any current folder."""
     data = config.data
     cache = data.cache.model_copy(update={"folder": _absolute(data.cache.folder)})
     places = {
@@ -28,10 +28,10 @@ def placed(config: Placed) -> Placed:
 
 
 def moved(config: Placed, folder: Path) -> Placed:
-    """The same with its videos, and the lists among them, in another folder.
+    """The configuration with its videos, and the lists inside their folder, in another folder.
 
     Raises:
-        UserError: there is no such folder, or its clips are in none.
+        UserError: `folder` does not exist, or the configuration's clips are synthetic.
     """
     data = config.data
     if data.format == "synthetic":
@@ -47,7 +47,7 @@ def moved(config: Placed, folder: Path) -> Placed:
 
 
 def check_there(config: Config | Recipe) -> None:
-    """Raises UserError where a run that goes on does not find the folder of its videos."""
+    """Raises UserError if the folder of the videos of a run, which is to be resumed, does not exist."""
     path = config.data.path
     if path is not None and not path.is_dir():
         raise UserError(
@@ -57,10 +57,10 @@ def check_there(config: Config | Recipe) -> None:
 
 
 def data_of_run(folder: Path) -> DataConfig | None:
-    """The videos of a search, from its run's folder; None: it is none.
+    """The data section of a search's run folder; None: `folder` is not the folder of a search.
 
     Raises:
-        UserError: its configuration cannot be read.
+        UserError: the run's configuration cannot be read.
     """
     if not (folder / STUDY).is_file():
         return None
@@ -68,7 +68,7 @@ def data_of_run(folder: Path) -> DataConfig | None:
 
 
 def within(path: Path | None, before: Path | None, now: Path) -> Path | None:
-    """A path, in `now` where it was in the folder `before`."""
+    """The path, moved from the folder `before` to `now`; unchanged if it is not inside `before`."""
     if path is None or before is None or not path.is_relative_to(before):
         return path
     return now / path.relative_to(before)
@@ -79,7 +79,10 @@ def _root(data: DataConfig) -> Path | None:
 
 
 def _list(path: Path | None, folder: Path | None) -> Path | None:
-    """A list's path as it stands or, where there is none, within the folder of the videos; as `list_path`."""
+    """The absolute path of a list: of the path as given or, if no file is there, of that below `folder`.
+
+    The reader of lists (data/readers/lists.py) looks in the same order.
+    """
     if path is None or path.is_file() or folder is None or not (folder / path).is_file():
         return _absolute(path)
     return (folder / path).absolute()

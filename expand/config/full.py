@@ -1,7 +1,7 @@
-"""The configuration of a full training: YAML in, YAML out, every value checked, unknown keys refused.
+"""The configuration of a full training: its sections and settings, with units, bounds and defaults.
 
-The defaults are the recipe that X3D was released with. `data` and `training` decide what comes out; `run`
-decides only where and how fast, so it may change when a training is resumed.
+The defaults are the recipe that X3D was released with. The weights depend on `data` and `training`; `run`
+says only where and how fast the training runs, so it may change when a training is resumed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from expand.config.base import Section
 from expand.config.search import PLACES, DataConfig, TrainingBase
 from search_spaces.base import ClipSampling
 
-LEARNING_RATE_CLIPS = 128  # the batch that `learning_rate` is for
-_WARMUP = 35 / 300  # of the epochs
+LEARNING_RATE_CLIPS = 128  # the batch size that `learning_rate` refers to
+_WARMUP = 35 / 300  # share of the epochs that is warm-up, if `warmup_epochs` is not given
 
 
 class FullConfig(TrainingBase):
-    """How a network is trained in full."""
+    """The recipe of a full training: schedule, optimizer and regularisation."""
 
     # Source: SlowFast's configs/Kinetics/X3D_*.yaml at 287ec007.
 
@@ -28,49 +28,65 @@ class FullConfig(TrainingBase):
     micro_batch: int | None = Field(
         None,
         ge=2,
-        description="clips in one forward pass of a process, for devices with little memory; gradients are "
-        "added up, BatchNorm sees a pass; null: all of a step",
+        description="clips in one forward pass of a process, for devices with little memory; the gradients "
+        "of a step's passes are added up, and BatchNorm normalises each by itself; null: all of a step",
     )
     learning_rate: float = Field(
-        0.1, gt=0, description="peak learning rate for a batch of 128; in proportion for other batches"
+        0.1,
+        gt=0,
+        description="peak learning rate for a batch of 128 clips; scaled in proportion for other batches",
     )
     warmup_epochs: float | None = Field(
-        None, ge=0, description="epochs of linear warm-up; null: 35 of 300, in proportion"
+        None, ge=0, description="epochs of linear warm-up; null: 35/300 of the epochs"
     )
-    warmup_start: float = Field(0.1, ge=0, le=1, description="where it starts, in peak learning rates")
+    warmup_start: float = Field(
+        0.1, ge=0, le=1, description="learning rate at the start of the warm-up, as a share of the peak"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's momentum")
-    weight_decay: float = Field(5e-5, ge=0, description="weight decay; never on BatchNorm and biases")
+    weight_decay: float = Field(
+        5e-5, ge=0, description="weight decay of convolutions and linear layers, without their biases"
+    )
     gradient_clip: float | None = Field(
-        None, gt=0, description="largest norm of the gradient, which is scaled down to it; null: as it is"
+        None, gt=0, description="a gradient with a larger norm is scaled down to this norm; null: never"
     )
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="label smoothing of the training loss; only with one label a clip"
+        0.0, ge=0, lt=1, description="label smoothing of the training loss; only for videos with one label"
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="dropout before the classifier")
-    zero_init: bool = Field(True, description="start the last BatchNorm of each block at zero")
+    zero_init: bool = Field(
+        True, description="initialise the weights of each block's last BatchNorm with zero"
+    )
     sampling: Literal["natural", "balanced"] = Field(
-        "natural", description="balanced: every class is drawn equally often; only with one label a clip"
+        "natural",
+        description="natural: every video once an epoch; balanced: every class equally often, only for "
+        "videos with one label",
     )
     head: Literal["clip", "frame"] = Field(
-        "clip", description="frame: logits for every frame, for labels by time (localisation)"
+        "clip",
+        description="clip: logits for each clip; frame: logits for each frame, for labels with times "
+        "(localisation)",
     )
     precise_norm: int | None = Field(
         200,
         ge=1,
-        description="batches, of one epoch at most, over which BatchNorm's statistics are measured before "
-        "an evaluation; null: as they are",
+        description="training batches, at most one epoch, over which BatchNorm's statistics are measured "
+        "before an evaluation; null: the running statistics are used",
     )
     multigrid: bool = Field(
-        False, description="large batches of coarse clips first: as many clips in a fraction of the time"
+        False,
+        description="multigrid training: large batches of coarse clips first, so that as many clips take a "
+        "fraction of the time",
     )
     split_clips: int = Field(
-        8, ge=2, description="clips that BatchNorm takes together in multigrid training, about"
+        8, ge=2, description="about how many clips BatchNorm normalises together in multigrid training"
     )
     validate_epochs: float = Field(
-        10.0, gt=0, description="epochs from one validation (one centre clip a video) to the next"
+        10.0, gt=0, description="epochs from one validation (one centre clip of each video) to the next"
     )
-    seed: int = Field(0, ge=0, description="of the weights, the order of the clips and their augmentation")
+    seed: int = Field(
+        0, ge=0, description="seed of the initial weights, the order of the clips and their augmentation"
+    )
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -84,25 +100,32 @@ class FullConfig(TrainingBase):
 
     @property
     def warmup(self) -> float:
-        """Share of the training that warms up."""
+        """The share of the training that is warm-up."""
         return _WARMUP if self.warmup_epochs is None else self.warmup_epochs / self.epochs
 
     @property
     def peak(self) -> float:
-        """The peak learning rate for this batch."""
+        """The peak learning rate for this batch size."""
         return self.learning_rate * self.batch_size / LEARNING_RATE_CLIPS
 
 
 class FullRunConfig(Section):
-    """Where and how fast: decides nothing but rounding, so it may change when a training is resumed."""
+    """Where and how fast; only rounding depends on it, so it may change when a training is resumed."""
 
-    threads: int | None = Field(None, ge=1, description="threads a process; null: the cores shared out")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where it is trained")
+    threads: int | None = Field(
+        None, ge=1, description="threads of a process; null: the cores, divided among the processes"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="device of the training; auto: cuda, mps or cpu, the first that there is"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of products and convolutions; auto: bfloat16 on CUDA, float32 elsewhere"
+        "auto",
+        description="precision of products and convolutions; auto: bfloat16 on CUDA, float32 elsewhere",
     )
     checkpoint_minutes: float = Field(
-        10.0, ge=0, description="at most so long from one checkpoint to the next; one follows each validation"
+        10.0,
+        ge=0,
+        description="minutes from one checkpoint to the next; a checkpoint also follows each validation",
     )
 
 
@@ -114,22 +137,22 @@ class Recipe(Section):
     run: FullRunConfig = FullRunConfig()
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the weights, as JSON values; see `Config.deciding`."""
+        """The settings that the weights depend on, as JSON values; see `Config.deciding`."""
         values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": PLACES})
         return values
 
 
 def released_jitter(sampling: ClipSampling) -> tuple[float, float]:
-    """Lowest and highest short side before the crop, in crops: 182 and 228 pixels for 160, as released."""
+    """The released `data.jitter`: `released_sides` in units of the crop's side."""
     low, high = released_sides(sampling.size)
     return low / sampling.size, high / sampling.size
 
 
 def released_sides(size: int) -> tuple[int, int]:
-    """Lowest and highest short side of a training clip before its crop, in pixels, for crops of `size`.
+    """The smallest and largest short side of a training clip before its crop of `size` pixels, in pixels.
 
-    182 and 228 for 160, 256 and 320 for 224: as X3D was released, kept in proportion. The lowest is also the
-    short side in a test, and the side of the larger crops of the 30-view test.
+    In proportion to X3D's release: 182 and 228 for crops of 160, 256 and 320 for crops of 224. The smallest
+    is also the short side in a test, and the side of the larger crops of the 30-view test.
     """
     return _even(size * 8 / 7), _even(size * 10 / 7)
 

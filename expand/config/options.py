@@ -1,4 +1,4 @@
-"""A run's configuration from a file, from the command's options, and from the defaults."""
+"""Builds a configuration from a file, the command's options and the defaults; options override the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from expand.config.targets import parse_target
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling
 
-# Of a full training: finer than in a search, which keeps frames for the fastest of many kinds of clips.
+# The default `data.oversampling` of a full training. It is above the search's, since a search keeps frames
+# for the fastest of many kinds of clips.
 _OVERSAMPLING = 4.0
 
 
@@ -30,17 +31,18 @@ def build_config(
     targets: Sequence[str | int] = (),
     settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> Config:
-    """The file's values, or the embedded default's where neither a file nor data is given; then the options.
+    """The configuration of a search: the values of `file`, overridden by the other arguments.
+
+    If neither `file` nor `data` is given, the values of config/default.yaml take the place of the file's.
 
     Args:
-        file: a YAML file.
+        file: a YAML file with any of the settings.
         data: the folder of the videos, or `synthetic`.
         targets: such as 80M (multiply-adds), 1.5Mparams or 400Kact.
-        settings: any values of the configuration by their key, such as `training.epochs`; a later one goes
-            over an earlier one.
+        settings: values by their keys, such as `training.epochs`; later ones override earlier ones.
 
     Raises:
-        UserError: something of it is wrong; one line says what.
+        UserError: one line that says which key, target or file is wrong.
     """
     values, origin = _base(file, data)
     _name_data(values, data, origin)
@@ -59,19 +61,21 @@ def build_recipe(
     jitter: tuple[float, float] | None = None,
     searched: DataConfig | None = None,
 ) -> Recipe:
-    """The file's values, then the options; the released recipe where nothing is said.
+    """The configuration of a full training: the values of `file`, overridden by `data` and `settings`.
+
+    Settings that none of them names have the values of X3D's released recipe.
 
     Args:
-        file: a YAML file.
-        sampling: the clips of the network: the released jitter depends on their size.
+        file: a YAML file with any of the settings.
+        sampling: the network's clips; the released jitter depends on their size.
         data: the folder of the videos, or `synthetic`.
-        settings: as for `build_config`.
-        jitter: where nothing is said; None: the released one.
-        searched: the videos where neither the file nor `data` says any: those of the search that found the
-            network. How its clips were cut out counts for the search alone.
+        settings: as in `build_config`.
+        jitter: the default of `data.jitter`; None: the released one.
+        searched: the data section of the search that found the network, for use if neither `file` nor `data`
+            names videos. Its jitter and oversampling are left out, as they belong to the search.
 
     Raises:
-        UserError: something of it is wrong; one line says what.
+        UserError: one line that says which key or file is wrong.
     """
     values, origin = ({}, "options") if file is None else _read(file)
     if searched is not None and data is None and "data" not in values:
@@ -92,7 +96,7 @@ def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
         section.update({"format": "synthetic", "path": None})
         return
     before = section.get("path")
-    for key in ("train", "val"):  # lists among the videos that were named before
+    for key in ("train", "val"):  # lists inside the folder of videos that the file names move with it
         if isinstance(section.get(key), str) and isinstance(before, str):
             section[key] = str(within(Path(section[key]), Path(before), data))
     section["path"] = str(data)
@@ -101,7 +105,7 @@ def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
 def _set(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
     for key, value in settings.items():
         *path, last = key.split(".")
-        _section(values, path, f"setting {key}")[last] = deepcopy(value)  # later ones may go into it
+        _section(values, path, f"setting {key}")[last] = deepcopy(value)  # later settings may change it
 
 
 def _base(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
@@ -121,7 +125,7 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
 
 
 def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[str, Any]:
-    """The mapping at a path of keys, made where it is missing."""
+    """The mapping at a path of keys inside `values`; missing mappings are added."""
     for key in path:
         values = values.setdefault(key, {})
         if not isinstance(values, dict):

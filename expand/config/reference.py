@@ -1,4 +1,4 @@
-"""The page docs/settings.md, made from the settings: python -m expand.config.reference > docs/settings.md."""
+"""Writes the page of all settings: python -m expand.config.reference > docs/settings.md."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _HEAD = """\
 
 ## Of a search
 
-Every setting of a run, as `--config FILE` reads it and `config.yaml` in the run folder keeps it; `--set
-key=value` sets one from the command line. Unknown keys are refused.
+All settings of a search. They are given in a YAML file by `--config FILE`, or one by one by `--set
+key=value`; `config.yaml` in the run folder holds those of a run. Unknown keys are refused.
 
-`space`, `search`, `data` and `training` decide what is measured, and are fixed for a run. `run` and
-`data.cache` decide only where and how fast, and may change when a run is resumed.
+What is measured depends on `space`, `search`, `data` and `training`, which are fixed for a run. `run` and
+`data.cache` say only where and how fast trainings run, and may change when a run is resumed.
 """
 
 
 _FULL = """
 ## Of a full training
 
-Every setting of a full training, in the same form. The defaults are the recipe that X3D was released with.
-`data` is as above, but for `data.jitter`: where nothing is said, it is the released one, from 8/7 to 10/7 of
-a crop.
+All settings of a full training, in the same form. The defaults are the recipe that X3D was released with. The
+settings of `data` are those above, with two other defaults: `data.jitter` is the released one, from 8/7 to
+10/7 of the crop's side, and `data.oversampling` is 4.
 """
 
 
@@ -40,7 +40,7 @@ def reference() -> str:
 
 
 def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    """A table for a model's own settings, then those of the models in it."""
+    """A table of a section's settings, then the tables of the sections inside it."""
     inner, rows = [], []
     for name, field in model.model_fields.items():
         kind = field.annotation

@@ -1,7 +1,7 @@
-"""The configuration of a run: YAML in, YAML out, every value checked, unknown keys refused.
+"""The configuration of a search: its sections and settings, with units, bounds and defaults.
 
-`space`, `search`, `data` and `training` decide what is measured; `run` decides only where and how fast, so
-it may change when a run is resumed.
+What is measured depends on `space`, `search`, `data` and `training`; `run` says only where and how fast
+trainings run, so it may change when a run is resumed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ Amount = Annotated[int, BeforeValidator(lambda value: parse_target(value)[0])]
 
 
 class SpaceConfig(Section):
-    """What is searched."""
+    """The search space."""
 
-    name: str = Field("x3d", description="a space by name (x3d), or one's own as module:Class")
+    name: str = Field("x3d", description="the space: x3d, or your own as module:Class")
     settings: dict[str, Any] = Field(
         default_factory=dict,
-        description="arguments of the space; for x3d its basis: size (pixels), frames, stride and more",
+        description="arguments of the space; for x3d the basis that factors scale: size (pixels), frames, "
+        "stride and more",
     )
 
 
@@ -37,34 +38,37 @@ class SearchConfig(Section):
 
     targets: tuple[Amount, ...] = Field(
         (),
-        description="the most that the networks to be found may cost, one each: 80M multiply-adds per clip, "
+        description="limits of cost, for each of which a network is searched: 80M (multiply-adds per clip), "
         "1.5Mparams or 400Kact (activations per clip); all in one unit",
     )
     cost: str = Field(
         "macs",
-        description="what targets and steps count: macs, params, activations, or a cost of one's own as "
-        "module:Class; a target's unit says it too",
+        description="the cost that targets and step refer to: macs, params, activations, or your own as "
+        "module:Class; the unit of the targets sets it too",
     )
     strategy: str = Field(
         "expansion",
-        description="how networks are chosen: expansion, random, or a strategy of one's own as module:Class",
+        description="how networks are chosen: expansion, random, or your own strategy as module:Class",
     )
     settings: dict[str, Any] = Field(
         default_factory=dict,
-        description="arguments of the strategy; for random: networks (drawn for each target) and within (the "
-        "share of the target that they may cost less)",
+        description="arguments of the strategy; for random: networks (drawn for each target) and within (a "
+        "network must cost at least 1 - within of the target)",
     )
     objective: str = Field(
         "top1",
-        description="what candidates are scored by on the validation videos: top1, mean-class-accuracy, mAP "
-        "(also for several labels a video), or an objective of one's own as module:Class",
+        description="the score of candidates on the validation videos: top1, mean-class-accuracy, mAP (also "
+        "for videos with several labels), or your own objective as module:Class",
     )
     axes: tuple[str, ...] | None = Field(
-        None, description="axes by name, or one's own as module:Class; null: all of the space"
+        None,
+        description="the axes to grow along, by name, or your own as module:Class; null: all of the space",
     )
-    step: float = Field(2.0, gt=1, description="of expansion: a round may multiply the cost by this much")
-    seeds: int = Field(1, ge=1, description="trainings per candidate; selection is by their mean")
-    seed: int = Field(0, ge=0, description="the first seed")
+    step: float = Field(
+        2.0, gt=1, description="for expansion: the largest factor by which a round may multiply the cost"
+    )
+    seeds: int = Field(1, ge=1, description="trainings of each candidate; their mean score decides")
+    seed: int = Field(0, ge=0, description="the first seed; the others follow it by 1 each")
 
     @model_validator(mode="before")
     @classmethod
@@ -92,19 +96,21 @@ class SearchConfig(Section):
 
 
 class CacheConfig(Section):
-    """Where decoded frames are kept."""
+    """The cache of decoded frames."""
 
     folder: Path | None = Field(None, description="folder of the cache; null: $XDG_CACHE_HOME/xpand")
-    limit_gb: float = Field(20.0, gt=0, description="above this many GB, frames are kept as JPEG")
+    limit_gb: float = Field(
+        20.0, gt=0, description="if the raw frames take more than this many GB, they are kept as JPEG"
+    )
 
 
 class SyntheticConfig(Section):
-    """Clips drawn from a seed (expand/data/synthetic.py)."""
+    """Synthetic videos, drawn from a seed (expand/data/synthetic.py)."""
 
     train: int = Field(1_000, ge=12, description="clips in the training split")
     val: int = Field(500, ge=12, description="clips in the validation split")
     size: int = Field(96, ge=32, description="side of the square frames, in pixels")
-    seed: int = Field(0, ge=0, description="the seed that the clips are drawn from")
+    seed: int = Field(0, ge=0, description="seed of the videos")
 
 
 class DataConfig(Section):
@@ -112,46 +118,57 @@ class DataConfig(Section):
 
     format: str = Field(
         "auto",
-        description="how the data lists its videos (docs/data.md): folders, list, multi-label, ucf101, "
-        "hmdb51, kinetics, something-something, jester, charades, synthetic, or a reader of one's own as "
-        "module:Class; auto: found out by looking, but for multi-label: lists of `video label;label`, each "
-        "label with or without its times in seconds (`run 0 2.5`)",
+        description="format of the lists of videos (docs/data.md): folders, list, multi-label, ucf101, "
+        "hmdb51, kinetics, something-something, jester, charades, synthetic, or your own reader as "
+        "module:Class; auto: recognised by the files, except multi-label, which are lists of "
+        "`video label;label`, each label with or without its times in seconds (`run 0 2.5`)",
     )
-    path: Path | None = Field(None, description="folder of the videos; not for synthetic")
+    path: Path | None = Field(None, description="folder of the videos; must be null for synthetic")
     train: Path | None = Field(None, description="list of the training videos; null: train.txt or train.csv")
-    val: Path | None = Field(None, description="list of the validation videos; null: val.* or a split")
+    val: Path | None = Field(
+        None,
+        description="list of the validation videos; null: val.txt or validation.txt (or .csv), or a share of "
+        "the training videos (val_share)",
+    )
     test: Path | None = Field(
-        None, description="list of the videos to test on, which no search reads; null: test.*"
+        None, description="list of the test videos, which no search reads; null: test.txt or test.csv"
     )
     allow_outside: bool = Field(
-        False, description="lists may name videos outside of the data's folder, by absolute paths"
+        False, description="whether lists may name videos outside of the data's folder, by absolute paths"
     )
     val_share: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="share of each class that is set aside for validation, where there is none; null: 0.2, "
-        "or where there are videos to test on, these decide",
+        description="share of each class's training videos that is set aside for validation, if the data has "
+        "no validation videos; null: 0.2, or if the data has test videos, these are used for validation",
     )
-    split_seed: int = Field(0, ge=0, description="seed of that split")
+    split_seed: int = Field(0, ge=0, description="seed by which val_share is set aside")
     official_split: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF101 and HMDB51")
     frames_fps: float | None = Field(
-        None, gt=0, description="frame rate of videos that are folders of pictures; null: the data set's own"
+        None,
+        gt=0,
+        description="frames per second of videos that are folders of pictures; null: the data set's own",
     )
-    max_bad_share: float = Field(0.05, ge=0, lt=1, description="stop when more of the videos are bad")
-    flip: bool = Field(True, description="flip training clips left to right, half of the time")
+    max_bad_share: float = Field(
+        0.05, ge=0, lt=1, description="largest share of videos that may be undecodable; above it, runs stop"
+    )
+    flip: bool = Field(True, description="mirror training clips left to right, with probability 1/2")
     flip_labels: dict[str, str] = Field(
-        default_factory=dict, description="classes that swap under a flip, such as {turn-left: turn-right}"
+        default_factory=dict,
+        description="classes that swap when a clip is mirrored, such as {turn-left: turn-right}",
     )
     jitter: tuple[float, float] = Field(
-        (1.0, 1.25), description="short side of a training clip before the crop, in crop sizes"
+        (1.0, 1.25),
+        description="smallest and largest short side of a training clip before the crop, in units of the "
+        "crop's side",
     )
     oversampling: float = Field(
         2.0,
         ge=1,
-        description="frames that are kept of a video for each frame of the fastest clip that may be asked "
-        "for; a clip's frames are at most 1 / (2 · oversampling) of that clip's stride from their times; "
-        "`xpand train`: 4 where nothing is said",
+        description="how many cached frames there are for each frame of the fastest clip of the search; the "
+        "frames of a clip are at most 1 / (2 · oversampling) of that clip's stride away from their exact "
+        "times; `xpand train`: 4 by default",
     )
     cache: CacheConfig = CacheConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
@@ -166,7 +183,7 @@ class DataConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _renamed(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "ucf101_split" in values:  # as runs before 0.1.0 have it
+        if isinstance(values, dict) and "ucf101_split" in values:  # the name in runs before 0.1.0
             values = dict(values)
             values["official_split"] = values.pop("ucf101_split")
         return values
@@ -180,48 +197,61 @@ class DataConfig(Section):
         return self
 
 
-# Of DataConfig: where videos are or may be.
+# The settings of DataConfig that say where videos are, or may be; no measurement depends on them.
 PLACES = {"cache", "path", "train", "val", "test", "allow_outside"}
 
 
 class TrainingBase(Section):
-    """What short and full trainings have in common."""
+    """The settings that short and full trainings have in common."""
 
     epochs: float | None
 
     def clips_of(self, videos: int) -> int:
-        """The budget in training clips, for so many videos."""
+        """The budget in clips, for `videos` training videos."""
         return max(1, round((self.epochs or 0) * videos))
 
 
 class TrainingConfig(TrainingBase):
-    """The proxy: how each candidate is trained and validated. The same for all candidates of a run."""
+    """How each candidate is trained and validated: a short training, the same for all candidates of a run."""
 
     # Chosen by `xpand bench recipe` on real motion and on the synthetic clips: results/LOG.md, 2026-11-23.
 
     epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
     clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
     batch_size: int = Field(16, ge=1, description="clips in an optimizer step")
-    learning_rate: float = Field(0.05, gt=0, description="peak learning rate, for that batch size")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the budget that warms up linearly from 0")
+    learning_rate: float = Field(0.05, gt=0, description="peak learning rate, for this batch size")
+    warmup: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="share of the budget in which the learning rate rises linearly from 0",
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's momentum")
-    weight_decay: float = Field(5e-5, ge=0, description="weight decay; never on BatchNorm and biases")
+    weight_decay: float = Field(
+        5e-5, ge=0, description="weight decay of convolutions and linear layers, without their biases"
+    )
     gradient_clip: float | None = Field(
-        2.0, gt=0, description="largest norm of the gradient, which is scaled down to it; null: as it is"
+        2.0, gt=0, description="a gradient with a larger norm is scaled down to this norm; null: never"
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the training loss")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
-    zero_init: bool = Field(False, description="start the last BatchNorm of each block at zero")
+    zero_init: bool = Field(
+        False, description="initialise the weights of each block's last BatchNorm with zero"
+    )
     init: Literal["scratch", "parent"] = Field(
         "scratch",
-        description="parent: start from the weights of the network that was grown or contracted, where names "
-        "and shapes match",
+        description="parent: start from those weights of the parent network (the one that was grown or "
+        "contracted) whose names and shapes match; scratch: from random weights",
     )
     sampling: Literal["natural", "balanced"] = Field(
-        "natural", description="balanced: every class is drawn equally often"
+        "natural", description="natural: every video once an epoch; balanced: every class equally often"
     )
-    val_clips: int = Field(1, ge=1, description="clips per validation video, uniform in time, averaged")
+    val_clips: int = Field(
+        1,
+        ge=1,
+        description="clips of each validation video, evenly spaced in time; their probabilities are averaged",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -234,11 +264,11 @@ class TrainingConfig(TrainingBase):
         return self.clips if self.clips is not None else super().clips_of(videos)
 
     def epochs_of(self, videos: int) -> float:
-        """The budget in epochs of so many videos."""
+        """The budget in epochs, for `videos` training videos."""
         return self.epochs if self.epochs is not None else (self.clips or 0) / videos
 
     def share(self, budget: float) -> TrainingConfig:
-        """The same with a share of its budget."""
+        """The same recipe with a share of its budget, in (0, 1]."""
         if budget == 1:
             return self
         if self.clips is not None:
@@ -265,35 +295,48 @@ DEFAULT_EPOCHS = 10.0
 class RayConfig(Section):
     """A Ray cluster, for `run.workers: ray`."""
 
-    address: str = Field("auto", description="host:port of its head; auto: the cluster of this machine")
-    cpus: float | None = Field(None, gt=0, description="cores a candidate; null: its threads, or 1")
-    gpus: float = Field(0.0, ge=0, description="GPUs a candidate; shares such as 0.25 put several on one")
+    address: str = Field(
+        "auto", description="host:port of the cluster's head node; auto: the cluster that this machine is in"
+    )
+    cpus: float | None = Field(None, gt=0, description="CPU cores for each training; null: run.threads, or 1")
+    gpus: float = Field(
+        0.0, ge=0, description="GPUs for each training; with a share such as 0.25, several run on one GPU"
+    )
     resources: dict[str, float] = Field(
-        default_factory=dict, description="other resources of Ray's a candidate, by name"
+        default_factory=dict, description="Ray's custom resources for each training, by name"
     )
 
 
 class RunConfig(Section):
-    """Where and how fast: decides nothing, so it may change when a run is resumed."""
+    """Where and how fast trainings run; no result depends on it, so it may change when a run is resumed."""
 
     workers: int | Literal["ray"] | None = Field(
         None,
-        description="local worker processes; 1: in this process; ray: on a Ray cluster; null: one a core, at "
-        "most 6, and fewer where memory is short; on a GPU at most 4, and one for each 10 GB of its memory",
+        description="trainings at the same time, each in a local process; 1: in this process; ray: as many "
+        "as the Ray cluster has room for; null: one for each core, at most 6, and fewer if memory is short; "
+        "on a GPU at most 4, and one for each 10 GB of its memory",
     )
     threads: int | None = Field(
-        None, ge=1, description="threads a candidate; null: the cores shared out, on Ray its cpus"
+        None,
+        ge=1,
+        description="threads of each training; null: the cores, divided among the workers; on Ray "
+        "run.ray.cpus",
     )
     time_limit: float | None = Field(
         10.0,
         gt=1,
-        description="a candidate is ended after so many times its expected time, and a minute; null: never",
+        description="a training that takes more than this many times its expected time, plus a minute, is "
+        "ended and counts as failed; null: no limit",
     )
     ray: RayConfig = RayConfig()
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where candidates are trained")
-    keep_weights: bool = Field(True, description="keep the weights of accepted states beside the models")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="device of the trainings; auto: cuda, mps or cpu, the first that there is"
+    )
+    keep_weights: bool = Field(
+        True, description="keep the weights of accepted networks beside their model files"
+    )
     tensorboard: bool = Field(
-        False, description="write every training's curves as event files, into tensorboard/ of the run"
+        False, description="write the curves of every training as event files, into the run's tensorboard/"
     )
 
     @field_validator("workers", mode="before")
@@ -305,7 +348,7 @@ class RunConfig(Section):
 
 
 class Config(Section):
-    """The whole configuration of a run."""
+    """The whole configuration of a search."""
 
     space: SpaceConfig = SpaceConfig()
     search: SearchConfig = SearchConfig()
@@ -314,15 +357,14 @@ class Config(Section):
     run: RunConfig = RunConfig()
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the measurements and the decisions, as JSON values.
+        """The settings that measurements and decisions depend on, as JSON values.
 
-        Left out are `run`, the cache, and where the videos are or may be: their checksum decides, not their
-        place.
+        Left out are `run`, the cache, and the paths of the videos, since the run keeps the videos' checksum.
         """
         values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": PLACES})
         return values
 
 
 def from_values(values: object, origin: str) -> Config:
-    """The configuration of a search from plain values; see `validated`."""
+    """The configuration of a search from plain values that come from `origin`; see `validated`."""
     return validated(values, origin, Config)

@@ -1,4 +1,4 @@
-"""Spaces and axes by name: those of the packages, and a user's own as `module:Class`."""
+"""Finds spaces and axes by name: xpand's, or a user's own as `module:Class`, imported and checked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ KNOWN_SPACES = {"x3d": "search_spaces.x3d:X3DSpace"}
 
 
 def load_space(name: str, settings: Json) -> Space:
-    """The space that a config or a model file names, with its settings.
+    """The space that a configuration or a model file names, made with its settings.
 
     Raises:
-        UserError: the name leads nowhere, or the space refuses a setting.
+        UserError: the name is unknown or cannot be imported, the class lacks members of `SearchSpace`, or it
+            does not accept a setting.
     """
     kind = load_class(KNOWN_SPACES.get(name, name), "space", f"one of {', '.join(KNOWN_SPACES)}")
     check_methods(kind, SearchSpace, "space", name)
@@ -32,10 +33,11 @@ def load_space(name: str, settings: Json) -> Space:
 
 
 def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axis[Any]]:
-    """The axes of a search, in the order named; all of the space's where none are named.
+    """The axes of a search by name, in the order of `names`; None: all axes of the space.
 
     Raises:
-        UserError: a name that the space does not have and that is no `module:Class`.
+        UserError: a name is neither an axis of the space nor a `module:Class` that can be imported, or the
+            class lacks members of `Axis`.
     """
     if names is None:
         return space.axes
@@ -55,13 +57,26 @@ def _own_axis(name: str, known: str) -> Any:
 
 
 def check_methods(kind: object, contract: type, what: str, name: str) -> None:
-    """Raises UserError where a name leads to something else: before it is called, whatever it would do."""
+    """Raises UserError if a class lacks methods of the protocol `contract`; called before the class is.
+
+    So a name that by mistake names some other class never runs that class's code.
+
+    Args:
+        kind: the class.
+        contract: the protocol.
+        what: the setting's word for such a class, such as `space`, for the message.
+        name: the name in the setting, for the message.
+    """
     methods = [member for member, value in vars(contract).items() if callable(value)]
     _check(kind, methods, contract, what, name)
 
 
 def check_members(value: object, contract: type, what: str, name: str) -> None:
-    """Raises UserError where a class of the user's lacks a member: now, not at the end of a search."""
+    """Raises UserError if an object lacks any member of the protocol `contract`.
+
+    So a user's own class that is incomplete fails at the start, not at the end of a search. The arguments are
+    those of `check_methods`, with an object in place of the class.
+    """
     _check(value, list(vars(contract)), contract, what, name)
 
 
@@ -76,7 +91,16 @@ def _check(value: object, names: list[str], contract: type, what: str, name: str
 
 
 def load_class(name: str, what: str, known: str) -> Any:
-    """The class that `module:Class` names; modules in the current folder are found, as with `python -m`."""
+    """The class that `module:Class` names; modules in the current folder can be imported, as by `python -m`.
+
+    Args:
+        name: the text of the setting.
+        what: the setting, for messages.
+        known: the names that are allowed besides, for messages, such as `one of x3d`.
+
+    Raises:
+        UserError: the name has another form, the module cannot be imported, or it has no such class.
+    """
     module_name, _, class_name = name.partition(":")
     if not class_name or not all(part.isidentifier() for part in module_name.split(".")):
         raise UserError(f"{what} must be {known}, or your own as module:Class, got {name!r}.")
@@ -87,7 +111,7 @@ def load_class(name: str, what: str, known: str) -> Any:
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{what} {name!r} cannot be imported, for want of the module {error.name!r}: run from the folder "
+            f"{what} {name!r} must be importable, but there is no module {error.name!r}: run from the folder "
             "that holds it, or install it."
         ) from None
     except AttributeError:

@@ -1,25 +1,25 @@
-"""Targets as people write them: 80M multiply-adds, 1.5Mparams, 400Kact."""
+"""Parses targets such as 80M (multiply-adds), 1.5Mparams and 400Kact (activations)."""
 
 from __future__ import annotations
 
 from expand.system.units import parse_count
 
-# What stands after the number, and the cost that it names; nothing: multiply-adds, or whatever was named.
+# Costs by the unit after the number. Without a unit, `search.cost` says what a number counts.
 UNITS = {"params": "params", "act": "activations", "": "macs"}
 
 
 def parse_target(value: object) -> tuple[int, str | None]:
-    """A number, and the cost that its unit names; None: it has no unit.
+    """A target's number, and the cost that its unit names; None: no unit.
 
     Raises:
-        ValueError: it is no number above 0, or has another unit.
+        ValueError: the text is not a number above 0 with one of the units, or none.
     """
     number, cost = split_unit(value)
     return parse_count(number), cost
 
 
 def split_unit(value: object) -> tuple[object, str | None]:
-    """What stands before a unit, and the cost that this one names; None: there is none."""
+    """A target without its unit, and the cost that the unit names; None: no unit."""
     if isinstance(value, str):
         text = value.strip()
         for suffix, cost in UNITS.items():

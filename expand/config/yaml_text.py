@@ -1,6 +1,6 @@
-"""Values as YAML and back, with numbers such as 5e-5, which are text in YAML 1.1.
+"""Parses and writes YAML, with numbers such as 5e-5, which YAML 1.1 takes for text.
 
-Safe in what it makes: nothing but mappings, lists, text, numbers, dates, true, false and null.
+Parsing untrusted text is safe: it gives mappings, lists, text, numbers, dates, true, false and null only.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 import yaml
 
 _FLOAT = "tag:yaml.org,2002:float"
-_POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+\Z")  # as YAML 1.2 has it
+_POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+\Z")  # floats with an exponent in YAML 1.2
 
 
 class _Loader(yaml.SafeLoader):
     pass
 
 
-class _Dumper(yaml.SafeDumper):  # puts quotes around text that the loader would take for a number
+class _Dumper(yaml.SafeDumper):  # quotes text that the loader would read as a number
     pass
 
 
@@ -27,10 +27,11 @@ for _kind in (_Loader, _Dumper):
 
 
 def parse_yaml(text: str) -> Any:
-    """The values in a text.
+    """The values in a YAML text.
 
     Raises:
-        Exception: it is no YAML. Of many kinds: yaml also fails on dates that there are not, and the like.
+        Exception: the text is not YAML. Besides its own errors yaml raises others, such as ValueError for
+            the date 2026-02-30.
     """
     loader = _Loader(text)
     try:
@@ -40,5 +41,5 @@ def parse_yaml(text: str) -> Any:
 
 
 def dump_yaml(values: object) -> str:
-    """Values as text, keys in their order; `parse_yaml` gives them back."""
+    """Values as a YAML text with keys in their order; `parse_yaml` is the inverse."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)

@@ -1,15 +1,16 @@
-"""A job, and what comes of it: plain values that travel as JSON between the driver and the workers.
+"""The folder of a job, by which the driver and a worker exchange the job, its progress and its result.
 
-A worker owns one folder a job:
+One worker at a time writes to the folder:
 
-    job.json         what to train, and where (written by the driver)
-    attempts.json    who has tried it, from when on and for how long
-    progress.json    how far it is (replaced as it goes)
-    epochs/          what it takes to go on from its last epoch; there while it is trained
-    weights.safetensors, log.txt
-    videos.npz       what it gave each validation video (per_video.py)
-    result.json      a Measurement or a Failure, put in place in one step when all else is there
-    .lock            held by the worker, and by no two
+    job.json              the Job, and the Place where it is done; written by the driver
+    attempts.json         every worker's attempt at the job: host, process, start and duration
+    progress.json         the TrainingProgress, replaced during the training
+    epochs/               checkpoints after each epoch; removed when there is a result
+    weights.safetensors   the trained weights, if they are kept
+    log.txt               the log of the training
+    videos.npz            the score and loss of each validation video (per_video.py)
+    result.json           the Measurement or Failure; written last, in one step
+    .lock                 locked by the worker that does the job
 """
 
 from __future__ import annotations
@@ -31,24 +32,26 @@ from expand.system.files import read_json, write_json
 
 WEIGHTS = "weights.safetensors"
 EPOCHS = "epochs"
-_LEAVE = 60.0  # seconds that a worker whose driver was killed has to notice that
+_LOCK_TIMEOUT = 60.0  # seconds; a worker whose driver was killed ends within them
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Be the only one who works at a job: a worker whose driver was killed may be at it for a moment more.
+    """Hold the lock of a job's folder, so that no other worker does the job.
+
+    Waits for up to 60 s, since a worker whose driver was killed may take a moment to end.
 
     Raises:
-        RunFailed: it does not leave.
+        RunFailed: another worker still holds the lock after 60 s.
     """
     lock = FileLock(folder / ".lock", poll_interval=0.1)
     try:
-        lock.acquire(timeout=_LEAVE)
+        lock.acquire(timeout=_LOCK_TIMEOUT)
     except Timeout:
-        at = [f"process {attempt.process} on {attempt.host}" for attempt in read_attempts(folder)[-1:]]
+        others = [f"process {attempt.process} on {attempt.host}" for attempt in read_attempts(folder)[-1:]]
         raise RunFailed(
-            f"{folder} must have one worker, but {at[0] if at else 'another'} is at it and does not end: "
-            "end it and resume."
+            f"{folder} must have one worker, but {others[0] if others else 'another process'} still works in "
+            f"it after {_LOCK_TIMEOUT:g} s: end that process and resume."
         ) from None
     try:
         yield
@@ -58,7 +61,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def attempting(folder: Path) -> Iterator[None]:
-    """Note in a job's folder who works at it, from when on and, at the end, for how long."""
+    """Record an attempt of this process in attempts.json: its start and, at the end, its duration.
+
+    After an exception the duration is not recorded; `close_attempts` then estimates it.
+    """
     before, begun = close_attempts(folder), time.monotonic()
     now = Attempt(host=socket.gethostname(), process=os.getpid(), started=time.time(), seconds=None)
     _write_attempts(folder, (*before, now))
@@ -67,7 +73,11 @@ def attempting(folder: Path) -> Iterator[None]:
 
 
 def close_attempts(folder: Path) -> tuple[Attempt, ...]:
-    """The attempts at a job that nobody works at any more; one that was cut off lasted to its last report."""
+    """The attempts at a job on which no worker works now.
+
+    If the last attempt was cut off, its duration is set to the time of its last progress.json, here and in
+    attempts.json.
+    """
     attempts = read_attempts(folder)
     if not attempts or attempts[-1].seconds is not None:
         return attempts
@@ -88,7 +98,7 @@ def _write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
 
 
 def write_job(folder: Path, job: Job, place: Place) -> None:
-    """Make a job's folder ready; what a killed worker last said of its progress no longer counts."""
+    """Write a job into its folder, made if missing; the progress of an earlier attempt is removed."""
     folder.mkdir(parents=True, exist_ok=True)
     close_attempts(folder)
     (folder / "progress.json").unlink(missing_ok=True)
@@ -106,7 +116,7 @@ def write_result(folder: Path, result: Result) -> None:
 
 
 def read_result(folder: Path) -> Result | None:
-    """The job's result, or None where there is none yet."""
+    """The job's result; None: no result yet."""
     values = read_json(folder / "result.json")
     if values is None:
         return None

@@ -1,4 +1,4 @@
-"""A job and what came of it, as values: what a worker is asked for, and what it answers."""
+"""Jobs and their results as values: what to train, where, and the measurement or failure that came of it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any, Literal
 
 from search_spaces.base import Json
 
-LabelCount = Literal["one", "several"]  # of a video
+LabelCount = Literal["one", "several"]  # how many labels a video has
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One training: everything in it decides the Measurement, so its key names it.
+    """One training. Equal jobs give equal measurements, and have equal keys.
 
     Attributes:
-        space: the space as in SpaceConfig: name and settings.
-        architecture: the network's integers, as the space writes them.
-        sampling: the clips it sees (ClipSampling).
-        recipe: how it is trained (TrainingConfig); holds the budget.
-        data: the checksum of the data, the number of classes, what the cache holds, flips and jitter.
-        seed: of the weights, the order of the clips and their augmentation.
-        parent: key of the job whose weights it starts from; None: from scratch.
-        objective: how it is scored, by its name or as `module:Class`.
-        labels: of a video: one, or several.
+        space: the fields of SpaceConfig: name and settings.
+        architecture: the network's integers, by the space's `architecture_to_json`.
+        sampling: the fields of ClipSampling: the clips that the network sees.
+        recipe: the fields of TrainingConfig: the optimizer, its schedule and the budget.
+        data: the data's checksum, number of classes, size and rate of cached frames, and augmentation.
+        seed: seeds the initial weights, the order of the clips and their augmentation.
+        parent: the key of the job whose weights the training starts from; None: from random weights.
+        objective: the objective's name, or `module:Class`.
+        labels: whether a video has one label or several.
     """
 
     space: Json
@@ -44,31 +44,32 @@ class Job:
     def key(self) -> str:
         """16 hexadecimal digits of the SHA-256 over the job's canonical JSON.
 
-        The objective and the kind of labels are in it where they are not the usual ones, so that the keys of
-        jobs from before there were others hold.
+        The objective and the labels are left out if they have their defaults, so that jobs from before these
+        fields existed keep their keys.
         """
         values = asdict(self)
-        usual = {"objective": "top1", "labels": "one"}
-        deciding = {name: value for name, value in values.items() if (name, value) not in usual.items()}
+        defaults = {"objective": "top1", "labels": "one"}
+        deciding = {name: value for name, value in values.items() if (name, value) not in defaults.items()}
         text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where a job is done: decides nothing about its result.
+    """Where and by what means a job is done; the search's decisions do not depend on it.
 
     Attributes:
-        cache: folder of the decoded videos.
+        cache: the folder of the cache of decoded videos.
         device: cpu, cuda or mps.
-        threads: of the training process.
-        keep_weights: whether to leave weights.safetensors in the job's folder.
-        memory_share: how much of a CUDA device's memory the training may take. A batch that needs more is
-            made in parts, which Measurement.micro_batch tells.
-        events: folder for TensorBoard's event files; None: none are written.
-        memory: bytes that it may take on a CPU, where too large a batch is made in parts, too; None: what its
-            machine has available.
-        segments: file that says what each video shows (data.labelled); None: every video has one label.
+        threads: threads of the training process.
+        keep_weights: whether to write weights.safetensors into the job's folder.
+        memory_share: the share of a CUDA device's memory that the training may take. A batch that needs more
+            is split into micro-batches (Measurement.micro_batch).
+        events: the folder for TensorBoard's event files; None: no event files.
+        memory: bytes that the training may take on a CPU, where a batch that needs more is split too; None:
+            as many as the machine has available.
+        segments: the file with the labelled segments of each video (data.labelled); None: every video has
+            one label.
     """
 
     cache: str
@@ -83,23 +84,25 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """What one training gave.
+    """The results of one training.
 
     Attributes:
-        score: what the objective gives the validation videos, after the last step; it decides the search.
-        top1, top5, mean_class_accuracy: shares of the validation videos; None: they have several labels.
-        loss: mean over validation videos of −log of the probability given to the right class; of several
-            labels, of the binary cross-entropy, over those that have any.
-        train_loss: mean over the last tenth of the training clips.
-        macs, params, activations: of the network as trained, for one clip (Complexity).
-        clips_seen, epochs: training clips, and that number in epochs of the training split.
-        seconds: wall clock, training and validation.
-        peak_memory: bytes; of the device on CUDA, else of the process (its resident set).
-        looped: training videos too short for a clip, which were looped.
-        micro_batch: clips in one forward pass; below the batch size where memory is short.
-        latency: seconds of a forward pass of one clip, in evaluation mode, the fastest of several.
-        device, threads: where and with how many threads that was.
-        host: the machine that did it.
+        score: the objective's score on the validation videos after the last step, on which the search's
+            decisions depend.
+        top1, top5, mean_class_accuracy: shares in [0, 1] of the validation videos; None: videos have several
+            labels.
+        loss: the mean loss of the validation videos in nats: −log of the probability of the right class; for
+            videos with several labels the binary cross-entropy, over the videos that have any.
+        train_loss: the mean training loss over the last tenth of the training clips, in nats.
+        macs, params, activations: the complexity of the trained network for one clip (Complexity).
+        clips_seen, epochs: clips that were trained on, and their number in epochs of the training split.
+        seconds: wall-clock seconds of training and validation.
+        peak_memory: the peak in bytes of the device's memory on CUDA, else of the process's resident set.
+        looped: number of training videos that are shorter than a clip, and so were looped.
+        micro_batch: clips in one forward pass; less than the batch size if memory was short.
+        latency: seconds of a forward pass of one clip in evaluation mode, the fastest of several.
+        device, threads: the device, and the number of CPU threads.
+        host: the name of the machine.
     """
 
     score: float
@@ -122,18 +125,18 @@ class Measurement:
     threads: int
     host: str
 
-    # What may differ between two runs of the same job; it stays out of the model files.
+    # Fields that may differ between two runs of the same job; model files leave them out.
     VARYING = ("seconds", "peak_memory", "latency", "device", "threads", "host")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Measurement:
-        """From what `asdict` gave; one from before there were other objectives was scored by its top-1."""
+        """The measurement whose `asdict` is `values`; old ones have no score, which then is their top-1."""
         return cls(**{"score": values.get("top1"), **values})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """A training that gave nothing: the reason in a line, and the traceback where there is one."""
+    """A training that failed: the reason in one line, and the traceback if an exception was the reason."""
 
     reason: str
     traceback: str = ""
@@ -144,13 +147,13 @@ Result = Measurement | Failure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One worker's try at a job. A try that was cut off is followed by another, of this job or none.
+    """One worker's attempt at a job; an attempt that is cut off may be followed by another.
 
     Attributes:
-        host, process: the worker.
-        started: seconds since 1970, by that machine's clock.
-        seconds: how long it took, by a clock that never goes back; as far as is known, where it was cut off.
-            None: not over yet.
+        host, process: the worker's machine and process id.
+        started: the start, in seconds since 1970 by the clock of the worker's machine.
+        seconds: the duration by a monotonic clock; of an attempt that was cut off, up to its last report of
+            progress. None: the attempt is running, or was cut off and not closed yet.
     """
 
     host: str
@@ -161,7 +164,14 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingProgress:
-    """How far a training is: steps made, clips trained and to be trained in all, and the last step's loss."""
+    """The progress of a training.
+
+    Attributes:
+        step: steps done.
+        clips: clips trained on so far.
+        total: clips of the whole training.
+        loss: the loss of the last step.
+    """
 
     step: int
     clips: int

@@ -1,4 +1,4 @@
-"""What a training gave each validation video: a small file in the job's folder, beside its result.
+"""The score and the loss of each validation video, in a small file in the job's folder, beside its result.
 
 write_per_video(folder, PerVideo(score=…, loss=…))      # videos.npz: at most 4 bytes a video
 read_per_video(folder).score                            # (V,) in the order of the cache's validation split
@@ -19,12 +19,12 @@ FILE = "videos.npz"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerVideo:
-    """A number for each of the V validation videos; NaN where a video has no label.
+    """The scores and losses of the V validation videos; NaN for a video without any label.
 
     Attributes:
-        score: (V,) what the objective keeps of each, larger is better; of top-1, 1 where it is right.
-        loss: (V,) −log of the probability given to the right class, in nats; of several labels, the mean over
-            the classes of −log of the probability given to what is so.
+        score: (V,) the objective's `per_video`, larger is better; for top-1, 1 if the prediction is right.
+        loss: (V,) in nats: −log of the probability of the right class; for videos with several labels, the
+            binary cross-entropy, averaged over the classes.
     """
 
     score: NDArray[np.float16]
@@ -32,13 +32,13 @@ class PerVideo:
 
 
 def write_per_video(folder: Path, values: PerVideo) -> None:
-    """Put the file in place, whole; equal values give equal bytes."""
+    """Write the file in one step, so that it is never partial; equal values give equal bytes."""
     with replacing(folder / FILE) as partial, partial.open("wb") as out:
         np.savez_compressed(out, score=values.score, loss=values.loss)
 
 
 def read_per_video(folder: Path) -> PerVideo | None:
-    """What the job of a folder gave each video; None: there is no such file."""
+    """The scores and losses in a job's folder; None: the folder has no such file."""
     path = folder / FILE
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""How far a network can move along an axis within a cost."""
+"""Finds how far a network can be grown or contracted along an axis within a limit of cost."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from expand.search.base import Problem
 from search_spaces.base import Axis
 
-_MOST_STEPS = 1 << 20  # an axis whose cost has not moved after so many steps never will
-_LOOKED_AT = (1, 2, 4, 8, 16, 32)  # steps, to see whether an axis changes the cost
+_MOST_STEPS = 1 << 20  # beyond it, an axis counts as one that never reaches the limit
+_PROBED_STEPS = (1, 2, 4, 8, 16, 32)  # numbers of steps at which `is_free` compares costs
 
 
 def steps_within(problem: Problem, axis: Axis[Any], point: Any, limit: float) -> int:
-    """How many steps up an axis the cost stays within `limit`.
+    """The largest number of steps up an axis at which the cost does not exceed `limit`; 0 if one step does.
 
-    By doubling, then bisection, since costs do not fall along an axis: about 2·log₂(steps) counts.
+    Doubling and then bisection find it, since costs never fall along an axis: about 2·log₂(steps) counts.
     """
 
     def fits(steps: int) -> bool:
@@ -31,13 +31,13 @@ def steps_within(problem: Problem, axis: Axis[Any], point: Any, limit: float) ->
 
 
 def largest(problem: Problem, axis: Axis[Any], point: Any, limit: float) -> Any | None:
-    """The point furthest up an axis whose cost does not exceed `limit`; None if one step is too far."""
+    """The point furthest up an axis whose cost does not exceed `limit`; None if one step exceeds it."""
     steps = steps_within(problem, axis, point, limit)
     return axis.move(problem.space, point, steps) if steps else None
 
 
 def smallest_cut(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> Any | None:
-    """The point least far down an axis whose cost does not exceed `limit`; None if there is none."""
+    """The first point down an axis whose cost does not exceed `limit`; None if the axis ends before that."""
 
     def within(steps: int) -> bool:
         moved = axis.move(problem.space, point, -steps)
@@ -53,7 +53,7 @@ def smallest_cut(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> A
 
 
 def is_free(problem: Problem, axis: Axis[Any], point: Any) -> bool:
-    """Whether moving up an axis leaves the cost as it is, as longer clips leave the parameters."""
-    moved = [axis.move(problem.space, point, steps) for steps in _LOOKED_AT]
+    """Whether growing along an axis does not change the cost: more frames, for example, add no parameters."""
+    moved = [axis.move(problem.space, point, steps) for steps in _PROBED_STEPS]
     costs = {problem.cost_of(one) for one in moved if one is not None}
     return costs == {problem.cost_of(point)}

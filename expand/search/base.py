@@ -1,15 +1,15 @@
-"""The contract between a search and its strategy: which networks to train next, from what came of others.
+"""The interface of strategies: a strategy yields rounds of trainings, and is sent the outcome of each.
 
-A strategy is pure: equal outcomes give equal rounds. So a run is resumed by replaying what was measured, and
-a strategy is tested with a table instead of training. What happens, call by call:
+A strategy is pure: equal outcomes give equal rounds. So a run is resumed by sending the measured outcomes
+again, and a strategy is tested with a table of outcomes instead of trainings. Call by call:
 
     strategy = Expansion()
     search = strategy.search(problem)
     next(search)                  # Round 0: one Training, of the start network
-    search.send([Scored(score=0.2)])                  # Round 1: a Training of each way to grow it
-    search.send([Scored(score=0.4), Failed(reason="out of memory"), …])       # Round 2: the best was grown
+    search.send([Scored(score=0.2)])      # Round 1: a Training for each axis along which the start can grow
+    search.send([Scored(score=0.4), Failed(reason="out of memory"), …])  # Round 2: grows the best of round 1
     …
-    search.send([…])              # raises StopIteration, whose value is the Trajectory: what was found
+    search.send([…])              # raises StopIteration, whose value is the Trajectory
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from search_spaces.base import Axis
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """A network to be measured.
+    """A network to be trained and scored.
 
     Attributes:
-        name: such as the axis, the target, or `start`; once in a round.
-        axis: that was grown or contracted; None: none in particular.
-        point: of the space.
-        macs: multiply-adds per clip, which say how long its training takes.
-        cost: what the search counts, which are the multiply-adds unless it was told otherwise.
-        parent: the network that was grown or contracted, whose weights it may start from; None: it has none.
+        name: unique in its round: the axis, the target, or `start`, for example.
+        axis: the axis along which it was grown or contracted; None: no single axis.
+        point: the network's point in the search space.
+        macs: multiply-adds per clip, from which the time of a training is forecast.
+        cost: the cost that targets limit: multiply-adds, unless `search.cost` names another.
+        parent: the candidate that was grown or contracted to this one, whose weights its training may start
+            from; None: no parent.
     """
 
     name: str
@@ -43,7 +44,8 @@ class Candidate:
     point: Any
     macs: int
     cost: int
-    parent: Candidate | None = field(default=None, repr=False, hash=False)  # a chain, as long as the search
+    # Left out of repr and hash, because the parents form a chain back to the start.
+    parent: Candidate | None = field(default=None, repr=False, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,9 +53,9 @@ class Training:
     """One training that a strategy asks for.
 
     Attributes:
-        candidate: what is trained.
-        seed: of its weights, its clips and its order.
-        budget: the share of the configured epochs or clips that it gets.
+        candidate: the network.
+        seed: seeds the initial weights, the augmentation of clips and their order.
+        budget: the share in (0, 1] of the configured epochs or clips.
     """
 
     candidate: Candidate
@@ -63,14 +65,14 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """What the objective gives a training, or a candidate over its seeds; larger is better."""
+    """The score of a training, or of a candidate over its seeds, by the objective; larger is better."""
 
     score: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failed:
-    """A training, or a candidate, without a score, and why."""
+    """A training, or a candidate, that failed and so has no score; `reason` is one line."""
 
     reason: str
 
@@ -80,7 +82,7 @@ Outcome = Scored | Failed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """A network that the strategy accepted and went on from; the start is step 0."""
+    """A network that the strategy accepted, and grew further in the next round; the start is step 0."""
 
     step: int
     candidate: Candidate
@@ -94,15 +96,17 @@ class State:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
-    """Trainings that may be made at the same time.
+    """Trainings that do not depend on each other and so may run at the same time.
 
     Attributes:
-        number: from 0 on; several batches of one round have the same number.
-        kind: in a word, for tables: progressive expansion has start, expansion and contraction.
-        states: accepted before this round, in order.
-        trainings: in the order in which their outcomes are sent.
-        saturated: axes with no network whose cost lies within a step.
-        free: axes along which the cost does not change, so that it cannot say how far to go.
+        number: the round's number, from 0. Rounds with the same number are shown as one.
+        kind: one word for tables; progressive expansion has start, expansion and contraction.
+        states: the networks accepted before this round, in order.
+        trainings: in the order in which their outcomes must be sent.
+        saturated: axes that were left out because no larger network on them costs at most `search.step` times
+            as much.
+        free: axes that were left out because the cost does not change along them, so no limit of cost says
+            how far to grow.
     """
 
     number: int
@@ -114,7 +118,7 @@ class Round:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """The networks of its trainings, each once, in order."""
+        """The networks of the trainings, each once, in order."""
         return tuple(dict.fromkeys(training.candidate for training in self.trainings))
 
     @property
@@ -124,11 +128,11 @@ class Round:
         return tuple(state for state in self.states if state.candidate in parents)
 
     def by_candidate(self, outcomes: Sequence[Outcome]) -> dict[Candidate, Outcome]:
-        """What came of each candidate over its seeds."""
-        own: dict[Candidate, list[Outcome]] = {}
+        """Each candidate's outcome over its seeds (`mean_over_seeds`), from one outcome for each training."""
+        grouped: dict[Candidate, list[Outcome]] = {}
         for training, outcome in zip(self.trainings, outcomes, strict=True):
-            own.setdefault(training.candidate, []).append(outcome)
-        return {candidate: mean_over_seeds(ones) for candidate, ones in own.items()}
+            grouped.setdefault(training.candidate, []).append(outcome)
+        return {candidate: mean_over_seeds(group) for candidate, group in grouped.items()}
 
     def check_not_all_failed(self, outcomes: Mapping[Candidate, Outcome]) -> None:
         """Raises RunFailed where no candidate has a score."""
@@ -139,12 +143,15 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TargetModel:
-    """The network that was found for a target.
+    """The network that a search found for a target.
 
     Attributes:
-        name: of its model file, such as `target-80M`.
-        target: in what the search counts.
-        state: that it is, or was contracted from; None: the strategy accepts no states.
+        name: the name of the model file without its suffix, such as `target-80M`.
+        target: the target, in the unit of the search's cost.
+        state: the accepted network that this one equals or was contracted from; None: the strategy accepts
+            no states.
+        candidate: the network.
+        outcome: its score, or its failure.
     """
 
     name: str
@@ -156,7 +163,7 @@ class TargetModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trajectory:
-    """What was found: the accepted states in order, if any, and one model a target, from the cheapest on."""
+    """The result of a search: the accepted states in order, if any, and a model for each target, by cost."""
 
     states: tuple[State, ...]
     targets: tuple[TargetModel, ...]
@@ -164,16 +171,16 @@ class Trajectory:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a strategy is asked to find networks for.
+    """What a strategy gets: the space, the axes, the targets and the cost that limits them.
 
     Attributes:
-        space: of the networks.
-        axes: by name, along which it may move.
-        targets: the most that the networks wanted may cost, one each.
-        num_classes: that the networks tell apart; the cost depends on it.
-        cost: what is counted.
-        seeds: of the trainings of a candidate; the mean of their scores decides.
-        seed: of the strategy's own choices.
+        space: the search space.
+        axes: by name, the axes along which networks may grow.
+        targets: limits of cost; for each, the strategy must find one network.
+        num_classes: classes in the data; the cost of the classifier depends on it.
+        cost: computes a network's cost.
+        seeds: a candidate is trained once with each seed; the mean of the scores decides.
+        seed: seeds the strategy's own random choices.
     """
 
     space: Space
@@ -185,18 +192,18 @@ class Problem:
 
     @property
     def seed(self) -> int:
-        """Of the strategy's own random choices."""
+        """The seed of the strategy's own random choices."""
         return self.seeds[0]
 
     @cached_property
     def start(self) -> Candidate:
-        """The space's own start."""
+        """The start network of the space, as a candidate."""
         return self.candidate("start", self.space.start)
 
     def candidate(
         self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None
     ) -> Candidate:
-        """A point as a candidate, counted."""
+        """A candidate for a point, with its multiply-adds and its cost."""
         return Candidate(
             name=name,
             axis=axis,
@@ -210,14 +217,14 @@ class Problem:
         return self.cost.value(self.space, point, self.num_classes)
 
     def trainings(self, candidates: Sequence[Candidate]) -> tuple[Training, ...]:
-        """All seeds of each."""
+        """A training for each candidate and seed."""
         return tuple(Training(candidate=one, seed=seed) for one in candidates for seed in self.seeds)
 
     def target_name(self, target: int) -> str:
         return f"target-{self.cost.short(target)}"
 
     def check_targets(self) -> None:
-        """Raises UserError where there is no target, or one that the start already passes."""
+        """Raises UserError if there is no target, or if a target is below the cost of the start network."""
         if not self.targets:
             raise UserError(
                 "a search needs at least one compute target, got none: give one, such as --target 80M."
@@ -232,20 +239,20 @@ class Problem:
 
 
 class Strategy(Protocol):
-    """How networks are chosen. A class whose constructor takes the config's `search.settings`."""
+    """Chooses the networks to train. The class's constructor takes the config's `search.settings`."""
 
     def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
-        """Yield rounds, be sent an outcome for each of their trainings, in order; return what was found.
+        """Yield rounds; each is answered by one outcome for each of its trainings, in order.
 
         Raises:
-            UserError: the problem cannot be solved at all, before the first round.
-            RunFailed: it cannot go on.
+            UserError: before the first round, if no network can meet the problem's targets.
+            RunFailed: later, if the search cannot continue, for example because every candidate failed.
         """
         ...
 
 
 def mean_over_seeds(outcomes: Sequence[Outcome]) -> Outcome:
-    """A candidate's outcome: the mean of its trainings' scores, or the first failure if one failed."""
+    """A candidate's outcome: the mean score of its trainings, or the first failure if any training failed."""
     scores = []
     for outcome in outcomes:
         if isinstance(outcome, Failed):
@@ -255,5 +262,5 @@ def mean_over_seeds(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def macs_of(space: Space, point: Any, num_classes: int) -> int:
-    """Multiply-adds of one clip."""
+    """Multiply-adds of the network at a point, for one clip."""
     return space.complexity(space.architecture(point), num_classes).macs

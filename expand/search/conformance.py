@@ -1,10 +1,10 @@
-"""The tests that a strategy and a cost must pass, ours and one's own. They train nothing.
+"""Checks that every strategy and every cost must pass, including a user's own; nothing is trained.
 
     check_cost(MyCost(), X3DSpace())
     space = X3DSpace()
     check_strategy(MyStrategy, Problem(space=space, axes=space.axes, targets=[80_000_000]))
 
-Each raises AssertionError, saying what does not hold.
+Each raises an AssertionError whose message says which property is violated.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from expand.search.costs import Cost
 from expand.system.errors import RunFailed
 
 _MOST_ROUNDS = 1_000
-_STEPS = 8  # along an axis
+_STEPS = 8  # steps along an axis at which `check_cost` compares costs
 _Score = Callable[[Candidate], Outcome]
 
 
 def check_cost(cost: Cost, space: Space, num_classes: int = 10) -> None:
-    """A cost is a whole number above 0 that never falls along an axis, and its short form names a file."""
+    """Check that a cost is an integer above 0, never falls along an axis, and has short texts for files."""
     for name, axis in space.axes.items():
         point, before = space.start, cost.value(space, space.start, num_classes)
         assert isinstance(before, int), f"the cost of the start must be a whole number, got {before!r}"
@@ -45,11 +45,13 @@ def check_cost(cost: Cost, space: Space, num_classes: int = 10) -> None:
 
 
 def check_strategy(make: Callable[[], Strategy], problem: Problem) -> None:
-    """A strategy is pure, names what it asks for, and what it finds was measured and is within its target.
+    """Check that a strategy is pure, handles failures, and finds a trained network within each target.
+
+    Also that rounds are numbered in order, and that candidates have unique names and state their true cost.
 
     Args:
-        make: gives a new strategy, always with the same settings.
-        problem: for which it has networks.
+        make: returns a new strategy, always with the same settings.
+        problem: a problem that the strategy can solve.
     """
     rounds, found = _followed(make(), problem, _drawn)
     again, same = _followed(make(), problem, _drawn)
@@ -81,7 +83,7 @@ def check_strategy(make: Callable[[], Strategy], problem: Problem) -> None:
 
 
 def _check_failures(make: Callable[[], Strategy], problem: Problem) -> None:
-    """Failed candidates are never chosen, and where all of a round fail the search ends with RunFailed."""
+    """Check that no failed candidate is accepted, and that a search of failures alone raises RunFailed."""
     with suppress(RunFailed):  # a round of one may fail as a whole
         rounds, found = _followed(make(), problem, _some_fail)
         failed = {
@@ -113,13 +115,13 @@ def _followed(strategy: Strategy, problem: Problem, score: _Score) -> tuple[list
 
 
 def _drawn(candidate: Candidate) -> Scored:
-    """A score that looks random and follows from the network."""
+    """A score in [0, 1] that looks random, but always is the same for the same network."""
     digest = hashlib.sha256(repr(candidate.point).encode()).digest()
     return Scored(score=digest[0] / 255)
 
 
 def _some_fail(candidate: Candidate) -> Outcome:
-    """Every third network fails, but not the start."""
+    """The outcome of `_drawn`, or a failure for about every third network except the start."""
     drawn = _drawn(candidate)
     fails = candidate.parent is not None and round(255 * drawn.score) % 3 == 0
     return Failed(reason="out of memory") if fails else drawn

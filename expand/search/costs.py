@@ -1,4 +1,4 @@
-"""What a search counts and its targets limit: multiply-adds, parameters, activations, or a cost of one's own.
+"""Costs, which the targets of a search limit: multiply-adds, parameters, activations, or a cost of your own.
 
 cost = load_cost("params")
 cost.value(space, point, num_classes=10)      # 1_031_056
@@ -17,30 +17,30 @@ from expand.system.units import short_count
 
 
 class Cost(Protocol):
-    """What a network costs. It never falls as a network grows along an axis of its space."""
+    """Computes what a network costs. The cost must never fall as the network grows along an axis."""
 
     @property
     def name(self) -> str:
-        """In settings and in the columns of tables."""
+        """The cost's name in settings and in the columns of tables."""
         ...
 
     @property
     def unit(self) -> str:
-        """What is counted, in the plural, as in `80 M MACs`."""
+        """The unit in the plural, as in `80 M MACs`."""
         ...
 
     def value(self, space: Space, point: Any, num_classes: int) -> int:
-        """Of one clip through the network of a point."""
+        """The cost of one clip through the network at a point."""
         ...
 
     def short(self, value: int) -> str:
-        """A value in a few letters that a file's name can have, such as 80M."""
+        """A short text for a value, such as 80M; it must be allowed in file names."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ExactCost:
-    """One of the numbers that every space counts exactly: a field of its Complexity."""
+    """The cost that a field of the space's Complexity gives; `name` is the name of the field."""
 
     name: str
     unit: str
@@ -51,7 +51,7 @@ class ExactCost:
         return counted
 
     def short(self, value: int) -> str:
-        """See `Cost.short`; what `--target` takes."""
+        """See `Cost.short`. The text is also a valid `--target`."""
         suffix = next(suffix for suffix, name in UNITS.items() if name == self.name)
         return short_count(value) + suffix
 
@@ -62,10 +62,10 @@ COSTS: dict[str, Cost] = {cost.name: cost for cost in _COUNTED}
 
 
 def load_cost(name: str) -> Cost:
-    """A cost by name, or one's own as `module:Class`.
+    """The cost of a name: macs, params, activations, or a user's own as `module:Class`.
 
     Raises:
-        UserError: the name leads nowhere, or to something that is no cost.
+        UserError: the name is unknown or cannot be imported, or the class lacks members of `Cost`.
     """
     if name in COSTS:
         return COSTS[name]

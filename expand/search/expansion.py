@@ -1,4 +1,4 @@
-"""Progressive expansion: grow one axis a round, keep the best, contract the last growth to each target.
+"""Progressive expansion: grow one axis in each round, keep the best, contract the last growth to each target.
 
 Source: Feichtenhofer, CVPR 2020, section 3.2.
 """
@@ -22,13 +22,14 @@ from expand.system.errors import RunFailed
 
 
 class Expansion:
-    """Grows one axis a round until every target is passed; contracts the last growth to each target.
+    """Grows one axis in each round until every target is passed; contracts the last growth to each target.
 
-    Several targets share the forward path: each is contracted from the first state that passes it, all in one
-    last round, which there is only if a target isn't met by a state exactly.
+    Several targets share the rounds of growth. For each target, the first accepted network whose cost reaches
+    it is contracted, along the axis that was grown last, until its cost is within the target. All contracted
+    networks are trained in one last round. That round is left out if accepted networks meet every target.
 
     Args:
-        step: a round may multiply the cost by this much.
+        step: the largest factor by which a round may multiply the cost.
     """
 
     def __init__(self, *, step: float = 2.0) -> None:
@@ -38,7 +39,7 @@ class Expansion:
         """See `Strategy.search`.
 
         Raises:
-            RunFailed: every candidate of a round failed, or no axis can grow and a target is not passed.
+            RunFailed: every candidate of a round failed, or no axis can grow before every target is passed.
         """
         problem.check_targets()
         wanted = sorted(set(problem.targets))
@@ -54,7 +55,7 @@ class Expansion:
                 )
             states.append(_winner(round_, (yield round_)))
 
-        met = {target: _met(problem, states, target) for target in wanted}
+        met = {target: _within_target(problem, states, target) for target in wanted}
         scores: dict[Candidate, Outcome] = {s.candidate: Scored(score=s.score) for s in states}
         missing = tuple(candidate for _, candidate in met.values() if candidate not in scores)
         if missing:
@@ -104,20 +105,24 @@ class Expansion:
 
 
 def _winner(round_: Round, outcomes: Sequence[Outcome]) -> State:
-    """The best score; ties go to the cheaper, then to the earlier axis. A failed candidate never wins."""
-    found = round_.by_candidate(outcomes)
-    round_.check_not_all_failed(found)
+    """The candidate with the best score; of equal scores the cheaper one, then that of the earlier axis."""
+    by_candidate = round_.by_candidate(outcomes)
+    round_.check_not_all_failed(by_candidate)
     scored = [
         (-outcome.score, candidate.cost, index)
-        for index, (candidate, outcome) in enumerate(found.items())
+        for index, (candidate, outcome) in enumerate(by_candidate.items())
         if isinstance(outcome, Scored)
     ]
     score, _, index = min(scored)
-    return State(step=round_.number, candidate=list(found)[index], score=-score)
+    return State(step=round_.number, candidate=list(by_candidate)[index], score=-score)
 
 
-def _met(problem: Problem, states: Sequence[State], target: int) -> tuple[State, Candidate]:
-    """The first state that passes the target, and the candidate that meets it."""
+def _within_target(problem: Problem, states: Sequence[State], target: int) -> tuple[State, Candidate]:
+    """The first state whose cost reaches the target, and the candidate within the target that it leads to.
+
+    That candidate is the state itself if its cost equals the target, else the state contracted along its
+    axis, or the state before if no network lies between the two.
+    """
     passing = next(index for index, state in enumerate(states) if state.candidate.cost >= target)
     state, grown = states[passing], states[passing].candidate
     if grown.cost == target or grown.axis is None:
@@ -125,6 +130,6 @@ def _met(problem: Problem, states: Sequence[State], target: int) -> tuple[State,
     before = states[passing - 1].candidate
     point = smallest_cut(problem, problem.axes[grown.axis], grown.point, target)
     if point is None or problem.cost_of(point) <= before.cost:
-        return state, before  # nothing lies between: the state before is the largest within the target
+        return state, before  # no network lies between: the state before is the largest within the target
     name = problem.target_name(target)
     return state, problem.candidate(name, point, axis=grown.axis, parent=grown)

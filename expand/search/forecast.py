@@ -1,4 +1,4 @@
-"""What a search will cost, before it starts and while it runs."""
+"""Forecasts a search: its rounds, multiply-adds and seconds, before it starts and while it runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from search_spaces.base import ClipSampling
 
-TRAIN_FACTOR = 3  # a training clip costs a forward pass and about two more for the two gradients
+# Forward passes that a training clip costs: one, and about two more for the gradients of inputs and weights.
+TRAIN_FACTOR = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """The work of one training: clips through the network, counted in forward passes, and their MACs."""
+    """The work of one training: its forward passes of a clip, and the multiply-adds of each.
+
+    A clip that is trained on counts as `TRAIN_FACTOR` passes, a clip that is validated as one.
+    """
 
     passes: float
     macs_per_clip: int
@@ -30,9 +34,10 @@ class Load:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """The rounds that a search would take if the most expensive candidate won each.
+    """The trainings of a search, round by round, if the most expensive candidate won every round.
 
-    The decisions are not known before, so the last rounds may differ; the rounds' number hardly does.
+    The real winners are not known in advance, so the real rounds differ, the last ones most; the number of
+    rounds hardly does.
     """
 
     rounds: tuple[tuple[Load, ...], ...]
@@ -47,20 +52,22 @@ class Forecast:
 
     @property
     def dearest(self) -> int:
-        """Multiply-adds of one clip through the largest network."""
+        """The multiply-adds of one clip through the most expensive network."""
         return max(load.macs_per_clip for loads in self.rounds for load in loads)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """Seconds that a forward pass of one clip costs in training, as fixed + per_mac · MACs.
+    """Seconds of a forward pass of one clip in training: `fixed` + `per_mac` × multiply-adds.
 
-    Small networks are bound by their number of layers, not by their MACs: hence the fixed part.
+    The fixed part is there because the time of a small network depends on its number of layers more than on
+    its multiply-adds.
 
     Attributes:
-        fixed, per_mac: seconds.
-        timed: multiply-adds of the largest network that was timed, beyond which it is extrapolated; None:
-            not known.
+        fixed: seconds of a pass.
+        per_mac: seconds of a multiply-add.
+        timed: multiply-adds of the largest network that was timed; beyond it, seconds are extrapolated.
+            None: unknown.
     """
 
     fixed: float
@@ -72,12 +79,12 @@ class Speed:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Speed:
-        """From what `asdict` gave."""
+        """The speed whose `asdict` is `values`."""
         return cls(**values)
 
     @classmethod
     def through(cls, small: tuple[int, float], large: tuple[int, float]) -> Speed:
-        """From two networks' (MACs, seconds a pass); neither part is ever negative."""
+        """The line through two networks' (multiply-adds, seconds of a pass); no coefficient is negative."""
         (macs, seconds), (more_macs, more_seconds) = small, large
         if more_macs <= macs or more_seconds <= seconds:
             return cls(fixed=0.0, per_mac=more_seconds / more_macs, timed=more_macs)
@@ -88,7 +95,7 @@ class Speed:
 
 
 def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
-    """The work of training a network of so many multiply-adds, with a share of the budget."""
+    """The work of training and validating a network of `macs` multiply-adds, with a share of the budget."""
     recipe, videos = setup.config.training.share(budget), setup.data.train
     return Load(
         passes=TRAIN_FACTOR * recipe.clips_of(videos) + recipe.val_clips * setup.data.val, macs_per_clip=macs
@@ -96,11 +103,13 @@ def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
 
 
 def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:
-    """The rounds of a search in which the most expensive candidate wins each; stops where it cannot go on.
+    """The rounds of a search in which the most expensive candidate wins every round, up to the search's end.
+
+    They end early if the search cannot continue, for example because no candidate of a round fits.
 
     Args:
         setup: the search.
-        fits: whether a candidate can be trained; is asked once of each. One that cannot fails.
+        fits: whether a candidate fits into memory; called once for each. One that does not fit fails.
     """
     search = setup.strategy.search(setup.problem)
     rounds: list[Round] = []
@@ -132,7 +141,7 @@ def forecast(setup: Setup) -> Forecast:
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
-    """How long independent trainings take on `workers`, the longest first."""
+    """Seconds until `workers` workers have done independent trainings, the longest of which start first."""
     busy = [0.0] * workers
     for duration in sorted(seconds, reverse=True):
         first = busy.index(min(busy))
@@ -141,7 +150,10 @@ def makespan(seconds: Sequence[float], workers: int) -> float:
 
 
 class Clock:
-    """How long trainings take: from a calibrated speed, which the trainings measured so far correct."""
+    """Forecasts the seconds of trainings from a calibrated speed, corrected by the trainings measured so far.
+
+    The correction is the median, over the last 12 trainings, of measured over expected seconds.
+    """
 
     def __init__(self, setup: Setup, speed: Speed, workers: int) -> None:
         self._setup, self._speed, self._workers = setup, speed, workers
@@ -149,15 +161,20 @@ class Clock:
         self._ratios: list[float] = []
 
     def seconds(self, macs: int) -> float:
-        """What one training of a network is expected to take."""
+        """The expected seconds of one training of a network of `macs` multiply-adds."""
         return self._correct(self._speed.seconds(load_of(self._setup, macs)))
 
     def learn(self, macs: int, seconds: float) -> None:
-        """A training took this long."""
+        """Correct the forecast by a training of a network of `macs` multiply-adds that took `seconds`."""
         self._ratios.append(seconds / self._speed.seconds(load_of(self._setup, macs)))
 
     def left(self, running: Sequence[float], round_number: int) -> float:
-        """Seconds left: what is left of this round's trainings, then the rounds to come."""
+        """Seconds until the search ends.
+
+        Args:
+            running: the expected seconds that each training of this round still takes.
+            round_number: this round's number; the rounds after it are those of the forecast.
+        """
         later = self._rounds[round_number + 1 :]
         return makespan(running, self._workers) + sum(
             makespan([self._correct(self._speed.seconds(load)) for load in loads], self._workers)
@@ -165,7 +182,7 @@ class Clock:
         )
 
     def total(self) -> float:
-        """Seconds of the whole search, as forecast."""
+        """The expected seconds of the whole search."""
         return self.left([self._speed.seconds(load) for load in self._rounds[0]], 0)
 
     def _correct(self, seconds: float) -> float:
@@ -173,9 +190,10 @@ class Clock:
 
 
 def furthest_clips(problem: Problem, limit: float) -> tuple[ClipSampling, ...]:
-    """The clips of the start, and of each axis grown alone up to a cost; axes that are free do not grow.
+    """The clips of the start, and of the start grown along each single axis until its cost reaches `limit`.
 
-    Together with others an axis gets less far, so these are the most that a search may ask of a video.
+    Where several axes grow, each grows less, so no network of the search needs more frames of a video or
+    larger ones. Axes along which the cost does not change (`is_free`) are not grown.
     """
     start = problem.space.start
     growing = (axis for axis in problem.axes.values() if not is_free(problem, axis, start))
@@ -184,12 +202,12 @@ def furthest_clips(problem: Problem, limit: float) -> tuple[ClipSampling, ...]:
 
 
 def ends(setup: Setup) -> tuple[Candidate, Candidate]:
-    """The cheapest and the dearest network of the forecast."""
-    found = by_cost(setup)
-    return found[0], found[-1]
+    """The networks of the forecast with the fewest and with the most multiply-adds."""
+    networks = by_cost(setup)
+    return networks[0], networks[-1]
 
 
 def by_cost(setup: Setup) -> list[Candidate]:
-    """The networks of the forecast, the cheapest first."""
+    """The networks of the forecast, in the order of their multiply-adds."""
     candidates = [candidate for round_ in likely_rounds(setup) for candidate in round_.candidates]
     return sorted(candidates, key=lambda candidate: candidate.macs)

@@ -1,6 +1,6 @@
-"""Random search: networks drawn at random among those whose cost lies just below a target; the best is kept.
+"""Random search: draws networks whose cost lies just below each target, trains all, and keeps the best.
 
-At equal compute it is the baseline that every search must beat (Li and Talwalkar, UAI 2019).
+With the same compute, it is the baseline that every search must beat (Li and Talwalkar, UAI 2019).
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from expand.search.base import Candidate, Outcome, Problem, Round, Scored, Targe
 from expand.system.errors import UserError
 from search_spaces.base import Axis
 
-_DRAWS = 100  # for each network wanted: then it is said that there are too few
+_DRAWS = 100  # draws for each requested network, after which the search gives up
 
 
 class RandomNetworks:
-    """Draws networks for each target, trains them all, and keeps the best.
+    """Draws networks for each target, trains all of them, and keeps the best.
 
-    Evenly in the logarithm of the cost: the factor by which the target is larger than the start is divided
-    among the axes by shares that are uniform over all divisions; in a random order each axis is moved up as
-    far as its share lets it, the last one as far as the target does. What then costs too little, since steps
-    are whole, is drawn again. Axes that are free are left alone, since no target limits them.
+    The growth from the start's cost to the target, as a factor, is divided among the axes: its logarithm by
+    shares that are uniform over all divisions. In a random order, each axis grows as far as its share allows,
+    and the last axis as far as the target allows. A network that costs too little, because steps are whole,
+    is drawn again. Axes along which the cost does not change (`is_free`) do not grow, since no target limits
+    them.
 
     Args:
-        networks: to draw for each target, all different.
-        within: the share of a target that a network may cost less.
+        networks: different networks for each target.
+        within: networks must cost at least 1 - `within` of the target.
     """
 
     def __init__(self, *, networks: int = 20, within: float = 0.1) -> None:
@@ -39,7 +40,7 @@ class RandomNetworks:
         self._networks, self._within = networks, within
 
     def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
-        """See `Strategy.search`: a round a target, from the cheapest on."""
+        """See `Strategy.search`; one round for each target, the cheapest target first."""
         problem.check_targets()
         wanted = sorted(set(problem.targets))
         drawn = [self._drawn(problem, target) for target in wanted]
@@ -61,10 +62,10 @@ class RandomNetworks:
         return Trajectory(states=(), targets=tuple(found))
 
     def _drawn(self, problem: Problem, target: int) -> tuple[Candidate, ...]:
-        """Different networks for a target, named by their number.
+        """Different networks for a target, named by the target and their number, such as `80M-1`.
 
         Raises:
-            UserError: there are too few.
+            UserError: fewer than requested turned up after `_DRAWS` draws for each.
         """
         axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, problem.space.start)]
         draws = _uniform(f"{problem.seed}:{target}")
@@ -87,25 +88,25 @@ class RandomNetworks:
 
 
 def _divided(problem: Problem, axes: Sequence[Axis[Any]], target: int, draws: Iterator[float]) -> Any:
-    """A point within the target, grown from the start along all axes by random shares."""
-    weights = [-math.log(1 - next(draws)) for _ in axes]  # over their sum: uniform over all divisions
+    """A point within the target, grown from the start along all axes by random shares of the growth."""
+    weights = [-math.log(1 - next(draws)) for _ in axes]  # divided by their sum: uniform on the simplex
     order = sorted(range(len(axes)), key=lambda _: next(draws))
     point = problem.space.start
     growth = target / problem.cost_of(point)
-    for place, index in enumerate(order):
-        last = place == len(order) - 1
+    for position, index in enumerate(order):
+        last = position == len(order) - 1
         limit = problem.cost_of(point) * growth ** (weights[index] / sum(weights))
         point = largest(problem, axes[index], point, target if last else min(limit, target)) or point
     return point
 
 
 def _rank(candidate: Candidate, outcome: Outcome) -> tuple[float, int]:
-    """The larger, the better: by score, then by less cost."""
+    """A key that is larger for a better candidate: a higher score, then a lower cost; failures come last."""
     return (outcome.score if isinstance(outcome, Scored) else float("-inf"), -candidate.cost)
 
 
 def _uniform(seed: str) -> Iterator[float]:
-    """Numbers in [0, 1) that follow from a seed, the same on every machine."""
+    """An endless stream of uniform numbers in [0, 1), which depends on the seed alone, on every machine."""
     number = 0
     while True:
         digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()

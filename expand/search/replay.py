@@ -1,4 +1,4 @@
-"""A search under way: its rounds, with the jobs that stand for their trainings."""
+"""Replays a search: sends a strategy the results of jobs, round by round, up to the first job without one."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ class RoundJobs:
 
     @property
     def by_candidate(self) -> dict[Candidate, tuple[Job, ...]]:
-        """The jobs of each candidate, one a seed."""
-        found: dict[Candidate, tuple[Job, ...]] = {}
+        """The jobs of each candidate, one for each seed."""
+        jobs: dict[Candidate, tuple[Job, ...]] = {}
         for training, job in zip(self.round.trainings, self.jobs, strict=True):
-            found[training.candidate] = (*found.get(training.candidate, ()), job)
-        return found
+            jobs[training.candidate] = (*jobs.get(training.candidate, ()), job)
+        return jobs
 
     def missing(self, results: Mapping[str, Result]) -> tuple[tuple[Candidate, Job], ...]:
-        """What is still to be trained, each network once, in the order of the candidates."""
-        found: dict[str, tuple[Candidate, Job]] = {}
+        """The jobs whose keys have no result, each once, in the order of the candidates."""
+        missing: dict[str, tuple[Candidate, Job]] = {}
         for training, job in zip(self.round.trainings, self.jobs, strict=True):
             if job.key not in results:
-                found.setdefault(job.key, (training.candidate, job))
-        return tuple(found.values())
+                missing.setdefault(job.key, (training.candidate, job))
+        return tuple(missing.values())
 
     def outcomes(self, results: Mapping[str, Result]) -> tuple[Outcome, ...]:
-        """One a training."""
+        """The outcome of each training, in order, from the results by the jobs' keys."""
         return tuple(outcome([results[job.key]]) for job in self.jobs)
 
 
 def merged(rounds: Sequence[RoundJobs]) -> list[RoundJobs]:
-    """Those that have one number as one, with the trainings of all."""
-    found: dict[int, RoundJobs] = {}
+    """The rounds, with those of the same number joined to one that has the trainings of all."""
+    by_number: dict[int, RoundJobs] = {}
     for one in rounds:
-        before = found.get(one.round.number)
+        before = by_number.get(one.round.number)
         if before is not None:
             trainings = (*before.round.trainings, *one.round.trainings)
             one = RoundJobs(round=replace(one.round, trainings=trainings), jobs=(*before.jobs, *one.jobs))
-        found[one.round.number] = one
-    return list(found.values())
+        by_number[one.round.number] = one
+    return list(by_number.values())
 
 
 def outcome(results: Sequence[Result]) -> Outcome:
@@ -71,12 +71,12 @@ def outcome(results: Sequence[Result]) -> Outcome:
 
 
 def scored(results: Sequence[Result]) -> tuple[Measurement, ...]:
-    """Those that have a score."""
+    """The results that have a score, without the failures."""
     return tuple(result for result in results if isinstance(result, Measurement))
 
 
 class Replay:
-    """A search under way: feeds it outcomes, and remembers which jobs stood for which candidate.
+    """A search under way: sends results to its strategy, and remembers the jobs of every candidate.
 
     replay = Replay(setup)
     while replay.current is not None:
@@ -100,10 +100,10 @@ class Replay:
         return self.trajectory.states if self.trajectory is not None else self.rounds[-1].round.states
 
     def send(self, results: Mapping[str, Result]) -> None:
-        """Tell the search what the current round gave, and go to the next.
+        """Send the current round's results, by the jobs' keys, to the strategy, and enter the next round.
 
         Raises:
-            RunFailed: every candidate failed, or no axis can grow.
+            RunFailed: the strategy cannot continue: every candidate failed, or no axis can grow.
         """
         assert self.current is not None, "the search is over"
         outcomes = self.current.outcomes(results)
@@ -123,7 +123,10 @@ class Replay:
         self.rounds.append(self.current)
 
     def _parent(self, training: Training) -> Job | None:
-        """The job whose weights a training starts from, which has the same seed; None: from scratch."""
+        """The job of the candidate's parent with the same seed, whose weights a training starts from.
+
+        None: the training starts from fresh weights.
+        """
         parent = training.candidate.parent
         if self._setup.config.training.init != "parent" or parent is None:
             return None

@@ -1,4 +1,4 @@
-"""What a run searches, its names resolved: the space, the axes, the data, and the jobs of a candidate."""
+"""Resolves the names in a run's configuration (space, axes, cost, strategy), and makes jobs of trainings."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from search_spaces.base import Axis, Json
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataCard:
-    """What a run knows of its data without the videos.
+    """Facts about a run's data that stay known when the videos are gone.
 
     Attributes:
-        name: the data set, such as its folder's name.
-        checksum: SHA-256 over all that decides frames and labels.
-        classes: the label set, in the order of the network's outputs.
-        train, val: videos in each split, bad ones left out.
-        val_counts: validation videos that show each class; a class may have none.
-        short_side, fps: what the cache holds (CacheNeeds): it decides the pixels that training sees.
-        labels: of a video: one, or several.
-        unlabelled: validation videos without any label, which no score counts.
+        name: the name of the data set, such as its folder's name.
+        checksum: SHA-256 over everything that frames and labels depend on.
+        classes: the names of the classes, in the order of the network's outputs.
+        train, val: numbers of videos in each split, without those that could not be decoded.
+        val_counts: for each class, the number of validation videos that show it; may be 0.
+        short_side, fps: the short side in pixels and the frames per second of the cached frames
+            (CacheNeeds), on which the pixels of clips depend.
+        labels: whether a video has one label or several.
+        unlabelled: number of validation videos without any label, which scores leave out.
     """
 
     name: str
@@ -44,7 +45,7 @@ class DataCard:
 
     @classmethod
     def of(cls, values: Json) -> DataCard:
-        """From what `asdict` gave, and JSON may have made of it."""
+        """The card whose `asdict` is `values`, also after a round trip through JSON."""
         return cls(**{**values, **{name: tuple(values[name]) for name in ("classes", "val_counts")}})
 
     @property
@@ -60,7 +61,7 @@ class DataCard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
-    """A run's configuration with its names resolved. Everything that a search decides follows from it."""
+    """A run's configuration with its names resolved. With the measurements, it determines every decision."""
 
     config: Config
     space: Space
@@ -71,7 +72,7 @@ class Setup:
 
     @classmethod
     def of(cls, config: Config, data: DataCard) -> Setup:
-        """Raises UserError where a name leads nowhere, or a setting is refused."""
+        """Raises UserError if a name is unknown or cannot be imported, or if a setting is not accepted."""
         space = load_space(config.space.name, config.space.settings)
         return cls(
             config=config,
@@ -84,11 +85,11 @@ class Setup:
 
     @property
     def problem(self) -> Problem:
-        """What the strategy is asked."""
+        """The problem that the strategy solves."""
         return _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
 
     def job(self, training: Training, parent: Job | None) -> Job:
-        """A training as a job, which starts from its parent's weights if there is one."""
+        """The job of a training; it starts from the weights that the job `parent` saved, if there is one."""
         data, candidate = self.data, training.candidate
         return Job(
             space=self.config.space.model_dump(mode="json"),
@@ -110,10 +111,12 @@ class Setup:
 
 
 def problem_of(config: Config, num_classes: int = 2) -> Problem:
-    """What a configuration asks, before its data is known; with more classes networks cost a little more.
+    """The problem of a configuration whose data, and so the number of classes, is not known yet.
+
+    Costs are a little too low if there are more than `num_classes` classes.
 
     Raises:
-        UserError: a name leads nowhere, or a setting is refused.
+        UserError: a name is unknown or cannot be imported, or a setting is not accepted.
     """
     space = load_space(config.space.name, config.space.settings)
     axes = choose_axes(space, config.search.axes)
@@ -135,6 +138,6 @@ def _problem(
 
 
 def augmentation(config: Config, classes: Sequence[str]) -> Json:
-    """What training does to a clip, in class indices; the fields of data.clips.Augment."""
+    """The augmentation of training clips: the fields of `data.clips.Augment` as JSON, with class indices."""
     swaps = list(flip_swaps(config.data, classes)) if config.data.flip else None
     return {"swaps": swaps, "jitter": list(config.data.jitter)}

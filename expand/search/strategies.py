@@ -1,4 +1,4 @@
-"""Strategies by name: ours, and a user's own as `module:Class`."""
+"""Finds strategies by name: expansion, random, or a user's own as `module:Class`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ STRATEGIES: dict[str, type[Any]] = {"expansion": Expansion, "random": RandomNetw
 
 
 def load_strategy(options: SearchConfig) -> Strategy:
-    """The strategy that a configuration names, with its settings.
+    """The strategy that a configuration names, made with its settings.
 
     Raises:
-        UserError: the name leads nowhere, or the strategy refuses a setting.
+        UserError: the name is unknown or cannot be imported, or the strategy does not accept a setting.
     """
     name, settings = options.strategy, dict(options.settings)
     if name in STRATEGIES:

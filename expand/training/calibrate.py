@@ -1,4 +1,4 @@
-"""How fast this machine trains: a few steps of two networks of a search, which take seconds."""
+"""Times a few training steps of two networks of a search, to forecast the seconds of its trainings here."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from expand.training.memory import release_memory
 from expand.training.memory_forecast import measure_by
 from expand.training.trainer import Step, make_optimizer, make_step
 
-_STEPS = 3
-_ENOUGH = 0.5  # seconds of a network, after which no more steps are made
-_USUAL = 1e-10  # seconds a MAC where nothing can be timed: a core's worth
-# What a timed step may cost: the four of each network are to take a few seconds, and little memory.
+_STEPS = 3  # timed steps of each network
+_ENOUGH = 0.5  # seconds after which no more steps of a network are timed
+_USUAL = 1e-10  # seconds of a multiply-add on one core, assumed if nothing can be timed
+# The most that a timed step may cost, so that the four steps of each network take seconds and little memory.
 _MOST_MACS = {"cpu": 3e9, "mps": 5e10, "cuda": 5e11}
 _MOST_BYTES = {"cpu": 4e8, "mps": 1e9, "cuda": 4e9}
 
 
 def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
-    """Seconds of a pass, from the fastest of a few training steps on random clips; data loading left out.
+    """The speed of training here: seconds of a forward pass of one clip, as a line in the multiply-adds.
 
-    The cheapest network of the search is timed, and the dearest of which a step is short and small; beyond
-    that, seconds are extrapolated by multiply-adds. Known error: not measured beyond those networks.
-    A network that cannot be trained here is left out too: that is the search's to find and to record.
+    Two networks of the forecast are timed on random clips: the cheapest one, and the most expensive one whose
+    step is short and fits into little memory. The fastest of a few steps counts. Left out: loading the data.
+    Known error: for more expensive networks seconds are extrapolated, with an error that was not measured.
+    A network whose training raises an exception is left out; the search itself will record its failure.
     """
     timed: list[tuple[int, float]] = []
     for candidate, clips in _chosen(setup, device):
@@ -46,23 +47,25 @@ def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
 
 
 def _chosen(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
-    """What is timed, on how many clips: whole batches, or as much of the cheapest network as is little."""
+    """The networks to time, with the clips of a step: a whole batch, or a part if all steps are too long."""
     measure, batch = measure_by(setup, way_of(device)), setup.config.training.batch_size
     networks = by_cost(setup)
 
-    def little(candidate: Candidate, clips: int) -> bool:
+    def quick(candidate: Candidate, clips: int) -> bool:
+        """Whether a step takes at most `_MOST_MACS` and `_MOST_BYTES`."""
         macs = TRAIN_FACTOR * clips * candidate.macs
         if macs > _MOST_MACS[device]:
             return False
         return measure(candidate).training(clips, clips) <= _MOST_BYTES[device]
 
-    dearest = next((one for one in reversed(networks) if little(one, batch)), None)
+    dearest = next((one for one in reversed(networks) if quick(one, batch)), None)
     if dearest is not None:
         return [(networks[0], batch), (dearest, batch)]
-    return [(networks[0], part) for part in halves(batch, FEWEST) if little(networks[0], part)][:1]
+    return [(networks[0], part) for part in halves(batch, FEWEST) if quick(networks[0], part)][:1]
 
 
 def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, threads: int) -> float:
+    """Seconds of a forward pass of one clip, from the fastest of a few training steps on `batch` clips."""
     prepare(device, threads, seed=0)
     space, recipe = setup.space, setup.config.training
     architecture = space.architecture(candidate.point)
@@ -72,7 +75,7 @@ def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, t
     clips = torch.rand_like(space.example(architecture, batch))
     labels = torch.zeros(batch, dtype=torch.int64)
     step = _step(network, recipe, batch, device)
-    first = 1 + WARM_UP if device == "cuda" else 1  # slower than those after them
+    first = 1 + WARM_UP if device == "cuda" else 1  # warm-up steps, which are slower
     began, best, done = time.monotonic(), float("inf"), 0
     while done <= first or (done < first + _STEPS and time.monotonic() - began < _ENOUGH):
         best, done = min(best, _timed(step, clips, labels)), done + 1
@@ -80,7 +83,7 @@ def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, t
 
 
 def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -> Step:
-    """A training step; on the CPU without the update: it takes no time, but importing optimizers seconds."""
+    """A training step; on the CPU without the fast update, since importing optimizers takes seconds."""
     loss_function = nn.CrossEntropyLoss()
     if device != "cpu":
         return make_step(

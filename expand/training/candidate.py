@@ -1,4 +1,4 @@
-"""A job's whole life in a worker: read it, train, validate, leave its result."""
+"""Does a job in a worker: reads it from its folder, trains, validates, and writes the result."""
 
 from __future__ import annotations
 
@@ -55,9 +55,14 @@ log = logging.getLogger(__name__)
 
 
 def run_job(folder: Path) -> None:
-    """Do the job of a folder; its result.json is there afterwards, whatever happened but an interruption."""
+    """Do the job in a folder, and write its result.json: a Measurement, or a Failure if the training fails.
+
+    Raises:
+        RunFailed: another worker holds the job's lock, or a disk or the cache failed. No result is written.
+        UserError: a name in the job cannot be imported here. No result is written.
+    """
     with alone(folder):
-        if read_result(folder) is None:  # else a worker that was left behind has ended it just now
+        if read_result(folder) is None:  # a worker whose driver was killed may just have finished the job
             _run_job(folder)
 
 
@@ -76,11 +81,11 @@ def _run_job(folder: Path) -> None:
 
 
 def attempt(measure: Callable[[], Measurement]) -> Result:
-    """A Measurement, or the Failure that an exception means for a candidate.
+    """The Measurement of `measure`, or a Failure if it raises an exception that the candidate causes.
 
     Raises:
-        RunFailed: the disk or the cache, which is not the candidate's fault.
-        UserError: a name that leads nowhere here, which isn't either.
+        RunFailed: the disk or the cache failed, which the candidate does not cause.
+        UserError: a name in the job is unknown or cannot be imported here.
     """
     try:
         return measure()
@@ -90,21 +95,20 @@ def attempt(measure: Callable[[], Measurement]) -> Result:
         raise
     except Exception as error:  # whatever a candidate does wrong fails that candidate, not the search
         if disk_failed(error):
-            raise RunFailed(f"a worker could not go on: {error}; make room and resume.") from error
+            raise RunFailed(f"a worker could not write its files: {error}; make room and resume.") from error
         kind = "out of memory" if out_of_memory(error) else type(error).__name__
         return Failure(reason=f"{kind}: {first_line(error)}", traceback=traceback.format_exc())
 
 
 def measure(job: Job, place: Place, folder: Path) -> Measurement:
-    """Train and validate the job's network; leave its weights in `folder` if asked.
+    """Train and validate the job's network, and write its weights into `folder` if `place.keep_weights`.
 
-    When a device's memory runs out, training starts again with half the clips in a forward pass; gradients
-    are accumulated, so the optimizer steps stay the same, but BatchNorm then sees the smaller batch. On the
-    CPU, where the system may end a process that takes too much, a batch is halved as often as the closed form
-    of its footprint asks for, before it is tried.
+    If memory runs out, training starts again with half as many clips in a forward pass (micro-batch).
+    Gradients are accumulated, so the number of optimizer steps stays the same, but BatchNorm normalises the
+    smaller micro-batches. On the CPU, where the system may kill a process that takes too much memory, the
+    micro-batch is chosen in advance, by the closed form of the footprint.
 
-    It goes on from the last epoch that an attempt before this one has ended on the same device, if there is
-    one.
+    The training continues from the last epoch that an earlier attempt finished on the same device, if any.
     """
     data = open_built(Path(place.cache))
     recipe = TrainingConfig.model_validate(job.recipe)
@@ -123,31 +127,31 @@ def measure(job: Job, place: Place, folder: Path) -> Measurement:
                 raise
             log.warning("out of memory with %d clips in a pass, trying %d", micro_batch, micro_batch // 2)
             epochs.drop()
-        gc.collect()  # what the failed attempt holds in cycles
+        gc.collect()  # frees tensors that the failed attempt holds in reference cycles
     raise AssertionError("the last micro-batch either returns or raises")
 
 
 def foresee_part(job: Job, place: Place, recipe: TrainingConfig, epochs: Epochs) -> None:
-    """Choose the clips in a forward pass by the closed form, on the CPU.
+    """Set the micro-batch of a training on the CPU by the closed form of its footprint.
 
     Raises:
-        MemoryError: there is no room for one.
+        MemoryError: not even a micro-batch of one clip fits.
     """
     prepare(place.device, place.threads, job.seed)
-    found, left = _footprint(job, place), free_memory(place.threads, given=place.memory)
+    footprint, left = _footprint(job, place), free_memory(place.threads, given=place.memory)
     wanted = epochs.micro_batch or recipe.batch_size
-    part = found.largest_part(wanted, left, batch=recipe.batch_size)
+    part = footprint.largest_part(wanted, left, batch=recipe.batch_size)
     if part is None:
         raise MemoryError(
-            f"one clip at a time would take {show_bytes(found.training(recipe.batch_size, 1))}, and "
+            f"one clip at a time would take {show_bytes(footprint.training(recipe.batch_size, 1))}, and "
             f"{show_bytes(left or 0)} are left."
         )
     if part < wanted:
         log.warning(
-            "%d clips in a pass, and not %d, which would take %s of the %s left: BatchNorm sees a pass",
+            "%d clips in a forward pass, as %d would take %s of the %s left; BatchNorm normalises each pass",
             part,
             wanted,
-            show_bytes(found.training(recipe.batch_size, wanted)),
+            show_bytes(footprint.training(recipe.batch_size, wanted)),
             show_bytes(left or 0),
         )
         epochs.drop()
@@ -162,41 +166,41 @@ def _footprint(job: Job, place: Place) -> Footprint:
 
 
 class Epochs:
-    """What it takes to go on with a training from the end of an epoch.
+    """The checkpoints of a short training, one after each epoch, from which a later attempt continues.
 
     Args:
-        folder: of the checkpoints.
-        device: where the training is; what was left on another kind of device is not used.
+        folder: the folder of the checkpoints.
+        device: the kind of device; checkpoints of another kind, or of another version of xpand, are ignored.
 
     Attributes:
-        state: what the last attempt left; None: nothing.
-        micro_batch: clips in a forward pass, of that and of what is to come; None: not known yet.
+        state: the last checkpoint of an earlier attempt; None: no checkpoint.
+        micro_batch: clips in a forward pass, in the checkpoint and from now on; None: not chosen yet.
     """
 
     def __init__(self, folder: Path, device: str) -> None:
         self._folder, self._place = folder, [VERSION, device]
         self._begun = time.monotonic()
-        found, _ = newest(folder)
-        self.state = found if found is not None and found["place"] == self._place else None
+        state, _ = newest(folder)
+        self.state = state if state is not None and state["place"] == self._place else None
         self.micro_batch: int | None = self.state["micro_batch"] if self.state else None
 
     @property
     def seconds(self) -> float:
-        """How long the training has taken, over its attempts and the parts that count."""
+        """Seconds of training in this attempt, and in earlier ones up to the checkpoint."""
         return (self.state["seconds"] if self.state else 0.0) + time.monotonic() - self._begun
 
     @property
     def peak(self) -> int:
-        """The most memory that was held by the attempts before, in bytes."""
+        """The peak memory of earlier attempts up to the checkpoint, in bytes; 0: no checkpoint."""
         return self.state["peak_memory"] if self.state else 0
 
     def save(self, state: TrainingState, *, peak: int) -> None:
-        """Keep a state of `train`."""
+        """Write a checkpoint of a state that `train` gave, with this attempt's peak memory in bytes."""
         known = {"place": self._place, "seconds": self.seconds, "peak_memory": max(peak, self.peak)}
         write_checkpoint(self._folder, state | known)
 
     def drop(self) -> None:
-        """Start again."""
+        """Remove all checkpoints, so that the training starts from the beginning."""
         self.state = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -287,7 +291,7 @@ def _measure(
 
 
 def _validation_batch(job: Job, place: Place, recipe: TrainingConfig) -> int | None:
-    """Clips at a time in a validation; None: as many as usual."""
+    """Clips in a forward pass of the validation; None: the default of `validate`."""
     if place.device != "cpu":
         return None
     left = free_memory(place.threads, given=place.memory)
@@ -301,14 +305,24 @@ def _augment(job: Job) -> Augment:
 
 
 def inherit(network: nn.Module, path: Path) -> int:
-    """Take over the tensors of a parent that have the same name and shape here; how many there were."""
+    """Load a parent's weights into a network, as far as names and shapes are equal.
+
+    Returns:
+        The number of tensors that were loaded.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     if not path.exists():
-        raise UserError(f"the parent's weights must be at {path}, but they are not.")
+        raise UserError(
+            f"the parent's weights must be at {path}, but there is no such file: start another run."
+        )
     try:
         parent, own = load_file(path), network.state_dict()
     except SafetensorError:
         raise UserError(
-            f"{path} must be the parent's weights, but it is cut off or of no known kind: start another run."
+            f"{path} must be the parent's weights, but it is cut off or of an unknown format: "
+            "start another run."
         ) from None
     matching = {
         name: value for name, value in parent.items() if name in own and value.shape == own[name].shape
@@ -318,7 +332,7 @@ def inherit(network: nn.Module, path: Path) -> int:
 
 
 def _reporter(folder: Path) -> Callable[[TrainingProgress], None]:
-    """Writes progress.json, not more often than every half second."""
+    """A function that writes progress.json, at most once every half second, and after the last step."""
     written = -_REPORT_EVERY
 
     def report(progress: TrainingProgress) -> None:
@@ -326,7 +340,7 @@ def _reporter(folder: Path) -> Callable[[TrainingProgress], None]:
         now = time.monotonic()
         if now - written >= _REPORT_EVERY or progress.clips == progress.total:
             written = now
-            with contextlib.suppress(OSError):  # it is only shown
+            with contextlib.suppress(OSError):  # progress is for display only: the training must not fail
                 partial = folder / ".progress.json.partial"
                 partial.write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
                 partial.replace(folder / "progress.json")

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: whole ones only, the last two, and none that holds code."""
+"""Writes and reads checkpoints of a training: never partial files, the last two, without any code in them."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ _NAMED = re.compile(r"step-(\d{9})\.pt")
 
 log = logging.getLogger(__name__)
 
-TrainingState = dict[str, Any]  # tensors and plain values; `step` is among them
+TrainingState = dict[str, Any]  # tensors and plain values; has the key `step`
 
 
 def write_checkpoint(folder: Path, state: TrainingState) -> Path:
-    """Put a checkpoint in place whole, then drop all but the last two.
+    """Write a checkpoint in one step, then remove all but the last two.
 
     Raises:
-        RunFailed: it cannot be written; those before it stay.
+        RunFailed: the checkpoint cannot be written; earlier ones are kept.
     """
     path = folder / _NAME.format(step=state["step"])
     whole = io.BytesIO()
-    torch.save(state, whole)  # whose own writer says nothing that helps where a disk is full
+    torch.save(state, whole)  # into memory, since torch's error on a full disk does not say so
     try:
         folder.mkdir(exist_ok=True)
         with replacing(path) as partial:
             partial.write_bytes(whole.getbuffer())
     except OSError as error:
-        raise RunFailed(f"{path} cannot be written: {error.strerror}; see to that and resume.") from error
+        raise RunFailed(f"{path} cannot be written: {error.strerror}; correct that and resume.") from error
     for _, old in _found(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
 
 
 def load_checkpoint(folder: Path) -> tuple[TrainingState, tuple[str, ...]]:
-    """The last whole checkpoint, and a line for each later one that is damaged.
+    """The last undamaged checkpoint, and a remark of one line for each later checkpoint, which is damaged.
 
     Raises:
-        UserError: there is none that is whole.
+        UserError: the folder has no undamaged checkpoint, or one cannot be read.
     """
     state, damaged = newest(folder)
     if state is not None:
         return state, tuple(
-            f"{name} is cut off or damaged: going on from the checkpoint before it" for name in damaged
+            f"{name} is cut off or damaged: continuing from the checkpoint before it" for name in damaged
         )
     raise UserError(
         f"{folder} must hold a whole checkpoint, but "
@@ -61,10 +61,12 @@ def load_checkpoint(folder: Path) -> tuple[TrainingState, tuple[str, ...]]:
 
 
 def newest(folder: Path) -> tuple[TrainingState | None, tuple[str, ...]]:
-    """The last whole checkpoint, if there is one, and the names of later ones, which are set aside.
+    """The last undamaged checkpoint (None: there is none), and the file names of later, damaged ones.
+
+    Damaged files are renamed (`quarantine`), so that no later call tries them again.
 
     Raises:
-        UserError: one may not be read.
+        UserError: this process has no permission to read a checkpoint.
     """
     damaged: list[str] = []
     for _, path in reversed(_found(folder)):
@@ -72,7 +74,7 @@ def newest(folder: Path) -> tuple[TrainingState | None, tuple[str, ...]]:
             state: TrainingState = torch.load(path, map_location="cpu", weights_only=True)
         except PermissionError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-        except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were
+        except Exception:  # torch raises many kinds for bytes that are not a checkpoint
             log.warning("%s is cut off or damaged: set aside", path)
             quarantine(path)
             damaged.append(path.name)

@@ -1,6 +1,6 @@
-"""The tests that an objective must pass.
+"""Tests that every objective must pass, including a user's own.
 
-An objective of your own inherits them all:
+A test class for an objective of your own inherits all of them:
 
     from expand.training.conformance import ObjectiveConformance
 
@@ -8,8 +8,8 @@ An objective of your own inherits them all:
         def objective(self):
             return MyObjective()
 
-and pytest, pointed at that file, runs every check. The checks are plain asserts, on made-up probabilities of
-40 videos and 5 classes, of which one has no video.
+pytest then runs every check. The checks are plain asserts, on made-up probabilities of 40 videos and 5
+classes, one of which no video shows.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ _UNSEEN = _CLASSES - 1  # the class that no video shows
 
 
 class ObjectiveConformance:
-    """Subclass it under a name that starts with `Test`, and say which objective is tested."""
+    """The checks. A subclass has a name that starts with `Test`, and the method `objective`."""
 
     def objective(self) -> Objective:
-        raise NotImplementedError("say which objective is tested: return it from objective().")
+        """The objective to test."""
+        raise NotImplementedError("objective() must return the objective to test: override it.")
 
     def test_it_has_a_name_and_words_in_a_line(self) -> None:
         objective = self.objective()
@@ -51,7 +52,7 @@ class ObjectiveConformance:
         for _, truth in self._cases():
             right = (truth if truth.ndim == 2 else one_hot(truth, _CLASSES)) * 0.8 + 0.1
             best, worst = (self.objective().score(one, truth) for one in (right, 1 - right))
-            assert best > worst, f"what is right must score above what is wrong, got {best} and {worst}"
+            assert best > worst, f"right predictions must score above wrong ones, got {best} and {worst}"
 
     def test_equal_arguments_give_equal_scores_and_stay_as_they_are(self) -> None:
         for probabilities, truth in self._cases():
@@ -103,7 +104,7 @@ class ObjectiveConformance:
                 assert chance.words, "must say in words what scores it"
 
     def _cases(self) -> Iterator[tuple[NDArray[np.float64], NDArray[Any]]]:
-        """Probabilities and truth, for each kind of labels that the objective is for."""
+        """(V, C) probabilities and the truth of V videos, for each kind of labels of the objective."""
         random = np.random.default_rng(0)
         logits = random.normal(size=(_VIDEOS, _CLASSES))
         if self.objective().labels in ("one", "any"):

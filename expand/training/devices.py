@@ -1,4 +1,4 @@
-"""Where networks are trained and tested, and in which precision."""
+"""Chooses the device and the precision of trainings and tests; moves networks and clips to the device."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def has_device(device: str) -> bool:
 
 
 def best_device() -> str:
-    """The device that `auto` stands for on this machine."""
+    """The device for `auto`: cuda, mps or cpu, the first that torch can use on this machine."""
     return next(device for device in ("cuda", "mps", "cpu") if has_device(device))
 
 
 def choose_device(wanted: str) -> str:
-    """The device that a configuration means on this machine; `auto`: the best one.
+    """The device for the setting `run.device`; `auto`: see `best_device`.
 
     Raises:
-        UserError: torch does not find it.
+        UserError: torch cannot use the device on this machine.
     """
     device = best_device() if wanted == "auto" else wanted
     if not has_device(device):
@@ -42,22 +42,24 @@ def choose_device(wanted: str) -> str:
 
 
 def prepare(device: str, threads: int, seed: int) -> None:
-    """Make what follows a function of its seed: seeds, threads and deterministic algorithms."""
+    """Set torch's seed, threads and deterministic algorithms, so that equal seeds give equal weights.
+
+    On CUDA and MPS, an operation without a deterministic algorithm gives a warning; on the CPU, an error.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(threads)
-    # As torch.use_deterministic_algorithms does, which takes seconds to import a compiler first.
+    # Not torch.use_deterministic_algorithms, which does the same but first imports a compiler, for seconds.
     torch.set_deterministic_debug_mode("error" if device == "cpu" else "warn")
-    # Else every new tensor is first filled with NaN, for programs that read what they never wrote.
+    # By default, torch then fills every new tensor with NaN, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.manual_seed(seed)
 
 
 def seed_step(device: str, seed: int) -> None:
-    """Seed the random numbers of the processor and of the device.
+    """Seed the random numbers of the CPU and of the device.
 
-    As torch.manual_seed does, which takes a millisecond, as it also notes what devices that are not there are
-    to do should they turn up.
+    Like torch.manual_seed, which takes a millisecond, since it also prepares devices that are not in use.
     """
     torch.default_generator.manual_seed(seed)
     if device == "cuda":
@@ -67,20 +69,21 @@ def seed_step(device: str, seed: int) -> None:
 
 
 def place_network(network: nn.Module, device: str) -> nn.Module:
-    """The network on its device, channels last: 1.4 to 2 times as fast on CPU as the default layout."""
+    """Move the network to the device, channels last: on CPUs 1.4 to 2 times as fast as the usual layout."""
     network.to(device)
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
 def place_clips(clips: Tensor, device: str) -> Tensor:
-    """(B, 3, T, S, S) in the layout of the network."""
+    """(B, 3, T, S, S) clips on the device, channels last as the network's weights."""
     return clips.to(device, memory_format=torch.channels_last_3d, non_blocking=True)
 
 
 def autocast(device: str, precision: Precision = "auto") -> AbstractContextManager[object]:
-    """Products and convolutions in bfloat16, or everything in float32.
+    """A context in which products and convolutions are computed in bfloat16, or everything in float32.
 
-    `auto` is bfloat16 on CUDA, where it is faster; full precision on the CPU, where it is slower, and on MPS.
+    `auto` is bfloat16 on CUDA, where it is faster, and float32 on MPS and on the CPU, where bfloat16 is
+    slower.
     """
     if precision == "auto":
         chosen = device == "cuda" and torch.cuda.is_bf16_supported()

@@ -1,4 +1,4 @@
-"""A training's curves as event files for TensorBoard."""
+"""Writes a training's curves as event files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from expand.training.schedule import learning_rate_factor
 
 
 class Events(Protocol):
-    """Where the curves go."""
+    """Receives the points of a training's curves."""
 
     def step(self, progress: TrainingProgress) -> None:
-        """A step of the training is done."""
+        """Write the loss and the learning rate after a step."""
         ...
 
     def end(self, measurement: Measurement) -> None:
-        """The training is validated."""
+        """Write the scores and the loss of the validation after the last step."""
         ...
 
 
 def check_tensorboard() -> None:
-    """Raises UserError where event files cannot be written."""
+    """Raises UserError if the package tensorboard is not installed."""
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError:
@@ -40,9 +40,13 @@ def check_tensorboard() -> None:
 
 @contextmanager
 def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -> Iterator[Events]:
-    """Event files in `folder`; None: nowhere.
+    """Open event files in `folder` for the block; None: nothing is written.
 
-    What an attempt that was cut off left there counts up to clip `first`, from where this one goes on.
+    Args:
+        folder: the folder, of this training alone.
+        recipe: the recipe, for the learning rate.
+        first: clips trained before this attempt. The points of an earlier attempt are kept up to this number;
+            0: all are removed.
     """
     if folder is None:
         yield _Nowhere()

@@ -1,7 +1,7 @@
-"""CUDA graphs: a function on tensors is recorded once and then started as a whole.
+"""CUDA graphs: records the kernels of a function on tensors once, then launches all of them in one call.
 
-Small networks leave a GPU waiting for the next of a thousand kernels. A recorded step is a single launch of
-the same kernels on the same numbers.
+A training step of a small network is a thousand short kernels, between which the GPU waits for the next
+launch. The recorded step runs the same kernels on the same numbers, without the waiting.
 """
 
 from __future__ import annotations
@@ -17,33 +17,35 @@ from expand.system.errors import first_line
 
 log = logging.getLogger(__name__)
 
-WARM_UP = 3  # calls before the recording: libraries set themselves up, an optimizer makes its state
+# Calls before the recording, in which libraries are initialised and the optimizer allocates its state.
+WARM_UP = 3
 
 Function = Callable[..., Tensor]
 
 
 class Recording(Protocol):
-    """A function as it was called once; a call does it again with new inputs of the same shapes."""
+    """A recorded call of a function; calling it runs the function on new inputs of the same shapes."""
 
     def __call__(self, *inputs: Tensor) -> Tensor: ...
 
 
 class Graphed:
-    """A function that is recorded in the shapes of its first call.
+    """A function that is recorded as a CUDA graph, for inputs with the shapes of its first call.
 
         step = Graphed(function)
-        step(clips, labels)     # calls 1 to 3 are calls of the function
-        step(clips, labels)     # call 4 is recorded, and the recording played
-        step(fewer, labels)     # other shapes: a call of the function
-        step(clips, labels)     # played
+        step(clips, labels)     # calls 1 to 3 call the function
+        step(clips, labels)     # call 4 records the function, and replays the recording
+        step(fewer, labels)     # other shapes: calls the function
+        step(clips, labels)     # replays the recording
 
-    Every call is made exactly once: what the function changes (weights, statistics, random numbers) changes
-    as without a graph. Where it can't be recorded, the log says why, and all calls are calls of the function.
+    The function takes effect exactly once in each call: what it changes (weights, statistics, random numbers)
+    changes as without a graph. If it cannot be recorded, a warning in the log says why, and every call calls
+    the function.
 
     Args:
-        function: of tensors to a tensor. It must not look at numbers on the device, and what it keeps
-            between calls it must change in place.
-        record: makes the recording.
+        function: maps tensors to a tensor. It must not read values from the device, and must change in place
+            whatever it keeps between calls.
+        record: makes the recording; None: `CudaGraph`.
     """
 
     def __init__(self, function: Function, record: Callable[..., Recording] | None = None) -> None:
@@ -53,7 +55,7 @@ class Graphed:
         self._calls = 0
         self._recording: Recording | None = None
         self._recordable = True
-        # The default stream can't be recorded, and what is made in warming up belongs to its stream.
+        # The default stream can't be recorded, and tensors made during the warm-up belong to its stream.
         self._stream = torch.cuda.Stream() if torch.cuda.is_available() else None  # type: ignore[no-untyped-call]
 
     def __call__(self, *inputs: Tensor) -> Tensor:
@@ -80,9 +82,9 @@ class Graphed:
     def _try(self, inputs: tuple[Tensor, ...]) -> Recording | None:
         try:
             return self._record(self._function, inputs)
-        except Exception as error:  # torch's and CUDA's have no common kind
+        except Exception as error:  # torch's and CUDA's errors have no common class
             self._recordable = False
-            log.warning("no CUDA graph, so small networks train slower: %s", first_line(error))
+            log.warning("no CUDA graph, so small networks run slower: %s", first_line(error))
             return None
 
 
@@ -92,7 +94,8 @@ class CudaGraph:
     def __init__(self, function: Function, inputs: tuple[Tensor, ...]) -> None:
         self._inputs = [torch.empty_like(x, device="cuda") for x in inputs]
         self._graph = torch.cuda.CUDAGraph()
-        # Recording runs nothing. Other threads may go on reading clips meanwhile, which takes pinned memory.
+        # Recording executes no kernel. "thread_local" lets other threads read clips meanwhile, for which they
+        # allocate pinned memory.
         stream = torch.cuda.current_stream()
         with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
             self._output = function(*self._inputs)
@@ -105,10 +108,13 @@ class CudaGraph:
 
 
 def read_later(value: Tensor) -> Callable[[], float]:
-    """A number of the device, sent for now and read later; nothing that is queued meanwhile is waited for."""
+    """Start to copy a number from the device; the returned function waits for that copy and gives the number.
+
+    It does not wait for kernels that were queued after the copy.
+    """
     host = torch.empty((), dtype=value.dtype, pin_memory=True)
     host.copy_(value, non_blocking=True)
-    # Sleeps and does not spin: others may want the core.
+    # "blocking" waits by sleeping, not by spinning, and so leaves the core to other processes.
     arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
     arrived.record()
 

@@ -1,4 +1,4 @@
-"""How long one clip takes through a network."""
+"""Measures the latency of a network: the seconds of a forward pass of one clip."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from expand.training.devices import autocast, place_clips
 
 _WARM_UPS = 2
-_PASSES, _SECONDS = 10, 0.5  # passes that are timed, and when to stop before that
+_PASSES, _SECONDS = 10, 0.5  # the most passes that are timed, and the seconds after which timing stops
 
 
 @torch.no_grad()
 def measure_latency(network: nn.Module, clip: Tensor, device: str) -> float:
-    """Seconds of a forward pass of one clip, in evaluation mode; the fastest, for others may slow the rest.
+    """Seconds of the fastest of several forward passes of one clip, in evaluation mode.
 
-    Reading the clip is left out.
+    The fastest counts, since other processes may slow the others. Left out: reading the clip.
 
     Args:
         network: on the device.
-        clip: (1, 3, T, S, S), as the space's `example` has it.
-        device: where it is timed.
+        clip: (1, 3, T, S, S), such as the space's `example`.
+        device: the device.
     """
     clip = place_clips(clip, device)
     network.eval()
@@ -42,7 +42,7 @@ def measure_latency(network: nn.Module, clip: Tensor, device: str) -> float:
 
 
 def _wait_for(device: str) -> None:
-    """Until the device has done all that it was sent."""
+    """Wait until the device has run all queued kernels."""
     if device == "cuda":
         torch.cuda.synchronize()
     elif device == "mps":

@@ -1,8 +1,8 @@
-"""The steps of a training, short or full, which can be cut off after any of them.
+"""The training loop of short and full trainings, which can be interrupted and resumed after any step.
 
-What decides a step is the recipe and the step's number: which clips it sees, its learning rate, its random
-numbers. So there is no random state to keep, and a training that goes on gives the weights of one that was
-never cut off.
+The clips, the learning rate and the random numbers of a step depend on the recipe and the step's number
+alone. So checkpoints hold no random state, and a resumed training gives the same weights as one without an
+interruption.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from search_spaces.x3d.split_norm import set_splits
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """What a network is trained on, and how.
+    """The data and the recipe of a training.
 
     Attributes:
-        train: the videos.
-        targets: what the network is to say of their clips; None: the one label of their video.
-        augment: how the clips are varied.
-        loss: of logits and targets.
-        recipe: how the optimizer is made, and clips are drawn.
-        seed: of the clips, and of random numbers in the network.
-        schedule: what each step sees.
-        rate: the learning rate of the step that comes after so many.
-        device: where.
-        precision: of products and convolutions.
-        processes: who takes part.
-        micro_batch: clips that a process takes at a time; None: all of its share of a step.
+        train: the training videos.
+        targets: gives the training targets of clips; None: the one label of each clip's video.
+        augment: the augmentation of clips.
+        loss: a module that maps logits and targets to the loss.
+        recipe: the settings of the optimizer and of the order of clips.
+        seed: seeds the clips and the random numbers in the network, such as dropout.
+        schedule: the number and kind of clips in each step.
+        rate: maps the number of steps done to the learning rate of the next step.
+        device: the device.
+        precision: the precision of products and convolutions.
+        processes: the processes that share each step.
+        micro_batch: clips in a forward pass of a process; None: all clips of its share of a step.
     """
 
     train: Split
@@ -68,22 +68,28 @@ class Loop:
     """A training under way.
 
         loop = Loop(course, network)
-        loop.restore(state)                 # to go on
-        for step in loop.steps(report):     # so many are done
-            loop.state()
-        loop.losses.read()                  # also of the last step
+        loop.restore(state)                 # to resume from a checkpoint
+        for step in loop.steps(report):     # `step` is the number of steps done
+            loop.state()                    # for a checkpoint
+        loop.losses.read()                  # the last step's loss too
 
     Args:
-        course: what it is trained on, and how.
-        network: with the weights that it starts from; trained in place.
-        keep_from: as of Losses.
+        course: the data and the recipe.
+        network: with its initial weights; trained in place.
+        keep_from: as in `Losses`.
+
+    Attributes:
+        network: the network, on the device.
+        step: steps done.
+        micro_batch: clips in a forward pass of a process; None: all clips of its share of a step.
+        losses: the losses of the steps.
     """
 
     def __init__(self, course: Course, network: nn.Module, *, keep_from: float = 0.0) -> None:
         self._course = course
         self.network = place_network(network, course.device)
         self._optimizer = make_optimizer(network, course.recipe)
-        self.step = 0  # that are done
+        self.step = 0
         self._splits = 1
         self.micro_batch = course.micro_batch
         self.losses = Losses(
@@ -94,7 +100,10 @@ class Loop:
         )
 
     def state(self) -> TrainingState:
-        """All that it takes to go on: tensors on the CPU and plain values. Every loss is read."""
+        """The state for a checkpoint, from which `restore` resumes: tensors on the CPU and plain values.
+
+        Reads all losses, and so waits for the device.
+        """
         self.losses.read()
         return {
             "step": self.step,
@@ -107,25 +116,25 @@ class Loop:
         }
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from there."""
+        """Resume from a state that `state` gave."""
         self.step = state["step"]
         self.losses.restore(step=state["step"], clips=state["clips"], kept=state["losses"])
         self._set_splits(state["splits"])
         parts = [part for part in (state["micro_batch"], self.micro_batch) if part is not None]
-        self.micro_batch = min(parts, default=None)  # with more memory, too: steps go on as they were
+        self.micro_batch = min(parts, default=None)  # kept even with more memory, so that steps stay the same
         self.network.load_state_dict(state["model_state"])
         rates = [group["lr"] for group in self._optimizer.param_groups]
         self._optimizer.load_state_dict(state["optimizer"])
         for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate  # where it was: on CUDA it lies on the device
+            group["lr"] = rate  # the tensor from before: on CUDA it is on the device, in the state on the CPU
 
     def steps(self, report: OnStep, halved: Callable[[int], None] | None = None) -> Iterator[int]:
-        """Make the steps that are left, and give the number of those that are done after each.
+        """Do the remaining steps; yields the number of steps done after each of them.
 
         Args:
-            report: is given a TrainingProgress for every step.
-            halved: is told when memory ran out, and how many clips a process takes at a time from then on;
-                None: that ends the training.
+            report: called with a TrainingProgress when the loss of a step is read.
+            halved: called with the new micro-batch if memory ran out and the step is done again with half as
+                many clips in a forward pass; None: the error ends the training.
 
         Raises:
             Diverged: the loss is not finite.
@@ -137,7 +146,7 @@ class Loop:
         current: Phase | None = None
         for clips, targets in self._batches():
             phase, shape = course.schedule.at(self.step)
-            if phase is not current:  # what was recorded of the last phase's steps no longer holds
+            if phase is not current:  # CUDA graphs of the previous phase's steps are not valid any more
                 self._set_splits(phase.splits)
                 current, made = phase, {}
             set_learning_rate(self._optimizer, course.rate(self.step))
@@ -155,10 +164,11 @@ class Loop:
         targets: Tensor,
         halved: Callable[[int], None] | None,
     ) -> bool:
-        """Make a step; False where memory ran out and it can be made again in smaller parts.
+        """Do a step; False if memory ran out, and the step can be done again with a smaller micro-batch.
 
-        That can be on a CPU, where the step is over when its call is, in one process, whose others do not
-        wait for it, and where BatchNorm takes a batch as it comes. What it had changed is as before then.
+        It can on a CPU, where an error is raised during the step's own call; in a training by a single
+        process, since no other waits for the step; and without splits, as a smaller micro-batch might not
+        divide by them. Buffers and gradients are then restored to the state before the step.
         """
         course, buffers = self._course, list(self.network.buffers())
         if shape not in made:
@@ -166,7 +176,7 @@ class Loop:
         seed_step(course.device, step_seed(course.seed, self.step, course.processes.share.rank))
         alone_on_cpu = course.device == "cpu" and course.processes.count == 1 and self._splits == 1
         again = halved if alone_on_cpu else None
-        statistics = [value.clone() for value in buffers] if again else []
+        before = [value.clone() for value in buffers] if again else []
         part = self._clips_at_a_time(shape)
         try:
             self.losses.add(shape.clips, made[shape](clips, targets))
@@ -176,8 +186,8 @@ class Loop:
         else:
             return True
         self._optimizer.zero_grad(set_to_none=True)
-        for value, kept in zip(buffers, statistics, strict=True):
-            value.copy_(kept)
+        for value, saved in zip(buffers, before, strict=True):
+            value.copy_(saved)
         self.micro_batch = part // 2
         again(self.micro_batch)
         return False
@@ -235,21 +245,24 @@ def train(
     state: TrainingState | None = None,
     save: Callable[[TrainingState], object] | None = None,
 ) -> float:
-    """Spend a short training's budget on `network`, in place; the mean loss of the last tenth of the clips.
+    """Train a network by the recipe of a short training, in place.
 
     Args:
-        network: is left on the device.
-        split: the videos.
+        network: with its initial weights; stays on the device.
+        split: the training videos.
         sampling: the network's clips.
-        recipe: how it is trained.
-        augment: how the clips are varied.
-        seed: of the clips, and of random numbers in the network.
-        device: where.
+        recipe: the optimizer, its schedule and the budget.
+        augment: the augmentation of clips.
+        seed: seeds the clips and the random numbers in the network.
+        device: the device.
         micro_batch: clips in a forward pass.
-        report: is given a TrainingProgress for every step.
-        targets: what the network is to say of the clips; None: the one label of their video.
-        state: what `save` was given when an earlier attempt ended an epoch; None: train from the start.
-        save: is given all that it takes to go on, after every epoch but the last.
+        report: called with a TrainingProgress when the loss of a step is read.
+        targets: gives the training targets of clips; None: the one label of each clip's video.
+        state: a state that `save` got in an earlier attempt; None: train from the beginning.
+        save: called after every epoch except the last, with a state from which the training can be resumed.
+
+    Returns:
+        The mean loss over the last tenth of the clips.
 
     Raises:
         Diverged: the loss is not finite.
@@ -283,13 +296,13 @@ def train(
     return float(np.mean(loop.losses.kept))
 
 
-def step_seed(*place: int) -> int:
-    """Of a step's random numbers: a function of the training's seed, the step's number and the process's."""
-    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+def step_seed(*numbers: int) -> int:
+    """The seed of a step's random numbers, from the training's seed, the step and the process's rank."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
 def _on_cpu(values: Any) -> Any:
-    """A copy of nested plain values and tensors that later steps leave alone."""
+    """A copy, on the CPU, of nested plain values and tensors, which later steps do not change."""
     if isinstance(values, Tensor):
         return values.detach().to("cpu", copy=True)
     if isinstance(values, dict):

@@ -1,7 +1,7 @@
-"""The losses of a training, each read no earlier than the device needs.
+"""The losses of a training's steps, which are read one step late on CUDA, so that the GPU never waits.
 
-Reading a number makes the processor wait for all that it has sent to a GPU. So a step's loss is read when the
-next step is on its way: the GPU never stands still, and a loss that is no number is found a step later.
+Reading a number from a GPU makes the CPU wait for all kernels queued before. So the loss of a step is read
+after the next step is queued, and a loss that is not finite is detected one step late.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from expand.jobs.job import TrainingProgress
 
-Read = Callable[[], float]  # waits for a number, if need be
+Read = Callable[[], float]  # gives a loss, and waits for the device if necessary
 OnStep = Callable[[TrainingProgress], None]
 
 
 class Diverged(Exception):
-    """The loss stopped being a number."""
+    """A loss or a probability is not finite."""
 
 
 class Losses:
@@ -25,19 +25,20 @@ class Losses:
 
         losses = Losses(total=100, behind=1, keep_from=0.9)
         losses.add(60, read)    # nothing is read
-        losses.add(40, read)    # the first is read, and its TrainingProgress reported
-        losses.read()           # the second too, which is kept
+        losses.add(40, read)    # reads the first loss, and reports its TrainingProgress
+        losses.read()           # reads the second loss, and keeps it
 
     Args:
         total: clips of the training.
-        behind: steps whose loss is not read yet when one more is added.
+        behind: number of last steps whose losses `add` leaves unread.
         keep_from: share of the clips after which losses are kept.
-        alone: whether a loss that is not finite is raised. Where several processes train, they first agree.
+        alone: whether a loss that is not finite raises Diverged. If several processes share a training, they
+            check `finite` together instead.
 
     Attributes:
-        report: is given a TrainingProgress for every step.
-        kept: those that are kept.
-        finite: whether all were, so far.
+        report: called with a TrainingProgress for each loss that is read.
+        kept: the losses that are kept.
+        finite: whether all losses so far are finite.
     """
 
     def __init__(self, *, total: int, behind: int, keep_from: float = 0.0, alone: bool = True) -> None:
@@ -49,16 +50,16 @@ class Losses:
         self.finite = True
 
     def add(self, clips: int, read: Read) -> None:
-        """A step was made on so many clips.
+        """Add the loss of a step on `clips` clips.
 
         Raises:
-            Diverged: a loss is not finite; this step's, or one of those before it.
+            Diverged: the loss of this step, or of an earlier one that was still unread, is not finite.
         """
         self._waiting.append((clips, read))
         self.read(behind=self._behind)
 
     def read(self, *, behind: int = 0) -> None:
-        """Read all but the last few.
+        """Read all losses except the last `behind`.
 
         Raises:
             Diverged: a loss is not finite.
@@ -67,7 +68,7 @@ class Losses:
             self._take(*self._waiting.popleft())
 
     def restore(self, *, step: int, clips: int, kept: list[float]) -> None:
-        """Go on after so many steps and clips."""
+        """Continue after `step` steps on `clips` clips, with the losses kept so far."""
         self._step, self._clips, self.kept = step, clips, list(kept)
 
     def _take(self, clips: int, read: Read) -> None:

@@ -1,4 +1,4 @@
-"""The memory of one training: its share of a device, and its peak."""
+"""The memory of a training: limits its share of a CUDA device, frees memory, and measures the peak."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def device_bytes() -> int:
-    """The memory of the CUDA device."""
+    """The memory of the current CUDA device, in bytes."""
     return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out; on the CPU, torch's is told by its words alone."""
+    """Whether an exception means that memory ran out, on any device; see `ran_out` for the CPU."""
     return isinstance(error, torch.OutOfMemoryError) or ran_out(error)
 
 
 def limit_memory(device: str, share: float) -> None:
-    """Hold this process to a share of the device's memory.
+    """Limit this process to a share of the CUDA device's memory.
 
-    So it depends on the candidate alone whether memory runs out, not on those trained beside it.
+    So whether memory runs out depends on the candidate alone, not on others that are trained on the device.
     """
     if device == "cuda":
         torch.cuda.set_per_process_memory_fraction(share)
 
 
 def release_memory(device: str) -> None:
-    """Give back what nobody holds any more; CUDA graphs hold theirs until they are collected."""
+    """Return unused memory to the CUDA device, after garbage collection, which frees that of CUDA graphs."""
     if device == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
 
 
 def reset_peak(device: str) -> None:
-    """Start counting anew, where the system can: CUDA, and processes on Linux."""
+    """Reset the peak of `peak_bytes`, where that is possible: on CUDA, and for processes on Linux."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return
@@ -51,7 +51,7 @@ def reset_peak(device: str) -> None:
 
 
 def peak_bytes(device: str) -> int:
-    """The most memory held since `reset_peak`: of the device on CUDA, else of this process."""
+    """The peak memory since `reset_peak`, in bytes: of the device on CUDA, else of this process."""
     if device == "cuda":
         return int(torch.cuda.max_memory_allocated())
     try:

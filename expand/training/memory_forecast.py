@@ -1,7 +1,7 @@
-"""Whether the networks of a search fit into memory, before it starts.
+"""Predicts whether the networks of a search fit into memory, before the search starts.
 
-Each by the closed form of its footprint. That the most expensive candidate wins each round is assumed, as in
-forecast.py; one that does not fit fails, and never wins.
+Every network's memory is computed by the closed form of its footprint. As in forecast.py, the most expensive
+candidate is assumed to win every round; a candidate that does not fit counts as failed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ Measure = Callable[[Candidate], Footprint]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Foresight:
-    """What a search will take of a worker's memory.
+    """The memory that a search will take of a worker.
 
     Attributes:
         room: bytes that a worker may take.
-        needed: bytes of the candidate that takes most, with its whole batch.
-        candidates: of the forecast, as far as it goes.
-        in_parts: of these, those whose batch is taken in parts.
-        part: clips at a time in the smallest of these parts; None where there are none.
-        failing: candidates of which not one clip fits.
-        furthest: multiply-adds of the largest network before a round of which nothing fits; None: there is
-            no such round.
-        short: bytes that this round's most modest network takes at the least; None: there is no such round.
+        needed: bytes of the candidate that takes most, with its whole batch in one forward pass.
+        candidates: number of candidates in the forecast, up to its end.
+        in_parts: number of candidates whose batch must be split into micro-batches.
+        part: clips in the smallest of these micro-batches; None: no batch is split.
+        failing: number of candidates for which not even one clip fits.
+        furthest: multiply-adds of the largest network that fits, if the search ends at a round in which no
+            network fits; None: there is no such round.
+        short: the fewest bytes that a network of that round takes, with one clip in a forward pass; None:
+            there is no such round.
     """
 
     room: int
@@ -47,46 +48,52 @@ class Foresight:
 
     @property
     def described(self) -> str:
-        """In words, for a line of the forecast."""
-        told = f"{show_bytes(self.needed)} at the most of the {show_bytes(self.room)} of a worker"
+        """The memory in words, for a line of the forecast."""
+        text = f"at most {show_bytes(self.needed)} of a worker's {show_bytes(self.room)}"
         if self.furthest is not None:
-            return f"{told}: no target above {_short(self.furthest)} fits"
+            return f"{text}: no target above {_short(self.furthest)} fits"
         if self.in_parts:
             part = f"{self.part} clip{'s' * (self.part != 1)}"
-            told += (
-                f": {self.in_parts} of {self.candidates} candidates take their batch in parts of down to "
-                f"{part}, and BatchNorm sees a part"
+            text += (
+                f": {self.in_parts} of {self.candidates} candidates split their batch into parts of down to "
+                f"{part}, and BatchNorm normalises each part by itself"
             )
-        return told + (f"; {self.failing} do not fit at all" if self.failing else "")
+        return text + (f"; {self.failing} do not fit at all" if self.failing else "")
 
     def to_json(self) -> Json:
         return asdict(self)
 
     def check(self, targets: tuple[int, ...]) -> None:
-        """Raises UserError where a target cannot be reached."""
+        """Raises UserError if the search would end, for lack of memory, before all targets are passed."""
         if self.furthest is None or self.short is None:
             return
-        least = f"one clip at a time would take {show_bytes(self.short)}"
+        least = f"would take {show_bytes(self.short)} even with one clip at a time"
         if not self.furthest:
             raise UserError(
-                f"the start network must fit into the {show_bytes(self.room)} that a worker has, but "
-                f"{least}: start from a smaller basis, or give it more memory."
+                f"the start network must fit into the {show_bytes(self.room)} that a worker has, but it "
+                f"{least}: start from a smaller basis, or give workers more memory."
             )
         raise UserError(
             f"target must be at most {_short(self.furthest)}, the largest whose networks fit into the "
-            f"{show_bytes(self.room)} that a worker has, got {max(targets):,}: beyond it, even {least}; "
-            "lower --target, or give it more memory or fewer workers."
+            f"{show_bytes(self.room)} that a worker has, got {max(targets):,}: larger networks {least}; "
+            "lower --target, or give workers more memory, such as by fewer workers."
         )
 
 
 def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
-    """What the candidates of a search take, and how far it gets."""
+    """Predict the memory of a search.
+
+    Args:
+        setup: the search.
+        room: bytes that a worker may take.
+        measure: gives a candidate's footprint, see `measure_by`.
+    """
     batch = setup.config.training.batch_size
     sizes: dict[Candidate, tuple[Footprint, int | None]] = {}
 
     def fits(candidate: Candidate) -> bool:
-        found = measure(candidate)
-        sizes[candidate] = found, found.largest_part(batch, room)
+        footprint = measure(candidate)
+        sizes[candidate] = footprint, footprint.largest_part(batch, room)
         return sizes[candidate][1] is not None
 
     rounds = likely_rounds(setup, fits)
@@ -98,7 +105,7 @@ def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
     last = [sizes[candidate][0].training(batch, 1) for candidate in rounds[-1].candidates]
     return Foresight(
         room=room,
-        needed=max(found.training(batch, batch) for found, _ in sizes.values()),
+        needed=max(footprint.training(batch, batch) for footprint, _ in sizes.values()),
         candidates=len(sizes),
         in_parts=len(parts),
         part=min(parts, default=None),
@@ -109,7 +116,7 @@ def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
 
 
 def measure_by(setup: Setup, way: Way) -> Measure:
-    """The footprint of each candidate on a device of this way."""
+    """A function that gives a candidate's footprint on a device, as `way_of` describes it."""
     space, classes = setup.space, len(setup.data.classes)
 
     def measure(candidate: Candidate) -> Footprint:
@@ -120,7 +127,7 @@ def measure_by(setup: Setup, way: Way) -> Measure:
 
 
 def _short(macs: int) -> str:
-    """Two digits, rounded down, so that it can be typed as a target: 3.4G."""
+    """A short count, rounded down so that it still fits when it is given as a target: 3.4G or 59G."""
     for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
         if macs >= size:
             tenths = 10 * macs // size

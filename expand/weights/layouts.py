@@ -1,11 +1,11 @@
-"""The names that other projects give an X3D's weights, both ways.
+"""Converts X3D state dicts between xpand's layout and those of PyTorchVideo, SlowFast and X3D-Multigrid.
 
 Source of the names: PyTorchVideo (f3142bb0), SlowFast (287ec007), X3D-Multigrid (d63d8fe6).
 
-Two things differ besides names. PyTorchVideo has no BatchNorm on a shortcut that keeps the width: one that is
-there is folded into the convolution before it and the bias of the norm that it is added to, which is exact in
-evaluation; one that is missing comes back as an identity. X3D-Multigrid
-keeps the statistics of each split of a batch besides those of all.
+Two layouts differ in more than names. PyTorchVideo has no BatchNorm on a shortcut that keeps the width. On
+export, such a BatchNorm is folded into the shortcut's convolution and into the bias of the last BatchNorm of
+the block's other branch, which is exact in evaluation; on import, an identity BatchNorm is added.
+X3D-Multigrid keeps BatchNorm statistics of each split of a batch, besides those of the whole.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from search_spaces.x3d.layers import EPS
 
 Layout = Literal["slowfast", "pytorchvideo", "multigrid"]
 LAYOUTS: tuple[Layout, ...] = ("slowfast", "pytorchvideo", "multigrid")
-SPLITS = 8  # of X3D-Multigrid's network, before a long cycle multiplies them
+SPLITS = 8  # splits of a batch in X3D-Multigrid's network, before a long cycle multiplies them
 
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _NORM = ("weight", "bias", *_STATISTICS)
 
-# Our parts, in the order of our networks.
+# The modules of xpand's networks, in the order of their state dicts; those inside a block by their last name.
 _OURS = (
     *("stem.spatial", "stem.temporal", "stem.norm"),
     *("expand", "expand_norm", "depthwise", "depthwise_norm"),
@@ -35,7 +35,7 @@ _OURS = (
     *("shortcut", "shortcut_norm"),
     *("head.conv5", "head.conv5_norm", "head.hidden", "head.classifier"),
 )
-# What each project calls them, in the order of its networks.
+# The names of these modules in each project, in the order of its state dicts.
 _PARTS: Mapping[Layout, Mapping[str, str]] = {
     "slowfast": {
         "stem.spatial": "s1.pathway0_stem.conv_xy",
@@ -57,7 +57,7 @@ _PARTS: Mapping[Layout, Mapping[str, str]] = {
         "project_norm": "branch2.c_bn",
     },
     "pytorchvideo": {
-        "stem.spatial": "blocks.0.conv.conv_t",  # the names say it the other way round
+        "stem.spatial": "blocks.0.conv.conv_t",  # PyTorchVideo swaps the two names of the stem
         "stem.temporal": "blocks.0.conv.conv_xy",
         "stem.norm": "blocks.0.norm",
         "head.conv5": "blocks.5.pool.pre_conv",
@@ -101,20 +101,18 @@ _BLOCKS: Mapping[Layout, str] = {
     "multigrid": "layer{stage_from_1}.{block}.",
 }
 _FIRST: Mapping[Layout, str] = {layout: f"{parts['stem.spatial']}.weight" for layout, parts in _PARTS.items()}
-FIRST_NAMES: tuple[str, ...] = tuple(_FIRST.values())  # of the first weight, which tells a layout
+# The name of the first weight in each layout, by which a layout is recognised.
+FIRST_NAMES: tuple[str, ...] = tuple(_FIRST.values())
 
 
 def layout_of(names: Iterable[str]) -> Layout | None:
-    """Whose names these are; None: xpand's own, or nobody's that is known."""
-    found = set(names)
-    return next((layout for layout in LAYOUTS if _FIRST[layout] in found), None)
+    """The project whose layout has these names; None: xpand's own layout, or an unknown one."""
+    given = set(names)
+    return next((layout for layout in LAYOUTS if _FIRST[layout] in given), None)
 
 
 def to_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
-    """A state dict of ours under another project's names, as its network of that architecture has it.
-
-    The order is that network's too.
-    """
+    """A state dict of xpand in another project's layout: with the names and the order of its network."""
     fitted = dict(state)
     for stage, wanted in enumerate(_norms(architecture, layout)):
         _fit_norm(fitted, stage, wanted=wanted)
@@ -124,7 +122,7 @@ def to_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: L
 
 
 def from_layout(state: Mapping[str, Tensor], architecture: Architecture, layout: Layout) -> dict[str, Tensor]:
-    """Another project's state dict under our names; what has no place in the architecture keeps its name."""
+    """Another project's state dict in xpand's layout; tensors of no layer in it keep their names."""
     given = _without_splits(state) if layout == "multigrid" else dict(state)
     names = list(_names(architecture, _OURS))
     ours = {name_in(layout, name): name for name in names}
@@ -135,13 +133,13 @@ def from_layout(state: Mapping[str, Tensor], architecture: Architecture, layout:
 
 
 def name_in(layout: Layout, name: str) -> str:
-    """Another project's name of one of our weights."""
+    """Another project's name of a weight that xpand calls `name`; unknown names are returned as they are."""
     module, _, leaf = name.rpartition(".")
     parts = _PARTS[layout]
     if match := re.fullmatch(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)", module):
         stage, block, part = int(match[1]), match[2], match[3]
-        place = _BLOCKS[layout].format(stage=stage + 2, stage_from_1=stage + 1, block=block)
-        module = place + parts[part]
+        prefix = _BLOCKS[layout].format(stage=stage + 2, stage_from_1=stage + 1, block=block)
+        module = prefix + parts[part]
     elif module in parts:
         module = parts[module]
     else:
@@ -152,7 +150,7 @@ def name_in(layout: Layout, name: str) -> str:
 
 
 def _norms(architecture: Architecture, layout: Layout) -> list[bool]:
-    """Whether the project's network has a BatchNorm on each stage's shortcut."""
+    """Whether the project's network has a BatchNorm on the shortcut, for each stage."""
     inputs = [architecture.stem_width, *(stage.width for stage in architecture.stages)]
     return [
         layout != "pytorchvideo" or stage.width != width_in
@@ -161,9 +159,13 @@ def _norms(architecture: Architecture, layout: Layout) -> list[bool]:
 
 
 def _fit_norm(state: dict[str, Tensor], stage: int, *, wanted: bool) -> None:
-    """Bring the BatchNorm of a stage's shortcut into the state dict, or out of it, for the same logits.
+    """Add the BatchNorm of a stage's shortcut to the state dict, or fold it away; the logits stay the same.
 
-    Where tensors that it takes are missing or of other shapes, all stays as it is.
+    Args:
+        state: under xpand's names; changed in place. If tensors that this needs are missing or have other
+            shapes, it stays unchanged.
+        stage: number of the stage, from 0.
+        wanted: True: an identity BatchNorm is added if there is none; False: the BatchNorm is folded away.
     """
     block = f"stages.{stage}.blocks.0."
     names = {leaf: f"{block}shortcut_norm.{leaf}" for leaf in _NORM}
@@ -192,22 +194,24 @@ def _fit_norm(state: dict[str, Tensor], stage: int, *, wanted: bool) -> None:
 
 
 def _with_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Each split starts from the aggregated statistics."""
+    """The state dict with statistics for each split, all equal to the aggregated ones."""
     full: dict[str, Tensor] = {}
     for name, value in state.items():
         full[name] = value
         if name.endswith(f".bn.{_STATISTICS[-1]}"):
             module = name.removesuffix(f".bn.{_STATISTICS[-1]}")
             for leaf in _STATISTICS:
-                each = full[f"{module}.bn.{leaf}"]
-                full[f"{module}.split_bn.{leaf}"] = each.repeat(SPLITS) if each.ndim else each.clone()
+                value = full[f"{module}.bn.{leaf}"]
+                full[f"{module}.split_bn.{leaf}"] = value.repeat(SPLITS) if value.ndim else value.clone()
     return full
 
 
 def _without_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Aggregated statistics only: those kept or, where they were never made, those of the splits.
+    """The state dict with aggregated statistics only.
 
-    Statistics of splits that don't go with the others' channels stay, so that they are found to be odd.
+    Aggregated statistics that still have their initial values (mean 0, variance 1) are computed from those of
+    the splits. Statistics of splits whose number of channels does not match are kept, so that the later check
+    of the weights reports them.
     """
     kept = dict(state)
     for name in state:
@@ -233,11 +237,11 @@ def _without_splits(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _names(architecture: Architecture, parts: Iterable[str]) -> Iterator[str]:
-    """The names that weights of an architecture can have; of each module, those of any kind of module.
+    """All names that weights of an architecture can have, in order: each module with all kinds of tensors.
 
     Args:
-        architecture: says how many stages and blocks there are.
-        parts: in the order that is wanted.
+        architecture: gives the numbers of stages and blocks.
+        parts: the modules, in the order of the state dict.
     """
     around, inside = list[str](), list[str]()
     for part in parts:
@@ -251,6 +255,6 @@ def _names(architecture: Architecture, parts: Iterable[str]) -> Iterator[str]:
 
 
 def _in_order(names: Iterable[str], order: Iterable[str]) -> list[str]:
-    """The names, those that `order` has first."""
+    """The names in the order of `order`; names that `order` lacks follow at the end."""
     there = dict.fromkeys(names)
     return list(dict.fromkeys([*(name for name in order if name in there), *there]))

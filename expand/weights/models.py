@@ -1,6 +1,6 @@
-"""Model files: a network that a search found, as YAML that needs nothing else to build it again.
+"""Model files: YAML from which a searched or trained network can be built, without the run it comes from.
 
-Nothing in them varies between two runs of the same configuration: no dates, seconds or hosts.
+Two runs of the same configuration write equal model files: they hold no dates, durations or hosts.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from torch import nn
 
 TRAINED = "model.yaml"  # in the folder of a full training
-FORMAT = 1  # of the model files
+FORMAT = 1  # the version of the model files' format
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """A network with the clips that it sees and the classes that it tells apart.
+    """A network's architecture, with its clips and its classes.
 
     Attributes:
-        name: of its file, or of the published network.
-        space: with its settings.
-        architecture: the network's integers.
-        sampling: the clips.
-        classes: the label set, in the order of the network's outputs.
-        values: of the model file, whole; of a published network, the same keys as far as they are known.
-        weights: the safetensors file that goes with it; None: there is none.
+        name: the model file's name without its suffix, or the name of a published network.
+        space: the search space that the architecture belongs to.
+        architecture: every width, depth and size, as integers.
+        sampling: the clips that the network sees.
+        classes: the names of the classes, in the order of the network's outputs.
+        values: all values of the model file; for a published network, those that are known.
+        weights: the safetensors file beside the model file; None: no such file.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Model:
 
     @property
     def head(self) -> Literal["clip", "frame"]:
-        """Whether it gives logits for a clip or for each of its frames."""
+        """Whether the network gives logits for each clip, or for each frame of a clip."""
         return "frame" if self.values.get("head") == "frame" else "clip"
 
     @property
     def several_labels(self) -> bool:
-        """Whether a clip may have several labels, or else has one."""
+        """Whether videos have several labels, so that probabilities are sigmoids of the outputs."""
         return self.values.get("labels") == "several"
 
     def build(self, **options: Any) -> nn.Module:
-        """The network with fresh weights; `options` are those of the space's `build`."""
-        head = {"head": self.head} if self.head != "clip" else {}  # a space need not know of heads
+        """The network with random weights; `options` are passed to the space's `build`."""
+        head = {"head": self.head} if self.head != "clip" else {}  # not every space has the option `head`
         return self.space.build(self.architecture, len(self.classes), **head | options)
 
 
@@ -82,13 +82,27 @@ def write_model(
     target: int | None = None,
     weights: Path | None = None,
 ) -> Path:
-    """Write NAME.yaml, and NAME.safetensors beside it where there are weights."""
+    """Write the model file of a searched network, with its weights beside it if they exist.
+
+    Args:
+        folder: gets NAME.yaml and NAME.safetensors.
+        name: the model's name.
+        setup: the search.
+        candidate: the network.
+        measurements: its trainings, one for each seed.
+        step: the round in which the network was accepted, or from which it was contracted; None: no such.
+        target: the target that it was found for; None: an accepted network.
+        weights: the file to copy the weights from; None, or a missing file: no weights.
+
+    Returns:
+        The path of the YAML file.
+    """
     config, data, space = setup.config, setup.data, setup.space
     architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
     network = network_values(name, config.space, architecture, sampling, data.classes)
     head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
     found = {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed}
-    for key in ("strategy", "cost"):  # where they are not the usual ones
+    for key in ("strategy", "cost"):  # left out if they have their defaults
         if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
             found[key] = value
     values = {
@@ -118,7 +132,7 @@ def write_model(
 
 
 def write_values(path: Path, values: Json) -> Path:
-    """Put a model file in place; its weights are there before, so that a file's model is whole."""
+    """Write a model file in one step. Callers write its weights first, so that it never lacks them."""
     write_atomic(path, dump_yaml(values))
     return path
 
@@ -126,7 +140,7 @@ def write_values(path: Path, values: Json) -> Path:
 def network_values(
     name: str, space: SpaceConfig, architecture: Any, sampling: ClipSampling, classes: Sequence[str]
 ) -> Json:
-    """What every model file says of its network, whoever made it; `factors` are not among them."""
+    """The values that every model file has, of a search or of a full training; `factors` are left out."""
     found = load_space(space.name, space.settings)
     complexity = found.complexity(architecture, len(classes))
     return {
@@ -146,14 +160,14 @@ def network_values(
 
 
 def find_model(reference: str | Path, name: str | None = None) -> Model:
-    """The network that a command names: a model file, a run's model, or a published network.
+    """The model that a command names: a model file, a model of a run, or a published network.
 
     Args:
-        reference: a model's YAML, a run's folder, or a name such as x3d-s.
-        name: which model of a run; not needed where it has one.
+        reference: a model file, the folder of a run or a full training, or a name such as x3d-s.
+        name: the model's name in a run, such as target-80M; None: the run's only model.
 
     Raises:
-        UserError: nothing is there, or it is not clear which of a run's models is meant.
+        UserError: no model is found, the model file is wrong, or a run has several models and `name` is None.
     """
     path = Path(reference)
     if path.is_dir():
@@ -171,7 +185,11 @@ def find_model(reference: str | Path, name: str | None = None) -> Model:
 
 
 def published_model(name: str) -> Model:
-    """A published network with the 400 classes of Kinetics, which have numbers for names here."""
+    """A published network with the 400 classes of Kinetics, whose names are numbers here.
+
+    Raises:
+        UserError: there is no published network of this name.
+    """
     space, found = X3DSpace(), published(name)
     architecture, sampling = space.architecture(found.factors), space.sampling(found.factors)
     classes = tuple(str(number) for number in range(400))
@@ -192,7 +210,9 @@ def _of_run(folder: Path, name: str | None) -> Path:
         return trained
     models = {path.stem: path for path in sorted((folder / MODELS).glob("*.yaml"))}
     if not models:
-        raise UserError(f"{folder} must be a run with models, but it has none: is the search far enough?")
+        raise UserError(
+            f"{folder} must be a run with models, but it has none: let its search accept a network first."
+        )
     if name is None and len(models) == 1:
         return next(iter(models.values()))
     if name not in models:
@@ -202,10 +222,10 @@ def _of_run(folder: Path, name: str | None) -> Path:
 
 
 def read_model(path: Path) -> Model:
-    """A model file.
+    """The model of a model file.
 
     Raises:
-        UserError: it is missing, or no model file, or of a later format.
+        UserError: the file cannot be read, is not a model file, has another format, or is incomplete.
     """
     values = read_yaml(path)
     if not isinstance(values, dict) or "architecture" not in values or "space" not in values:
@@ -228,19 +248,22 @@ def read_model(path: Path) -> Model:
             weights=beside if (beside := path.with_suffix(".safetensors")).exists() else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} must be a whole model file, but: {type(error).__name__}: {error}.") from None
+        raise UserError(
+            f"{path} must be a complete model file, but a value is missing or wrong: "
+            f"{type(error).__name__}: {error}."
+        ) from None
 
 
 def load_model(path: str | Path, *, weights: bool | None = None, **options: Any) -> nn.Module:
     """The network of a model file, in evaluation mode: (B, 3, T, S, S) clips to (B, classes) logits.
 
     Args:
-        path: a file of a run's models/ folder.
-        weights: load the safetensors file beside it; None: where there is one.
+        path: the model file, such as one in a run's folder models/.
+        weights: whether to load the safetensors file beside it; None: if there is one.
         options: for the space's `build`, such as `dropout` or `head`.
 
     Raises:
-        UserError: no model file, or weights that are not there or not whole.
+        UserError: the model file is missing or wrong, or its weights are missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -256,19 +279,20 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
             network.load_state_dict(load_file(model.weights))
         except SafetensorError:
             raise UserError(
-                f"{model.weights} must be a whole file of weights, but it is cut off or of no known kind."
+                f"{model.weights} must be a whole file of weights, but it is cut off or of an unknown "
+                "format: get it again."
             ) from None
     return network.eval()
 
 
 def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
-    """What decided, over the seeds; under its own name where it is the top-1."""
+    """The mean score over the seeds; under the key `top1` if the objective is top-1."""
     mean = sum(m.score for m in measurements) / len(measurements)
     return {"top1": mean} if objective == "top1" else {"objective": objective, "score": mean}
 
 
 def _lasting(measurement: Measurement, objective: str) -> Json:
-    """What a second run of the same job gives again, each number once."""
+    """The fields that are equal in every run of a job; `score` is left out if it repeats `top1`."""
     left_out = (*Measurement.VARYING, "score") if objective == "top1" else Measurement.VARYING
     values = asdict(measurement)
     return {name: value for name, value in values.items() if name not in left_out and value is not None}

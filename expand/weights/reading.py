@@ -1,4 +1,4 @@
-"""Weights from a file of any kind that is known, checked against a network layer by layer."""
+"""Reads weights from a file in any known layout, and checks them against a network tensor by tensor."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ OnRemark = Callable[[str], None]
 
 
 def unsaid(remark: str) -> None:
-    """Says nothing."""
+    """Ignore a remark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """Weights from a file under xpand's names, unchecked.
+    """Weights of a file under xpand's names, not checked against a network yet.
 
     Attributes:
-        state: by name.
-        layout: whose names they had; None: xpand's.
-        remarks: a line on each kind of thing that was left out or filled in.
+        state: tensors by name.
+        layout: the layout of the names in the file; None: xpand's.
+        remarks: one line for each kind of tensor that was left out or filled in.
     """
 
     state: dict[str, Tensor]
@@ -45,17 +45,18 @@ def read_weights(
     classifier: Literal["needed", "may differ"] = "needed",
     on_remark: OnRemark = unsaid,
 ) -> dict[str, Tensor]:
-    """The weights in a file, under the names of `model`'s state dict.
+    """The weights of a file, under the names of `model`'s state dict.
 
     Args:
-        path: .safetensors, or what torch.save wrote: a state dict, or a checkpoint that holds one, under the
-            names of xpand, SlowFast, PyTorchVideo or X3D-Multigrid.
-        model: the network that they must fit.
-        classifier: `may differ`: one for another number of classes is left out of the result.
-        on_remark: is told what else is left out, or filled in.
+        path: a .safetensors file, or a file of torch.save with a state dict or a checkpoint that holds one,
+            in the layout of xpand, SlowFast, PyTorchVideo or X3D-Multigrid.
+        model: the network that the weights must fit.
+        classifier: `may differ`: a classifier for another number of classes is left out of the result.
+        on_remark: called with one line for each other kind of tensor that is left out or filled in.
 
     Raises:
-        UserError: the file cannot be read, or is of another network; the first layer that differs is named.
+        UserError: the file cannot be read, or the weights are another network's; names the first tensor that
+            differs.
     """
     opened = open_weights(path, model)
     for remark in opened.remarks:
@@ -64,18 +65,18 @@ def read_weights(
 
 
 def open_weights(path: Path, model: Model) -> Opened:
-    """The weights in a file for a network, unchecked.
+    """The weights of a file under xpand's names, without a check of their names and shapes.
 
     Raises:
         UserError: the file cannot be read, or holds no state dict, or several.
     """
-    found: StateDict = read_state_dict(path, _fresh(model))
-    state, layout = found.tensors, layout_of(found.tensors)
+    read: StateDict = read_state_dict(path, _fresh(model))
+    state, layout = read.tensors, layout_of(read.tensors)
     if layout is not None and isinstance(model.architecture, Architecture):
         return Opened(
-            state=from_layout(state, model.architecture, layout), layout=layout, remarks=found.remarks
+            state=from_layout(state, model.architecture, layout), layout=layout, remarks=read.remarks
         )
-    return Opened(state=state, layout=None, remarks=found.remarks)
+    return Opened(state=state, layout=None, remarks=read.remarks)
 
 
 def check_weights(
@@ -86,14 +87,21 @@ def check_weights(
     *,
     classifier: Literal["needed", "may differ"] = "needed",
 ) -> dict[str, Tensor]:
-    """The same weights, each with the network's type of number; `path` and `layout` are for messages.
+    """The weights, converted to the dtypes of the network, if their names and shapes are the network's.
+
+    Args:
+        state: the weights under xpand's names.
+        model: the network.
+        path: the file of the weights, for messages.
+        layout: the layout of the file, whose names messages then show too.
+        classifier: as in `read_weights`.
 
     Raises:
-        UserError: they are not those of the network.
+        UserError: names the first tensor that is missing, has another shape, or is not the network's.
     """
     wanted = _fresh(model)
     fits = all(name in wanted and value.shape == wanted[name].shape for name, value in state.items())
-    of_classes = {} if fits else classifier_of(model, wanted)  # which takes another network to tell
+    of_classes = {} if fits else classifier_of(model, wanted)  # builds a second network, so only if needed
     others = [name for name in of_classes if name in state and state[name].shape != wanted[name].shape]
     left_out = set(of_classes) if others and classifier == "may differ" else set()
     given = {name: value for name, value in state.items() if name not in left_out}
@@ -103,7 +111,7 @@ def check_weights(
 
 
 def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
-    """How many classes the weights tell apart; where they have no classifier, as many as the network."""
+    """The number of classes of the weights' classifier; the network's, if the weights have no classifier."""
     wanted = _fresh(model)
     for name, axis in classifier_of(model, wanted).items():
         if name in state and state[name].ndim == wanted[name].ndim:
@@ -112,7 +120,7 @@ def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
 
 
 def classifier_of(model: Model, wanted: Mapping[str, Tensor]) -> dict[str, int]:
-    """The weights whose shape depends on the number of classes, and the axis along which it does."""
+    """The names of the tensors whose shape depends on the number of classes, with the dimension that does."""
     more = _fresh(replace(model, classes=(*model.classes, "")))
     axes: dict[str, int] = {}
     for name, value in wanted.items():
@@ -123,7 +131,7 @@ def classifier_of(model: Model, wanted: Mapping[str, Tensor]) -> dict[str, int]:
 
 
 def _fresh(model: Model) -> dict[str, Tensor]:
-    """A state dict of the network, for names, shapes and types; leaves the random numbers as they were."""
+    """A state dict of the network, for its names, shapes and dtypes; the random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         return model.build().state_dict()
 
@@ -136,33 +144,40 @@ def _check(
     layout: Layout | None,
     of_classes: Mapping[str, int],
 ) -> None:
-    """Raises UserError for the first layer, in the order of the network, that is not as wanted."""
+    """Raises UserError for the first tensor, in the order of the network, that differs from `wanted`.
 
-    def said(name: str) -> str:
-        there = name if layout is None else name_in(layout, name)
-        return name if there == name else f"{name} ({there} there)"
+    Args:
+        state: the weights.
+        wanted: a state dict of the network.
+        path, model, layout: for the message.
+        of_classes: see `classifier_of`; a difference there is reported as another number of classes.
+    """
+
+    def shown(name: str) -> str:
+        in_file = name if layout is None else name_in(layout, name)
+        return name if in_file == name else f"{name} ({in_file} in the file)"
 
     if state and not any(name in wanted for name in state):
         known = "xpand, SlowFast, PyTorchVideo or X3D-Multigrid"
         raise UserError(
             f"{path} must have the names that {known} gives to weights, but it has {next(iter(state))}: "
-            "rename them."
+            "rename the weights."
         )
     of = f"{path} must hold the weights of {model.name}, but"
-    change = "name the network that they are of."
+    change = "name the network that these weights belong to."
     for name, value in wanted.items():
         if name not in state:
-            raise UserError(f"{of} {said(name)} is missing: {change}")
+            raise UserError(f"{of} {shown(name)} is missing: {change}")
         given, shape = tuple(state[name].shape), tuple(value.shape)
         if given == shape:
             continue
         axis = of_classes.get(name)
         if axis is not None and [*given[:axis], *given[axis + 1 :]] == [*shape[:axis], *shape[axis + 1 :]]:
             raise UserError(
-                f"{path} must hold weights for the {shape[axis]} classes of {model.name}, but {said(name)} "
+                f"{path} must hold weights for the {shape[axis]} classes of {model.name}, but {shown(name)} "
                 f"has shape {given}, not {shape}: `xpand import` makes a model with the classes of the file."
             )
-        raise UserError(f"{of} {said(name)} has shape {given}, not {shape}: {change}")
+        raise UserError(f"{of} {shown(name)} has shape {given}, not {shape}: {change}")
     for name in state:
         if name not in wanted:
-            raise UserError(f"{of} it has {said(name)} besides, which {model.name} has not: {change}")
+            raise UserError(f"{of} the file also has {shown(name)}, which {model.name} lacks: {change}")

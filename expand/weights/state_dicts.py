@@ -1,4 +1,4 @@
-"""A network's state dict out of what people save around it. No code of a file is run."""
+"""Finds a network's state dict in files of weights and checkpoints; no code in a file is ever run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from torch import Tensor
 from expand.system.errors import UserError
 from expand.weights.layouts import FIRST_NAMES, layout_of
 
-# Where checkpoints keep the weights, besides at the top; elsewhere they are found where there are no others.
+# The usual keys of the weights in a checkpoint. Under another key they are found if it is the only one.
 _INSIDE = ("model_state", "state_dict", "model_state_dict", "model_weights", "model")
 _PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.")  # DataParallel, wrappers, torch.compile
-_PROFILED = frozenset({"total_ops", "total_params"})  # buffers that thop leaves in every module
-_NAMED = 3  # tensors that a remark names
+_PROFILED = frozenset({"total_ops", "total_params"})  # buffers that the profiler thop leaves in every module
+_NAMED = 3  # number of tensors that a remark names
 
 
 class _Aside:
-    """Stands for an object beside the weights: it takes what that one was made of, and does nothing."""
+    """A stand-in for an object beside the weights: accepts its arguments and state, and ignores them."""
 
     def __init__(self, *given: object) -> None: ...
 
     def __setstate__(self, state: object) -> None: ...
 
 
-# Objects that training scripts keep beside the weights. Torch makes an `_Aside` of each and imports nothing.
+# Classes whose objects training scripts save beside the weights. torch.load makes an `_Aside` of each object
+# and imports nothing.
 _BESIDE = (
     *("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype"),
     *("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.ndarray"),
@@ -40,11 +41,11 @@ _BESIDE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StateDict:
-    """What a file says a network's weights are.
+    """The state dict of a file.
 
     Attributes:
-        tensors: by name, without what wrappers put before each.
-        remarks: a line on each kind of thing that was left out or filled in.
+        tensors: by name, without the prefixes of wrappers.
+        remarks: one line for each kind of tensor that was left out or filled in.
     """
 
     tensors: dict[str, Tensor]
@@ -52,16 +53,17 @@ class StateDict:
 
 
 def read_state_dict(path: Path, own: Collection[str]) -> StateDict:
-    """The state dict in a file: of torch.save, alone or in a checkpoint, or of safetensors.
+    """The state dict of a file of safetensors or torch.save, which may hold it alone or in a checkpoint.
 
-    Left out is what wrappers, profilers and metrics add; whether the rest fits is not checked here.
+    Tensors that wrappers, profilers and metrics added are left out. Whether the others fit the network is not
+    checked here.
 
     Args:
-        path: of the file.
+        path: the file.
         own: the names in xpand's state dict of the network, in its order.
 
     Raises:
-        UserError: it cannot be read, or it holds no state dict, or several.
+        UserError: the file cannot be read, or holds no state dict, or several.
     """
     tensors, others = _state_in(_load(path), path)
     remarks = [f"left out, as other weights that the file holds: {_some(others)}"] if others else []
@@ -84,7 +86,7 @@ def read_state_dict(path: Path, own: Collection[str]) -> StateDict:
 
 def _load(path: Path) -> Any:
     if not path.is_file():
-        raise UserError(f"the weights must be a file, but {path} is none.")
+        raise UserError(f"the weights must be a file, but there is no file {path}: give another path.")
     try:
         with path.open("rb") as file:
             _check_no_text(file.read(64), path)
@@ -96,21 +98,22 @@ def _load(path: Path) -> Any:
         raise
     except pickle.UnpicklingError:
         raise UserError(
-            f"{path} must hold tensors and plain values only, but it holds code or is no checkpoint: "
+            f"{path} must hold tensors and plain values only, but it holds code or is not a checkpoint: "
             "save its state dict alone."
         ) from None
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    except Exception:  # of many kinds: bytes that are no checkpoint are read as if they were
+    except Exception:  # torch raises many kinds for bytes that are not a checkpoint
         raise UserError(
-            f"{path} must be a whole file of weights, but it is cut off or of no known kind."
+            f"{path} must be a whole file of weights, but it is cut off or of an unknown format: "
+            "get it again."
         ) from None
 
 
 def _check_no_text(start: bytes, path: Path) -> None:
-    """Raises UserError for what downloads leave in place of weights."""
+    """Raises UserError if a file starts like a Git LFS pointer or a web page, as failed downloads do."""
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{path} must hold weights, but it is Git LFS's pointer to them: run `git lfs pull`.")
+        raise UserError(f"{path} must hold weights, but it is a Git LFS pointer to them: run `git lfs pull`.")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
         raise UserError(
             f"{path} must hold weights, but it is a web page: download the file that it links to."
@@ -118,7 +121,11 @@ def _check_no_text(start: bytes, path: Path) -> None:
 
 
 def _state_in(values: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors of one state dict, and the keys of others beside it."""
+    """The tensors of the state dict in a file's values, and the keys of other state dicts beside it.
+
+    Raises:
+        UserError: there is no state dict, or several without one under a usual key.
+    """
     if isinstance(values, Mapping):
         inside = {str(key): value for key, value in values.items() if _is_state(value)}
         for key in _INSIDE:
@@ -132,28 +139,29 @@ def _state_in(values: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ..
         if inside:
             raise UserError(
                 f"{path} must hold one state dict, but it has several, under {', '.join(inside)}: "
-                "save the one that is meant."
+                "save the wanted one alone."
             )
     raise UserError(
-        f"{path} must hold a state dict, at the top or under {', '.join(_INSIDE)}, but it has none."
+        f"{path} must hold a state dict, at the top or under {', '.join(_INSIDE)}, but it has none: "
+        "save the network's state dict."
     )
 
 
 def _is_state(value: object) -> bool:
-    """Whether it looks like a state dict: tensors by the names of modules."""
+    """Whether a value looks like a state dict: a mapping with a tensor under a dotted name."""
     return isinstance(value, Mapping) and any(
         isinstance(each, Tensor) and "." in str(name) for name, each in value.items()
     )
 
 
 def _prefix(names: Collection[str], own: Collection[str], path: Path) -> str:
-    """What stands before the names of the network.
+    """The prefix that wrappers put before the network's names.
 
     Raises:
-        UserError: there are several networks, and nothing says which one is meant.
+        UserError: several networks are found under different prefixes, not exactly one of them a usual one.
     """
-    found = _prefixes(names, own)
-    outer = [one for one in found if not any(one != other and one.startswith(other) for other in found)]
+    prefixes = _prefixes(names, own)
+    outer = [one for one in prefixes if not any(one != other and one.startswith(other) for other in prefixes)]
     if not outer:
         return _common(names)
     known = [one for one in outer if not _without_wrappers(one)]
@@ -166,7 +174,7 @@ def _prefix(names: Collection[str], own: Collection[str], path: Path) -> str:
 
 
 def _prefixes(names: Iterable[str], own: Collection[str]) -> list[str]:
-    """What stands before the first weight of a network of any layout."""
+    """The prefixes before the first weight of a network in any layout, one for each network found."""
     firsts = (*FIRST_NAMES, *list(own)[:1])
     return list(
         dict.fromkeys(
@@ -179,7 +187,7 @@ def _prefixes(names: Iterable[str], own: Collection[str]) -> list[str]:
 
 
 def _common(names: Collection[str]) -> str:
-    """The names of known wrappers that stand before all names."""
+    """The prefixes of known wrappers that all names have in common."""
     for prefix in _PREFIXES:
         if names and all(name.startswith(prefix) for name in names):
             return prefix + _common([name.removeprefix(prefix) for name in names])
@@ -187,6 +195,7 @@ def _common(names: Collection[str]) -> str:
 
 
 def _without_wrappers(prefix: str) -> str:
+    """A prefix without the known wrappers at its start."""
     return next(
         (_without_wrappers(prefix.removeprefix(each)) for each in _PREFIXES if prefix.startswith(each)),
         prefix,
@@ -194,7 +203,7 @@ def _without_wrappers(prefix: str) -> str:
 
 
 def _not_of_the_network(state: Mapping[str, Tensor], own: Collection[str]) -> list[str]:
-    """What profilers, counters and copies of the network add to its own weights."""
+    """The names of tensors that profilers, counters and copies of the network added to its own weights."""
     copies = tuple(
         prefix
         for prefix in _prefixes(state, own)
@@ -213,7 +222,7 @@ def _not_of_the_network(state: Mapping[str, Tensor], own: Collection[str]) -> li
 
 
 def _missing_counters(state: Mapping[str, Tensor], own: Collection[str]) -> list[str]:
-    """The counters that old checkpoints lack, of norms whose statistics are there."""
+    """The names of num_batches_tracked that are missing, as in old checkpoints, of norms with statistics."""
     any_norm = layout_of(state) is not None
     modules = (name.removesuffix("running_mean") for name in state if name.endswith("running_mean"))
     counters = (f"{module}num_batches_tracked" for module in modules if f"{module}running_var" in state)

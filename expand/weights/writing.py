@@ -1,4 +1,4 @@
-"""Weights as safetensors files: no code in them, and the same weights give the same bytes."""
+"""Writes weights as safetensors files, which hold no code; equal weights give equal bytes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from expand.weights.models import Model
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], model: Model | None = None) -> None:
-    """Write a state dict, whole or not at all.
+    """Write a state dict in one step, so that the file is never partial.
 
     Args:
-        path: of the file.
+        path: the file.
         state: tensors by name.
-        model: what they are of, which the file's metadata then tell; None: nothing is told.
+        model: the network, which is described in the file's metadata; None: no metadata.
     """
     metadata = None
     if model is not None:
-        told = {
+        described = {
             "name": model.name,
             "version": VERSION,
             "space": model.values["space"],
             "architecture": model.space.architecture_to_json(model.architecture),
             "classes": model.classes,
         }
-        metadata = {"xpand": json.dumps(told)}  # one entry: several are written in any order
-    # Copies, since a file takes no tensors that share memory.
+        # A single entry, since the order of several is not defined.
+        metadata = {"xpand": json.dumps(described)}
+    # Copies, since safetensors refuses tensors that share memory.
     whole = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
     with replacing(path) as partial:
-        partial.write_bytes(
-            save(whole, metadata)
-        )  # its own writer says nothing that helps where a disk is full
+        # Not by safetensors' own writer, whose error on a full disk does not say so.
+        partial.write_bytes(save(whole, metadata))

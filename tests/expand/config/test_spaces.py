@@ -68,7 +68,7 @@ def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
         ("x4d", "space must be one of x3d, or your own as module:Class, got 'x4d'."),
         (
             "nowhere:Space",
-            "space 'nowhere:Space' cannot be imported, for want of the module 'nowhere': run from the folder "
+            "space 'nowhere:Space' must be importable, but there is no module 'nowhere': run from the folder "
             "that holds it, or install it.",
         ),
         (

@@ -133,7 +133,8 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
         import_weights(path, str(RUN), "step-2-fast", tmp_path / "new" / "a.yaml")
     assert str(caught.value) == (
         f"{path} must hold the weights of step-2-fast, but stages.3.blocks.0.depthwise.weight "
-        "(s5.pathway0_res0.branch2.b.weight there) is missing: name the network that they are of."
+        "(s5.pathway0_res0.branch2.b.weight in the file) is missing: name the network that these weights "
+        "belong to."
     )
     assert [path.name for path in tmp_path.iterdir()] == ["w.pyth"]
 

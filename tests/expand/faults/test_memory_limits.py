@@ -86,7 +86,7 @@ def test_search_train_test_and_export_take_what_fits_and_finish(tmp_path: Path) 
         *("--workers", 1, "--target", "100M", "--epochs", 1, "--out", run),
     )
     assert done.returncode == 0, done.stderr
-    assert "candidates take their batch in parts of down to" in done.stderr
+    assert "candidates split their batch into parts of down to" in done.stderr
     results = [json.loads(path.read_text()) for path in run.glob("checkpoints/*/result.json")]
     parts = [found["measurement"]["micro_batch"] for found in results]
     assert len(parts) == 6

@@ -80,7 +80,7 @@ def test_as_a_checkpoint_of_a_training(tmp_path: Path, poison: Poison, kind: str
     (tmp_path / "step-000000002.pt").write_bytes(poison(kind))
     state, remarks = load_checkpoint(tmp_path)
     assert state == {"step": 1}
-    assert remarks == ("step-000000002.pt is cut off or damaged: going on from the checkpoint before it",)
+    assert remarks == ("step-000000002.pt is cut off or damaged: continuing from the checkpoint before it",)
     (tmp_path / "step-000000001.pt").write_bytes(poison(kind))
     with pytest.raises(UserError, match=r"all are damaged \(step-000000001.pt\): train again"):
         load_checkpoint(tmp_path)
@@ -144,7 +144,9 @@ def test_as_weights_beside_a_model(tmp_path: Path, poison: Poison, xpand: Xpand,
     model = write_tiny(tmp_path / "tiny.yaml", CLASSES)
     weights = model.with_suffix(".safetensors")
     weights.write_bytes(poison(kind))
-    message = f"{weights} must be a whole file of weights, but it is cut off or of no known kind."
+    message = (
+        f"{weights} must be a whole file of weights, but it is cut off or of an unknown format: get it again."
+    )
     with pytest.raises(UserError) as caught:
         expand.load_model(model)
     assert str(caught.value) == message
@@ -169,10 +171,10 @@ def test_as_weights_that_are_given(
     with pytest.raises(UserError):
         read_weights(weights, read_model(model))
     message = (
-        "must be a whole file of weights, but it is cut off or of no known kind."
+        "must be a whole file of weights, but it is cut off or of an unknown format: get it again."
         if suffix == ".safetensors"
-        else "must hold tensors and plain values only, but it holds code or is no checkpoint: save its state "
-        "dict alone."
+        else "must hold tensors and plain values only, but it holds code or is not a checkpoint: save its "
+        "state dict alone."
     )
     for arguments in (
         ("import", weights, "--network", model, "--out", tmp_path / "out.yaml"),
@@ -192,7 +194,7 @@ def test_as_the_weights_of_a_parent(tmp_path: Path, poison: Poison, kind: str) -
     with pytest.raises(UserError) as caught:
         inherit(torch.nn.Linear(1, 1), path)
     assert str(caught.value) == (
-        f"{path} must be the parent's weights, but it is cut off or of no known kind: start another run."
+        f"{path} must be the parent's weights, but it is cut off or of an unknown format: start another run."
     )
 
 

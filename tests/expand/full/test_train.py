@@ -97,7 +97,7 @@ def test_a_damaged_checkpoint_falls_back_and_ends_the_same(
     os.truncate(last, last.stat().st_size // 2)
     done = xpand("resume", out, cache=cache)
     assert done.returncode == 0, done.stderr
-    assert f"{last.name} is cut off or damaged: going on from the checkpoint before it" in done.stderr
+    assert f"{last.name} is cut off or damaged: continuing from the checkpoint before it" in done.stderr
     assert "going on after step 3 of 6" in done.stderr
     assert digest(out / "model.safetensors") == wanted
 
@@ -210,7 +210,10 @@ def test_status_and_resume_of_a_finished_training(
     ("more", "message"),
     [
         (["--fine-tune"], "--fine-tune must have weights to start from, but tiny has none beside it"),
-        (["--weights", "nowhere.pt"], "the weights must be a file, but nowhere.pt is none."),
+        (
+            ["--weights", "nowhere.pt"],
+            "the weights must be a file, but there is no file nowhere.pt: give another path.",
+        ),
         (["--batch-size", "1"], "training.batch_size: input should be greater than or equal to 2, got 1"),
         (["--set", "training.head=frame"], "training.head: frame needs labels by time"),
         (

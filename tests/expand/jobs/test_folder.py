@@ -99,16 +99,16 @@ def test_an_attempt_without_a_report_lasted_no_time(tmp_path: Path) -> None:
     assert [attempt.seconds for attempt in close_attempts(tmp_path)] == [0.0]
 
 
-def test_a_worker_that_does_not_leave_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_LEAVE", 0.2)
+def test_a_worker_that_keeps_the_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_LOCK_TIMEOUT", 0.2)
     before = FileLock(tmp_path / ".lock")
     with before:
         with pytest.raises(RunFailed) as nameless, alone(tmp_path):
             pass
         with attempting(tmp_path), pytest.raises(RunFailed) as named, alone(tmp_path):
             pass
-    rest = "is at it and does not end: end it and resume."
-    assert str(nameless.value) == f"{tmp_path} must have one worker, but another {rest}"
+    rest = "still works in it after 0.2 s: end that process and resume."
+    assert str(nameless.value) == f"{tmp_path} must have one worker, but another process {rest}"
     me = f"process {os.getpid()} on {socket.gethostname()}"
     assert str(named.value) == f"{tmp_path} must have one worker, but {me} {rest}"
     with alone(tmp_path):

@@ -156,5 +156,6 @@ def test_a_disk_that_fails_is_not_the_candidates_fault() -> None:
     with pytest.raises(RunFailed) as caught:
         attempt(measure)
     assert str(caught.value) == (
-        "a worker could not go on: [Errno 28] No space left on device: 'curves/events'; make room and resume."
+        "a worker could not write its files: [Errno 28] No space left on device: 'curves/events'; make room "
+        "and resume."
     )

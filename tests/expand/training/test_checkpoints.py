@@ -30,7 +30,7 @@ def test_a_truncated_one_falls_back_to_the_one_before(tmp_path: Path, kept: floa
     os.truncate(last, int(kept * last.stat().st_size))
     state, remarks = load_checkpoint(tmp_path)
     assert state["step"] == 10
-    assert remarks == ("step-000000020.pt is cut off or damaged: going on from the checkpoint before it",)
+    assert remarks == ("step-000000020.pt is cut off or damaged: continuing from the checkpoint before it",)
 
 
 def test_none_that_is_whole(tmp_path: Path) -> None:
@@ -67,5 +67,5 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path) -> N
     with pytest.raises(RunFailed) as caught:
         write_checkpoint(folder, {"step": 3})
     assert str(caught.value) == (
-        f"{folder / 'step-000000003.pt'} cannot be written: Not a directory; see to that and resume."
+        f"{folder / 'step-000000003.pt'} cannot be written: Not a directory; correct that and resume."
     )

@@ -78,7 +78,7 @@ def test_weights_that_are_asked_for_must_be_there(tmp_path: Path) -> None:
         ),
         (
             "{format: 1, space: {name: x3d, settings: {}}, architecture: {}, name: a}",
-            "must be a whole model file, but: ",
+            "must be a complete model file, but a value is missing or wrong: ",
         ),
     ],
 )

@@ -129,37 +129,39 @@ def test_another_architecture_names_the_first_layer_that_differs(
     torch.save(to_layout(other.build().state_dict(), other.architecture, "slowfast"), path)
     assert message(path, model) == (
         f"{path} must hold the weights of step-0, but stages.0.blocks.0.expand.weight "
-        "(s2.pathway0_res0.branch2.a.weight there) has shape (54, 24, 1, 1, 1), not (24, 24, 1, 1, 1): "
-        "name the network that they are of."
+        "(s2.pathway0_res0.branch2.a.weight in the file) has shape (54, 24, 1, 1, 1), not (24, 24, 1, 1, 1): "
+        "name the network that these weights belong to."
     )
     torch.save({name: value for name, value in state.items() if "stem.norm" not in name}, path)
     assert message(path, model) == (
         f"{path} must hold the weights of step-0, but stem.norm.weight is missing: "
-        "name the network that they are of."
+        "name the network that these weights belong to."
     )
     torch.save({**state, "extra.weight": torch.zeros(1)}, path)
     assert message(path, model) == (
-        f"{path} must hold the weights of step-0, but it has extra.weight besides, which step-0 has not: "
-        "name the network that they are of."
+        f"{path} must hold the weights of step-0, but the file also has extra.weight, which step-0 lacks: "
+        "name the network that these weights belong to."
     )
 
 
 def test_files_that_are_no_weights(tmp_path: Path, model: Model, state: dict[str, Tensor]) -> None:
     path = tmp_path / "net.pth"
-    assert message(path, model) == f"the weights must be a file, but {path} is none."
+    assert (
+        message(path, model) == f"the weights must be a file, but there is no file {path}: give another path."
+    )
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert message(path, model) == (
-        f"{path} must be a whole file of weights, but it is cut off or of no known kind."
+        f"{path} must be a whole file of weights, but it is cut off or of an unknown format: get it again."
     )
     torch.save({"epoch": 1}, path)
     assert message(path, model) == (
         f"{path} must hold a state dict, at the top or under model_state, state_dict, model_state_dict, "
-        "model_weights, model, but it has none."
+        "model_weights, model, but it has none: save the network's state dict."
     )
     torch.save({"network": torch.nn.Linear(1, 1)}, path)
     assert message(path, model) == (
-        f"{path} must hold tensors and plain values only, but it holds code or is no checkpoint: "
+        f"{path} must hold tensors and plain values only, but it holds code or is not a checkpoint: "
         "save its state dict alone."
     )
 
@@ -182,7 +184,8 @@ def test_cut_off_anywhere_it_is_a_mistake_of_the_user(
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])
         assert message(path, model) == (
-            f"{path} must be a whole file of weights, but it is cut off or of no known kind."
+            f"{path} must be a whole file of weights, but it is cut off or of an unknown format: "
+            "get it again."
         )
 
 
@@ -191,7 +194,7 @@ def test_a_file_without_weights(tmp_path: Path, model: Model) -> None:
     save_file({}, path)
     assert message(path, model) == (
         f"{path} must hold a state dict, at the top or under model_state, state_dict, model_state_dict, "
-        "model_weights, model, but it has none."
+        "model_weights, model, but it has none: save the network's state dict."
     )
 
 
@@ -200,7 +203,7 @@ def test_names_that_nobody_gives(tmp_path: Path, model: Model) -> None:
     torch.save({"state_dict": {"layers.0.conv.weight": torch.zeros(1)}}, path)
     assert message(path, model) == (
         f"{path} must have the names that xpand, SlowFast, PyTorchVideo or X3D-Multigrid gives to weights, "
-        "but it has layers.0.conv.weight: rename them."
+        "but it has layers.0.conv.weight: rename the weights."
     )
 
 
@@ -212,7 +215,7 @@ def test_another_number_of_classes_where_the_classifier_is_needed(
     torch.save({"model_state": to_layout(other, model.architecture, "slowfast")}, path)
     assert message(path, model) == (
         f"{path} must hold weights for the 12 classes of step-0, but head.classifier.weight "
-        "(head.projection.weight there) has shape (5, 2048), not (12, 2048): "
+        "(head.projection.weight in the file) has shape (5, 2048), not (12, 2048): "
         "`xpand import` makes a model with the classes of the file."
     )
 
@@ -223,8 +226,8 @@ def test_damaged_norms_are_told_by_name(tmp_path: Path, model: Model, state: dic
     there["bn1.split_bn.running_mean"] = torch.ones(99)
     torch.save(there, path)
     assert message(path, model) == (
-        f"{path} must hold the weights of step-0, but it has bn1.split_bn.running_mean besides, "
-        "which step-0 has not: name the network that they are of."
+        f"{path} must hold the weights of step-0, but the file also has bn1.split_bn.running_mean, "
+        "which step-0 lacks: name the network that these weights belong to."
     )
     stages = model.architecture.stages
     bare = replace(
@@ -237,7 +240,7 @@ def test_damaged_norms_are_told_by_name(tmp_path: Path, model: Model, state: dic
     there["s2.pathway0_res0.branch1_bn.weight"] = torch.ones(99)
     torch.save(there, path)
     assert message(path, bare) == (
-        f"{path} must hold the weights of step-0, but it has stages.0.blocks.0.shortcut_norm.weight "
-        "(s2.pathway0_res0.branch1_bn.weight there) besides, which step-0 has not: "
-        "name the network that they are of."
+        f"{path} must hold the weights of step-0, but the file also has "
+        "stages.0.blocks.0.shortcut_norm.weight (s2.pathway0_res0.branch1_bn.weight in the file), "
+        "which step-0 lacks: name the network that these weights belong to."
     )

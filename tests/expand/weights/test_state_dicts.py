@@ -22,10 +22,10 @@ RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
 State = dict[str, Tensor]
 FIRST = "s1.pathway0_stem.conv_xy.weight"
 CODE = (
-    "must hold tensors and plain values only, but it holds code or is no checkpoint: "
+    "must hold tensors and plain values only, but it holds code or is not a checkpoint: "
     "save its state dict alone."
 )
-CUT = "must be a whole file of weights, but it is cut off or of no known kind."
+CUT = "must be a whole file of weights, but it is cut off or of an unknown format: get it again."
 
 
 @pytest.fixture(scope="module")
@@ -166,29 +166,29 @@ class Runs:
 REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
     "no classifier": (
         lambda s: {name: value for name, value in s.items() if not name.startswith("head.projection")},
-        "must hold the weights of step-0, but head.classifier.weight (head.projection.weight there) is "
-        "missing: name the network that they are of.",
+        "must hold the weights of step-0, but head.classifier.weight (head.projection.weight in the file) is "
+        "missing: name the network that these weights belong to.",
     ),
     "statistics of a norm are missing": (
         lambda s: {name: value for name, value in s.items() if name != "s1.pathway0_stem.bn.running_var"},
-        "must hold the weights of step-0, but stem.norm.running_var (s1.pathway0_stem.bn.running_var there) "
-        "is missing: name the network that they are of.",
+        "must hold the weights of step-0, but stem.norm.running_var (s1.pathway0_stem.bn.running_var in the "
+        "file) is missing: name the network that these weights belong to.",
     ),
     "one more class": (
         lambda s: {n: torch.cat([v, v[:1]]) if n.startswith("head.projection") else v for n, v in s.items()},
         "must hold weights for the 12 classes of step-0, but head.classifier.weight (head.projection.weight "
-        "there) has shape (13, 2048), not (12, 2048): "
+        "in the file) has shape (13, 2048), not (12, 2048): "
         "`xpand import` makes a model with the classes of the file.",
     ),
     "a layer that the network lacks": (
         lambda s: {**s, "s6.weight": torch.zeros(3)},
-        "must hold the weights of step-0, but it has s6.weight besides, which step-0 has not: "
-        "name the network that they are of.",
+        "must hold the weights of step-0, but the file also has s6.weight, which step-0 lacks: "
+        "name the network that these weights belong to.",
     ),
     "a larger tensor without a module": (
         lambda s: {**s, "queue": torch.zeros(3)},
-        "must hold the weights of step-0, but it has queue besides, which step-0 has not: "
-        "name the network that they are of.",
+        "must hold the weights of step-0, but the file also has queue, which step-0 lacks: "
+        "name the network that these weights belong to.",
     ),
     "two networks in one": (
         lambda s: {**under("student.", s), **under("teacher.", s)},
@@ -196,13 +196,13 @@ REFUSED: dict[str, tuple[Callable[[State], Any], str]] = {
     ),
     "two networks beside each other": (
         lambda s: {"student": s, "teacher": s},
-        "must hold one state dict, but it has several, under student, teacher: save the one that is meant.",
+        "must hold one state dict, but it has several, under student, teacher: save the wanted one alone.",
     ),
     "a whole module": (lambda _: nn.Linear(3, 3), CODE),
     "a numpy state dict": (
         lambda s: {name: value.numpy() for name, value in s.items()},
         "must hold a state dict, at the top or under model_state, state_dict, model_state_dict, "
-        "model_weights, model, but it has none.",
+        "model_weights, model, but it has none: save the network's state dict.",
     ),
     "code beside weights": (lambda s: {"model_state": s, "hook": Runs()}, CODE),
 }
@@ -232,7 +232,7 @@ def test_what_is_not_this_network_is_refused(
         (b"<html>404</html>", "must hold weights, but it is a web page: download the file that it links to."),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
-            "must hold weights, but it is Git LFS's pointer to them: run `git lfs pull`.",
+            "must hold weights, but it is a Git LFS pointer to them: run `git lfs pull`.",
         ),
         (pickle.dumps(Runs(), protocol=2), CODE),
         (b"PK\x03\x04 cut", CUT),
