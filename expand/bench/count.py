@@ -18,7 +18,7 @@ from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import PUBLISHED
 
 _CLASSES = 400
-_LAST_TARGET = 5_000_000_000  # multiply-adds: a step past X3D-M
+LAST_TARGET = 5_000_000_000  # multiply-adds: a step past X3D-M
 _COUNTS = 500  # closed-form counts in a timed turn
 
 
@@ -81,7 +81,7 @@ def measure_plan(*, rounds: int) -> Figures:
 def _planned() -> list[tuple[float, tuple[Candidate, ...]]]:
     """Return, for each round with several candidates, the seconds of planning it, and its candidates."""
     space = X3DSpace()
-    search = Expansion().search(Problem(space=space, axes=space.axes, targets=[_LAST_TARGET]))
+    search = Expansion().search(Problem(space=space, axes=space.axes, targets=[LAST_TARGET]))
     candidates = next(search).candidates
     rounds: list[tuple[float, tuple[Candidate, ...]]] = []
     while True:

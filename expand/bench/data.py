@@ -39,12 +39,12 @@ SHARE = 10.0  # the largest cost of loading a batch, in percent of a training st
 
 _BATCH = 16
 _JITTER = (1.0, 1.25)
-_VIDEOS = 96  # videos in the cache that batches are read from
+VIDEOS = 96  # videos in the cache that batches are read from
 _CLIPS = 1 << 20  # more clips than are read
 
 # The needs of the first rounds of a search on the data set motion.
 _NEEDS = CacheNeeds(short_side=80, fps=10)
-_RENDERED = SyntheticConfig(train=72, val=24, size=160)
+RENDERED = SyntheticConfig(train=72, val=24, size=160)
 _DECODED = 32  # videos in a job of a decoding process
 
 
@@ -82,7 +82,7 @@ def _batch_rows(space: X3DSpace, points: Mapping[str, Factors], rounds: int) -> 
 def _synthetic(needs: CacheNeeds, folder: Path) -> Cached:
     config = DataConfig(
         format="synthetic",
-        synthetic=SyntheticConfig(train=_VIDEOS, val=CLASSES, size=max(96, needs.short_side)),
+        synthetic=SyntheticConfig(train=VIDEOS, val=CLASSES, size=max(96, needs.short_side)),
         cache=CacheConfig(folder=folder),
     )
     return open_cache(open_source(config), needs, config, processes=cores())
@@ -175,17 +175,17 @@ def _build(folder: Path, cache: Path) -> None:
 
 def _render(folder: Path) -> None:
     """Write class folders of synthetic videos as H.264 files."""
-    source = SyntheticSource(config=_RENDERED)
+    source = SyntheticSource(config=RENDERED)
     for item in source.splits["train"]:
         path = folder / source.classes[item.label] / f"{Path(item.key).name}.mp4"
         path.parent.mkdir(exist_ok=True)
         with av.open(os.fspath(path), "w") as container:
             stream = container.add_stream("libx264", rate=FPS)
             assert isinstance(stream, VideoStream)
-            stream.width = stream.height = _RENDERED.size
+            stream.width = stream.height = RENDERED.size
             stream.pix_fmt = "yuv420p"
             (drawn,) = source.read(
-                [item], lambda seconds: np.arange(0, seconds, 1 / FPS), short_side=_RENDERED.size
+                [item], lambda seconds: np.arange(0, seconds, 1 / FPS), short_side=RENDERED.size
             )
             assert isinstance(drawn, Decoded)
             for pixels in drawn.frames:

@@ -24,9 +24,9 @@ from expand.workers import open_workers
 
 LIMIT = 20.0  # milliseconds a candidate
 
-_CANDIDATES = 1_000
-_WORKERS = 4
-_SAMPLED_AT = (0.1, 0.5, 1.0)  # when samples are taken, as shares of the candidates
+CANDIDATES = 1_000
+WORKERS = 4
+SAMPLED_AT = (0.1, 0.5, 1.0)  # when samples are taken, as shares of the candidates
 _GROWTH = 0.05  # share by which memory may grow from the first to the last sample
 _SPEED = Speed(fixed=1e-6, per_mac=1e-9)
 _PROC = Path("/proc")
@@ -89,15 +89,15 @@ def measure_driver(*, rounds: int) -> Figures:
     def in_memory() -> None:
         before = time.process_time()
         turns.append(search(ready, _MEMORY if _MEMORY.is_dir() else None))
-        computed.append(1e3 * (time.process_time() - before) / _CANDIDATES)
+        computed.append(1e3 * (time.process_time() - before) / CANDIDATES)
 
     calls: dict[str, Callable[[], object]] = {
         "search": in_memory,
         "jobs alone": lambda: _alone(ready, turns[-1].jobs),
         "search on disk": partial(search, ready, None),
     }
-    timings = alternate(calls, rounds=rounds, scale=1e3 / _CANDIDATES, warm_up=0)
-    row = Comparison(name=f"{_CANDIDATES:,} by {_WORKERS} workers", timings=timings, baseline="jobs alone")
+    timings = alternate(calls, rounds=rounds, scale=1e3 / CANDIDATES, warm_up=0)
+    row = Comparison(name=f"{CANDIDATES:,} by {WORKERS} workers", timings=timings, baseline="jobs alone")
     computes = f"the driver's process computes for {min(computed):.1f} ms a candidate"
     return Figures(
         benchmark="driver",
@@ -116,26 +116,26 @@ def prepare() -> Prepared:
         "space.settings": {},
         "search.step": FLIGHT,
         "data.synthetic": {"train": 12, "val": 12, "size": 32},  # which nobody looks at
-        "run.workers": _WORKERS,
+        "run.workers": WORKERS,
         "run.threads": 1,
     }
-    return prepared(build_config(None, targets=targets(_CANDIDATES), settings=settings))
+    return prepared(build_config(None, targets=targets(CANDIDATES), settings=settings))
 
 
 def search(ready: Prepared, where: Path | None) -> Watch:
     """Run the whole search in a new folder under `where`, by default the folder of temporary files."""
-    watch = Watch([round(share * _CANDIDATES) for share in _SAMPLED_AT])
+    watch = Watch([round(share * CANDIDATES) for share in SAMPLED_AT])
     with tempfile.TemporaryDirectory(dir=where) as name:
         run = Run.create(Path(name) / "run", ready.setup.config, ready.setup.data)
         with run.locked():
             drive(run, ready, _SPEED, watch, trainer=TRAINER)
-    assert len(watch.jobs) == _CANDIDATES, f"the search came to {len(watch.jobs)} candidates"
+    assert len(watch.jobs) == CANDIDATES, f"the search came to {len(watch.jobs)} candidates"
     return watch
 
 
 def _alone(ready: Prepared, jobs: Sequence[Job]) -> None:
     where = _MEMORY if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=where) as name, open_workers(_WORKERS, trainer=TRAINER) as workers:
+    with tempfile.TemporaryDirectory(dir=where) as name, open_workers(WORKERS, trainer=TRAINER) as workers:
         train_all(workers, jobs, ready, 1, Path(name))
 
 

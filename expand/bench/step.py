@@ -32,7 +32,7 @@ CLASSES = 10
 _SMALL = 64  # pixels, of the clips that gradients are compared on where memory is short
 _CHECKED = 4  # clips that gradients are compared on
 _FLOAT32_ERRORS = ("float32_error", "plain_float32_error")  # among a row's facts
-_AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
+AGREE = 1e-8  # gradients of the two ways may differ by this share in float64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,9 +255,9 @@ def check_gradients(network: nn.Module, data: StepData) -> dict[str, float]:
     double = StepData(clips=data.clips.double(), labels=data.labels)
     wanted = _gradients(copy.deepcopy(network).double(), double, fast=False)
     difference = _largest(_gradients(_laid_out(network).double(), double, fast=True), wanted)
-    if not difference <= _AGREE:
+    if not difference <= AGREE:
         raise RuntimeError(
-            f"gradients must agree to {_AGREE}, but in float64 they differ by {difference:.1e}."
+            f"gradients must agree to {AGREE}, but in float64 they differ by {difference:.1e}."
         )
     return {
         "gradient_difference": difference,

@@ -15,8 +15,8 @@ from expand.system.errors import UserError
 from expand.workers import open_workers
 
 # Sizes of the start network in pixels: the default search's, a larger one, and X2D's.
-_SIZES = (32, 64, 112)
-_CLIPS = 256  # training budget of a candidate
+SIZES = (32, 64, 112)
+CLIPS = 256  # training budget of a candidate
 
 
 def measure_workers(*, rounds: int) -> Figures:
@@ -32,7 +32,7 @@ def measure_workers(*, rounds: int) -> Figures:
             "run it where there are more."
         )
     rows = []
-    for size in _SIZES:
+    for size in SIZES:
         ready = prepared(_config(size))
         jobs = first_round(ready.setup)
         with tempfile.TemporaryDirectory() as name, open_workers(count) as many, open_workers(1) as one:
@@ -56,7 +56,7 @@ def _config(size: int) -> Config:
         targets=("1G",),
         settings={
             "space.settings.size": size,
-            "training.clips": _CLIPS,
+            "training.clips": CLIPS,
             "training.epochs": None,
             "data.synthetic": {"train": 64, "val": 32},
         },

@@ -39,9 +39,9 @@ JPEG_SHARE = 0.25  # JPEG over raw bytes; measured 0.06 (plain renderings) to 0.
 GB = 10**9
 _VERIFY_BYTES = 8 * GB  # on opening, checksums are verified up to this size; of larger caches, file sizes
 _SHARDS = 64
-_SHARD_BYTES = (16 << 20, 512 << 20)
+SHARD_BYTES = (16 << 20, 512 << 20)
 _FREE_MARGIN = 1.05
-_HEADERS = 512  # the most headers that are read to estimate the size, evenly spread over the videos
+HEADERS = 512  # the most headers that are read to estimate the size, evenly spread over the videos
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,7 +210,7 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
         UserError: too many of the videos are bad already.
     """
     entries = _entries(source)
-    step = -(-len(entries) // _HEADERS)
+    step = -(-len(entries) // HEADERS)
     sample = entries[::step]
     info_of = source.probe if isinstance(source, Probing) else source.inspect
     weights, bad = [], []
@@ -301,7 +301,7 @@ def _check_same(contents: Contents, plan: ShardPlan, done: Iterable[Shard]) -> N
 
 def _jobs(entries: Sequence[Entry], weights: Sequence[int]) -> list[tuple[str, tuple[Entry, ...]]]:
     """Assign videos to shards, by the videos alone, so that a later build can continue this one."""
-    low, high = _SHARD_BYTES
+    low, high = SHARD_BYTES
     most = min(max(sum(weights) // _SHARDS, low), high)
     groups: list[list[Entry]] = []
     filled = most

@@ -32,7 +32,7 @@ from expand.data.stamps import FrameIndex, Stamp, Stamps, VideoPacket
 from expand.data.timeline import Timeline
 
 _MARKS_REFERENCES = {"h264"}  # codecs that mark the frames that no other frame refers to
-_MOST_BYTES = 64 << 20  # of larger files, the packets are read twice instead of kept in memory
+MOST_BYTES = 64 << 20  # of larger files, the packets are read twice instead of kept in memory
 
 
 class Choice(NamedTuple):
@@ -82,7 +82,7 @@ def read_frames(path: Path, choose: Choose, *, short_side: int) -> ReadFrames:
     with ExitStack() as opened:
         container = opened.enter_context(open_video(path))
         stream = video_stream(container)
-        held = list(container.demux(stream)) if container.size <= _MOST_BYTES else None
+        held = list(container.demux(stream)) if container.size <= MOST_BYTES else None
         stamps = Stamps.of(container, stream, container.demux(stream) if held is None else held)
         stated = stated_seconds(container, stream)
         remarks = stream_remarks(container, stream)

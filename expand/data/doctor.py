@@ -22,7 +22,7 @@ from expand.data.sources import open_source, shown_labels
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16
-_MOST_DECODED = 10_000  # the most videos that are decoded, evenly spread over all
+MOST_DECODED = 10_000  # the most videos that are decoded, evenly spread over all
 _SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
 
@@ -155,7 +155,7 @@ def examine(
     source = open_source(config, splits=SPLITS)
     splits = source.splits
     listed = [Entry(split, item) for split in SPLITS for item in splits[split]]
-    entries = [] if quick else listed[:: -(-len(listed) // _MOST_DECODED)]
+    entries = [] if quick else listed[:: -(-len(listed) // MOST_DECODED)]
     outcomes = _inspect(source, entries, processes, on_progress)
     good = [
         (entry, info) for entry, info in zip(entries, outcomes, strict=True) if isinstance(info, VideoInfo)

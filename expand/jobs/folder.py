@@ -32,7 +32,7 @@ from expand.system.files import read_json, write_json
 
 WEIGHTS = "weights.safetensors"
 EPOCHS = "epochs"
-_LOCK_TIMEOUT = 60.0  # seconds; a worker whose driver was killed ends within them
+LOCK_TIMEOUT = 60.0  # seconds; a worker whose driver was killed ends within them
 
 
 @contextmanager
@@ -46,12 +46,12 @@ def alone(folder: Path) -> Iterator[None]:
     """
     lock = FileLock(folder / ".lock", poll_interval=0.1)
     try:
-        lock.acquire(timeout=_LOCK_TIMEOUT)
+        lock.acquire(timeout=LOCK_TIMEOUT)
     except Timeout:
         others = [f"process {attempt.process} on {attempt.host}" for attempt in read_attempts(folder)[-1:]]
         raise RunFailed(
             f"{folder} must have one worker, but {others[0] if others else 'another process'} still works in "
-            f"it after {_LOCK_TIMEOUT:g} s: end that process and resume."
+            f"it after {LOCK_TIMEOUT:g} s: end that process and resume."
         ) from None
     try:
         yield

@@ -37,7 +37,7 @@ from expand.weights.models import find_model
 from search_spaces.base import ClipSampling, Json
 
 LIST = "frames.csv"
-_PART = 256 << 20  # the most bytes of frames in memory at a time
+PART = 256 << 20  # the most bytes of frames in memory at a time
 _CLIP = re.compile(r"(\d{1,4})[x×](\d{1,4})", re.IGNORECASE)
 _SIDES = (8, 1024)  # the smallest and largest side of a crop, in pixels
 _AGAIN = "start again"
@@ -182,7 +182,7 @@ def write_frames(
     some = "" if len(indices) == len(times) else f" of {len(times):,}"
     note = f"{len(indices):,} frames{some}, {info.width}×{info.height}, {info.fps:.4g} a second"
     on_progress(StageProgress(what="writing pictures", done=0, total=len(indices), note=note))
-    most = max(1, _PART // (3 * info.width * info.height))
+    most = max(1, PART // (3 * info.width * info.height))
     digits = max(6, len(str(len(times))))
     rows: list[tuple[object, ...]] = []
     with filled(folder):

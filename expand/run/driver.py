@@ -28,7 +28,7 @@ from expand.workers import TRAINER, Ended, Task, Workers
 
 log = logging.getLogger(__name__)
 
-_SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
+SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
 
 
 class SearchDisplay(Protocol):
@@ -179,7 +179,7 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
 def _limit(prepared: Prepared, expected: float) -> float | None:
     """How long an attempt may take before it counts as one that hangs."""
     times = prepared.setup.config.run.time_limit
-    return None if times is None else times * expected + _SLACK
+    return None if times is None else times * expected + SLACK
 
 
 def _accept(

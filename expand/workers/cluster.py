@@ -22,7 +22,7 @@ from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.version import VERSION
 from expand.workers.base import find_trainer
 
-_WITHOUT_NODES = 60.0  # seconds without a node that a candidate fits on, before the run gives up
+WITHOUT_NODES = 60.0  # seconds without a node that a candidate fits on, before the run gives up
 _STOP = 10.0  # seconds that workers have to end
 _AHEAD = 2  # jobs given to Ray for each that can run at a time, so that no node waits for the driver
 
@@ -259,7 +259,7 @@ class RayTasks:
         """
         if self._cluster.nodes():
             self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > _WITHOUT_NODES:
+        elif time.monotonic() - self._seen > WITHOUT_NODES:
             raise RunFailed(
                 "all workers are lost: the Ray cluster has no node left with "
                 f"{_show(self._cluster.request)}; add one and resume."

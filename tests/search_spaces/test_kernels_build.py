@@ -46,7 +46,7 @@ def test_a_build_that_fails_leaves_nothing_and_says_so(
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "broken.cpp").write_text("#error not today\n")
-    monkeypatch.setattr(build, "_SOURCES", sources)
+    monkeypatch.setattr(build, "SOURCES", sources)
     reason = build.load_kernels.__wrapped__()
     assert reason is not None
     assert reason.startswith("the build failed: ")
@@ -76,7 +76,7 @@ def test_two_processes_that_build_at_once_both_get_it(empty_cache: Path, tmp_pat
     (sources / "library.cpp").write_text("#include <torch/library.h>\nTORCH_LIBRARY(xpand, library) {}\n")
     script = (
         "import sys; from pathlib import Path; from search_spaces.x3d.kernels import build\n"
-        "build._SOURCES = Path(sys.argv[1]); assert build.load_kernels() is None"
+        "build.SOURCES = Path(sys.argv[1]); assert build.load_kernels() is None"
     )
     command = [sys.executable, "-c", script, str(sources)]
     processes = [subprocess.Popen(command, env=os.environ) for _ in range(2)]

@@ -37,7 +37,7 @@ needs_cuda = pytest.mark.skipif(not CUDA, reason="needs CUDA, and there is none 
 )
 def _programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a program walks along all frames and sums up all tiles, or has one of each."""
-    monkeypatch.setattr(triton_depthwise, "_PROGRAMS", request.param)
+    monkeypatch.setattr(triton_depthwise, "PROGRAMS", request.param)
 
 
 def convolution(x: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -106,7 +106,7 @@ def test_any_shape_will_do(
     stride: int, clips: int, channels: int, frames: int, height: int, width: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(triton_depthwise, "_PROGRAMS", 2)
+        patch.setattr(triton_depthwise, "PROGRAMS", 2)
         assert largest_difference(*inputs(CUBE, (clips, channels, frames, height, width)), stride) < 1e-5
 
 

@@ -28,7 +28,7 @@ from search_spaces.cache_folder import cache_folder
 log = logging.getLogger(__name__)
 
 _NAME = "xpand_kernels"
-_SOURCES = Path(__file__).parent / "cpu"
+SOURCES = Path(__file__).parent / "cpu"
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -60,7 +60,7 @@ def kernels_file() -> Path:
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or cache_folder("torch_extensions")
     parts = [torch.__version__, platform.platform(), _processor(), compiler, *_flags()]
     digest = hashlib.sha256("\n".join(parts).encode())
-    for path in sorted(_SOURCES.iterdir()):
+    for path in sorted(SOURCES.iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
     return Path(root) / "xpand" / f"{digest.hexdigest()[:16]}.so"
 
@@ -99,7 +99,7 @@ def _build(library: Path) -> None:
         try:
             load(
                 _NAME,
-                sorted(str(path) for path in _SOURCES.glob("*.cpp")),
+                sorted(str(path) for path in SOURCES.glob("*.cpp")),
                 build_directory=folder,
                 is_python_module=False,
                 extra_cflags=_flags(),

@@ -19,7 +19,7 @@ from search_spaces.x3d.kernels.triton_kernels import map_frames, sum_products
 
 Size = tuple[int, int, int]
 
-_PROGRAMS = 512  # Triton programs to launch: about four for each of the 132 multiprocessors of an H100
+PROGRAMS = 512  # Triton programs to launch: about four for each of the 132 multiprocessors of an H100
 _VECTOR = 8  # channels in the widest load: 16 bytes of bfloat16
 # Pixels in a tile, and how many of its elements a thread handles. A thread holds kt sums for each element in
 # a convolution, and kt·kh·kw in a weight gradient. This fits an H100's registers with 8 to 16 warps.
@@ -136,7 +136,7 @@ def share_out(items: int, others: int) -> int:
         items: tiles, or frames, to share out.
         others: programs for each share, along the other dimensions of the launch grid.
     """
-    programs = min(items, -(-_PROGRAMS // others))
+    programs = min(items, -(-PROGRAMS // others))
     return -(-items // programs)
 
 

@@ -14,7 +14,7 @@ from tests.expand.data.videos import write_classes
 
 def test_a_batch_is_measured_beside_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "TRAJECTORY", {"small": Factors(size=32 / 112)})
-    monkeypatch.setattr(data, "_VIDEOS", 12)
+    monkeypatch.setattr(data, "VIDEOS", 12)
     figures = data.measure_batches(rounds=1)
     assert [row.name for row in figures.rows] == ["32², 1 frame", "32², 2 frames", "32², 4 frames", "small"]
     assert [row.facts["sampling"] for row in figures.rows[:2]] == ["1×48, 32²", "2×24, 32²"]
@@ -32,6 +32,6 @@ def test_a_cache_is_measured_beside_decoding(tmp_path: Path) -> None:
 
 
 def test_videos_are_rendered_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "_RENDERED", SyntheticConfig(train=24, val=12, size=32))
+    monkeypatch.setattr(data, "RENDERED", SyntheticConfig(train=24, val=12, size=32))
     (row,) = data.measure_cache(rounds=1).rows
     assert (row.name, row.facts["videos"]) == ("rendered videos", 24)

@@ -32,9 +32,9 @@ def test_a_search_comes_to_the_candidates_that_are_asked_for(count: int) -> None
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads open files from /proc")
 def test_a_search_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(driver, "_CANDIDATES", 60)
-    monkeypatch.setattr(driver, "_WORKERS", 2)
-    monkeypatch.setattr(driver, "_SAMPLED_AT", (1 / 3, 1.0))
+    monkeypatch.setattr(driver, "CANDIDATES", 60)
+    monkeypatch.setattr(driver, "WORKERS", 2)
+    monkeypatch.setattr(driver, "SAMPLED_AT", (1 / 3, 1.0))
     watch = driver.search(driver.prepare(), tmp_path)
     early, late = watch.samples[20], watch.samples[60]
     assert early is not None

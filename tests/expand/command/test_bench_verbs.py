@@ -28,11 +28,11 @@ SMALL = {"X2D at 32²": Factors(size=32 / 112)}
 def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(step, "TRAJECTORY", SMALL)
     monkeypatch.setattr(count, "PUBLISHED", ["x2d"])
-    monkeypatch.setattr(count, "_LAST_TARGET", 40_000_000)
-    monkeypatch.setattr(workers, "_SIZES", (32,))
-    monkeypatch.setattr(workers, "_CLIPS", 4)
-    monkeypatch.setattr(driver, "_CANDIDATES", 40)
-    monkeypatch.setattr(driver, "_WORKERS", 2)
+    monkeypatch.setattr(count, "LAST_TARGET", 40_000_000)
+    monkeypatch.setattr(workers, "SIZES", (32,))
+    monkeypatch.setattr(workers, "CLIPS", 4)
+    monkeypatch.setattr(driver, "CANDIDATES", 40)
+    monkeypatch.setattr(driver, "WORKERS", 2)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -91,7 +91,7 @@ def test_a_device_that_is_not_there(xpand: Xpand) -> None:
 def test_gradients_that_differ_stop_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     space = X3DSpace(size=32)
     architecture = space.architecture(Factors())
-    monkeypatch.setattr(step, "_AGREE", 0.0)
+    monkeypatch.setattr(step, "AGREE", 0.0)
     with pytest.raises(RuntimeError, match=r"^gradients must agree to 0.0, but in float64 they differ by "):
         check_gradients(space.build(architecture, 10), random_batch(architecture, 2))
 

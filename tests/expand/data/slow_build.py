@@ -31,7 +31,7 @@ def configured(folder: Path, cache_folder: Path) -> DataConfig:
 
 if __name__ == "__main__":
     config = configured(Path(sys.argv[1]), Path(sys.argv[2]))
-    cache._SHARD_BYTES = (1, 1)
+    cache.SHARD_BYTES = (1, 1)
     source = open_source(config)
     assert isinstance(source, FileSource)
     slow = SlowSource(**{field.name: getattr(source, field.name) for field in fields(source)})

@@ -93,7 +93,7 @@ def test_changed_videos_are_another_cache(tmp_path: Path) -> None:
 def test_processes_give_what_one_gives(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
+    monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     one, two = opened(motions, tmp_path / "1"), opened(motions, tmp_path / "2", processes=2)
     names = sorted(path.name for path in one.folder.iterdir())
     assert len([name for name in names if name.endswith(".bin")]) == 18
@@ -148,7 +148,7 @@ def test_the_size_of_many_videos_is_worked_out_from_some(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = opened(motions, tmp_path / "exact")
-    monkeypatch.setattr(cache_module, "_HEADERS", 5)
+    monkeypatch.setattr(cache_module, "HEADERS", 5)
     watcher = Watcher()
     cached = opened(motions, tmp_path / "about", on_progress=watcher)
     assert {progress.total for progress in watcher.seen if progress.what == "reading headers"} == {5}

@@ -75,7 +75,7 @@ def test_a_build_that_was_broken_off_goes_on(
     }
     assert len(finished) < 18
 
-    monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
+    monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     cached = opened(motions, tmp_path)
     assert cached.folder == folder
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
@@ -86,7 +86,7 @@ def test_a_build_that_was_broken_off_goes_on(
 def test_a_damaged_shard_is_named_and_built_again(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
+    monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     cached = opened(motions, tmp_path)
     frames = everything(cached.train)
     content = bytearray((cached.folder / "shard-0001.bin").read_bytes())

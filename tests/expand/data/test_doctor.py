@@ -159,7 +159,7 @@ def test_lists_alone(troubled: Path) -> None:
 
 
 def test_very_many_videos_are_sampled(motions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "_MOST_DECODED", 9)
+    monkeypatch.setattr(doctor_module, "MOST_DECODED", 9)
     report = examine(DataConfig(path=motions, flip=False), CacheNeeds(short_side=24, fps=10))
     assert (report.looked, sum(report.listed.values())) == (9, 18)
     assert "9 of 9 videos that were looked at, of 18" in text(report)

@@ -133,7 +133,7 @@ def test_a_part_decodes_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytes
 def test_a_large_file_is_read_twice_instead_of_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_drifting(tmp_path / "a.mp4", at_rate(30, 75))
     held = read(path, CUTS[:2], every(10), short_side=24)
-    monkeypatch.setattr(decoding, "_MOST_BYTES", 0)
+    monkeypatch.setattr(decoding, "MOST_BYTES", 0)
     for one, other in zip(held, read(path, CUTS[:2], every(10), short_side=24), strict=True):
         assert isinstance(one, Decoded)
         assert isinstance(other, Decoded)

@@ -61,7 +61,7 @@ def test_what_a_candidate_does_wrong_fails_that_candidate(tmp_path: Path, on: An
 def test_a_candidate_that_hangs_is_ended(
     tmp_path: Path, on: Any, kind: object, slack: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "_SLACK", slack)
+    monkeypatch.setattr(driver, "SLACK", slack)
     run, trajectory = run_search(tmp_path / "run", on(kind, "hang", time_limit=2))
     assert [state.candidate.name for state in trajectory.states] == ["start", "frames"]
     (row,) = [row for row in read_run(run.folder).rounds if row.network.candidate == "hang"]

@@ -93,7 +93,7 @@ def test_a_full_disk_stops_the_decoding(
     tmp_path: Path, disk: Path, motions: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     """The estimate says that there is room; another program takes it meanwhile."""
-    monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
+    monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     cache = disk / "cache"
 
     def take_the_room(progress: cache_module.StageProgress) -> None:

@@ -173,7 +173,7 @@ class Meddled(FileSource):
 def test_a_video_that_changes_while_it_is_decoded_stops_the_run(
     videos: Path, tmp_path: Path, motions: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "_SHARD_BYTES", (1, 1))
+    monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     config = configured(videos, tmp_path / "cache")
     source = open_source(config)
     meddled = Meddled(**{field.name: getattr(source, field.name) for field in fields(FileSource)})

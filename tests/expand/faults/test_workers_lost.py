@@ -117,7 +117,7 @@ def test_workers_that_all_die_end_the_run_and_not_the_candidates(
 @pytest.mark.fault("a node of the Ray cluster lost", "its candidate goes on elsewhere; equal bytes")
 @pytest.mark.fault("the last node of the Ray cluster lost", "exit 1, resumable")
 def test_nodes_that_go_away(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "_WITHOUT_NODES", 3.0)
+    monkeypatch.setattr(cluster_module, "WITHOUT_NODES", 3.0)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where the nodes find the spaces of the tests
     monkeypatch.setenv("RAY_health_check_period_ms", "300")  # a node that does not answer is soon missed
     disconnect()

@@ -100,7 +100,7 @@ def test_an_attempt_without_a_report_lasted_no_time(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_keeps_the_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(jobs, "LOCK_TIMEOUT", 0.2)
     before = FileLock(tmp_path / ".lock")
     with before:
         with pytest.raises(RunFailed) as nameless, alone(tmp_path):

@@ -67,7 +67,7 @@ def test_parts_that_are_read_one_by_one_give_the_same(
     second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_frames(second, tmp_path / "whole", on_progress=silent)
-    monkeypatch.setattr(frames, "_PART", 7 * 48 * 64 * 3)
+    monkeypatch.setattr(frames, "PART", 7 * 48 * 64 * 3)
     write_frames(second, tmp_path / "parts", on_progress=silent)
     assert listed(tmp_path / "parts") == listed(tmp_path / "whole")
     assert len(listed(tmp_path / "parts")) == 90
