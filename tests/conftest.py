@@ -18,7 +18,7 @@ from tests.expand.commands import ROOT, Done, Xpand
 # Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
 # What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of
 # torch and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
-child_processes._PRELOADED += [
+child_processes.PRELOADED += [
     "alembic.command",
     "expand.run.driver",
     "expand.report.page",

@@ -13,9 +13,9 @@ from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
 # Numeric libraries read these when they are loaded. A training sets its own number of threads later.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # Importing it starts no threads and touches no GPU, so the process that has imported it may be forked.
-_PRELOADED = ["expand.training.candidate"]
+PRELOADED = ["expand.training.candidate"]
 
 
 def start_method() -> BaseContext:
@@ -26,7 +26,7 @@ def start_method() -> BaseContext:
     """
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
-    forkserver.set_forkserver_preload(_PRELOADED)
+    forkserver.set_forkserver_preload(PRELOADED)
     with _one_thread():
         forkserver.ensure_running()
     return multiprocessing.get_context("forkserver")
@@ -39,7 +39,7 @@ def begin_child(environment: Mapping[str, str]) -> None:
         environment: the driver's current environment variables; the fork server's may be older.
     """
     os.environ.clear()
-    os.environ.update({**environment, **_ONE_THREAD})
+    os.environ.update({**environment, **ONE_THREAD})
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -55,8 +55,8 @@ def _end_with_driver() -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:

@@ -23,13 +23,13 @@ def compiled(kernel: Any, channels: int, precision: str, constants: dict[str, in
     """What a kernel takes for 28×28 images."""
     sums = kernel is triton_kernels.sum_products
     pixels, each = (
-        (triton_depthwise._SUM_PIXELS, triton_depthwise._SUM_EACH)
+        (triton_depthwise.SUM_PIXELS, triton_depthwise.SUM_EACH)
         if sums
-        else (triton_depthwise._MAP_PIXELS, triton_depthwise._MAP_EACH)
+        else (triton_depthwise.MAP_PIXELS, triton_depthwise.MAP_EACH)
     )
     tile = triton_depthwise.tile_of(channels, 28, 28, pixels=pixels, each=each)
     constants = constants | {
-        "UNIT": math.gcd(channels, triton_depthwise._VECTOR),
+        "UNIT": math.gcd(channels, triton_depthwise.VECTOR),
         "TILE_H": tile.height,
         "TILE_W": tile.width,
         "TILE_C": tile.channels,

@@ -20,11 +20,11 @@ from search_spaces.x3d.kernels.triton_kernels import map_frames, sum_products
 Size = tuple[int, int, int]
 
 PROGRAMS = 512  # Triton programs to launch: about four for each of the 132 multiprocessors of an H100
-_VECTOR = 8  # channels in the widest load: 16 bytes of bfloat16
+VECTOR = 8  # channels in the widest load: 16 bytes of bfloat16
 # Pixels in a tile, and how many of its elements a thread handles. A thread holds kt sums for each element in
 # a convolution, and kt·kh·kw in a weight gradient. This fits an H100's registers with 8 to 16 warps.
-_MAP_PIXELS, _MAP_EACH = 16, 4
-_SUM_PIXELS, _SUM_EACH = 8, 2
+MAP_PIXELS, MAP_EACH = 16, 4
+SUM_PIXELS, SUM_EACH = 8, 2
 _MOST_WARPS = 8
 
 
@@ -65,13 +65,13 @@ def weight_gradient(x: Tensor, grad: Tensor, kernel: Size, stride: int) -> Tenso
     out_height, out_width = grad.shape[3:]
     reach = _reach(kernel[0], frames)
     live = 2 * reach + 1
-    tile = tile_of(channels, out_height, out_width, pixels=_SUM_PIXELS, each=_SUM_EACH)
+    tile = tile_of(channels, out_height, out_width, pixels=SUM_PIXELS, each=SUM_EACH)
     groups, down, across = tile.counts(channels, out_height, out_width)
     items = clips * down * across
     share = share_out(items, groups)
     chunks = -(-items // share)
     parts = torch.empty((chunks, live, kernel[1] * kernel[2], channels), dtype=torch.float32, device=x.device)
-    unit = math.gcd(channels, _VECTOR)
+    unit = math.gcd(channels, VECTOR)
     sum_products[(chunks, groups)](
         x,
         grad,
@@ -166,11 +166,11 @@ def _convolve(x: Tensor, weight: Tensor, size: Size, *, down: int, up: int) -> T
     reach = _reach(kt, frames)
     live = weight[:, 0, kt // 2 - reach : kt // 2 + reach + 1]  # (C, live, kh, kw)
     taps = live.flatten(1).t().contiguous()  # (live·kh·kw, C)
-    tile = tile_of(channels, out_height, out_width, pixels=_MAP_PIXELS, each=_MAP_EACH)
+    tile = tile_of(channels, out_height, out_width, pixels=MAP_PIXELS, each=MAP_EACH)
     groups, rows, columns = tile.counts(channels, out_height, out_width)
     tiles = clips * rows * columns
     span = share_out(frames, tiles * groups)
-    unit = math.gcd(channels, _VECTOR)
+    unit = math.gcd(channels, VECTOR)
     map_frames[(tiles, groups, -(-frames // span))](
         x,
         taps,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.system.child_processes import _ONE_THREAD, _PRELOADED
+from expand.system.child_processes import ONE_THREAD, PRELOADED
 
 SCRIPT = f"""
 import os
@@ -16,7 +16,7 @@ def touched(*_):
     raise SystemExit("a GPU was asked for")
 
 torch.cuda.is_available = torch.cuda.device_count = torch.cuda._lazy_init = touched
-import {_PRELOADED[0]}
+import {PRELOADED[0]}
 print(len(os.listdir("/proc/self/task")))
 """
 
@@ -26,7 +26,7 @@ print(len(os.listdir("/proc/self/task")))
 def test_what_children_are_forked_from_has_one_thread_and_asked_for_no_gpu() -> None:
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env=_ONE_THREAD | {"PATH": ""},
+        env=ONE_THREAD | {"PATH": ""},
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
