@@ -1,6 +1,6 @@
-"""How much of a batch a full training or a test takes at a time, by the closed form of what it will hold.
+"""Chooses the micro-batches of full trainings and tests on a CPU, by the closed form of their memory.
 
-A network whose batch fits is trained and tested as if nothing had been asked.
+If the whole batch fits, it is not split, and results are the same as without this module.
 """
 
 from __future__ import annotations
@@ -29,52 +29,54 @@ def training_part(
     device: str,
     note: Callable[[str], None],
 ) -> int | None:
-    """Clips that a process takes at a time, the same in all; None: all of its share of a step.
-
-    On a CPU, as many as fit; elsewhere, as many as the recipe says.
+    """The micro-batch of a training: on a CPU as large as memory allows, elsewhere that of the recipe.
 
     Args:
         model: the network.
-        recipe: with its batch.
-        source: of the videos.
-        processes: that share a step.
-        device: where it is trained.
-        note: is told where a step is taken in smaller parts than the recipe says.
+        recipe: the configuration, with the batch and the micro-batch.
+        source: the videos, which give the number of classes.
+        processes: the processes that share a step.
+        device: the device of the training.
+        note: called with a line for the user if the micro-batch is smaller than that of the recipe.
+
+    Returns:
+        Clips in a forward pass of a process, the same in all; None: all clips of its share of a step.
 
     Raises:
-        UserError: not even two fit, or multigrid, which takes its steps as a whole, does not.
+        UserError: not even two clips fit or, in multigrid training, which cannot split a step, the whole step
+            does not fit.
     """
     training = recipe.training
     if device != "cpu":
         return training.micro_batch
-    found = _footprint(model, len(source.classes), device)
+    footprint = _footprint(model, len(source.classes), device)
     share = training.batch_size // processes.count
     wanted = min(training.micro_batch or share, share)
     left = processes.broadcast(lambda: _room(recipe, processes))
-    part = found.largest_part(wanted, left, FEWEST, batch=share)
+    part = footprint.largest_part(wanted, left, FEWEST, batch=share)
     if part == wanted:
         return training.micro_batch
-    whole, there = show_bytes(found.training(share, wanted)), show_bytes(left or 0)
+    whole, available = show_bytes(footprint.training(share, wanted)), show_bytes(left or 0)
     if part is None:
         raise UserError(
             f"a training must have memory for {FEWEST} clips at a time, which take "
-            f"{show_bytes(found.training(share, FEWEST))} with {share} in a step, but it has {there}: lower "
-            "training.batch_size, or free memory."
+            f"{show_bytes(footprint.training(share, FEWEST))} with {share} in a step, but {available} are "
+            "available: lower training.batch_size, or free memory."
         )
     if training.multigrid:
         raise UserError(
-            f"--multigrid must have memory for a whole step, which takes {whole}, but it has {there}: lower "
-            "training.batch_size, or leave --multigrid out."
+            f"--multigrid must have memory for a whole step, which takes {whole}, but {available} are "
+            "available: lower training.batch_size, or leave --multigrid out."
         )
     note(
-        f"memory    {part} clips at a time, as {wanted} would take {whole} of the {there} that there are: "
-        f"gradients are added up, and BatchNorm sees {part} clips"
+        f"memory    {part} clips at a time, as {wanted} would take {whole} of the {available} available: "
+        f"gradients are added up, and BatchNorm normalises {part} clips together"
     )
     return part
 
 
 def validation_batch(model: Model, recipe: Recipe, processes: Processes, device: str) -> int:
-    """Clips at a time of a training's validation, in each process: a step's, or on a CPU as many as fit."""
+    """Clips in a forward pass of a training's validation: a process's share of a step, if memory allows."""
     batch = max(1, recipe.training.batch_size // processes.count)
     if device != "cpu":
         return batch
@@ -83,20 +85,27 @@ def validation_batch(model: Model, recipe: Recipe, processes: Processes, device:
 
 
 def views_at_a_time(model: Model, size: int, batch: int, threads: int) -> int:
-    """Views of this size in a forward pass on a CPU: as many as usual, or with a word as many as fit."""
+    """Views in a forward pass of a test on a CPU: `batch`, or fewer, with a message, if memory is short.
+
+    Args:
+        model: the network.
+        size: side of a view, in pixels.
+        batch: the views to try first.
+        threads: threads that compute.
+    """
     sampling = replace(model.sampling, size=size)
-    found, left = Footprint.of(complexity_at(model, size), sampling, way_of("cpu")), free_memory(threads)
-    most = found.largest_batch(batch, left)
+    footprint, left = Footprint.of(complexity_at(model, size), sampling, way_of("cpu")), free_memory(threads)
+    most = footprint.largest_batch(batch, left)
     if most < batch:
         say(
             f"memory    {most} view{'s' * (most != 1)} at a time, as {batch} would take "
-            f"{show_bytes(found.testing(batch))} of the {show_bytes(left or 0)} that there are"
+            f"{show_bytes(footprint.testing(batch))} of the {show_bytes(left or 0)} available"
         )
     return most
 
 
 def complexity_at(model: Model, size: int) -> Complexity:
-    """What a network costs on clips of this size."""
+    """The complexity of a network on clips of `size` × `size` pixels."""
     return model.space.complexity(model.space.resized(model.architecture, size), len(model.classes))
 
 
@@ -106,6 +115,7 @@ def _footprint(model: Model, classes: int, device: str) -> Footprint:
 
 
 def _room(recipe: Recipe, processes: Processes) -> int | None:
+    """The memory that this process may take, its share if several run on the machine; None: unknown."""
     local = processes.local_count
     given = None if local == 1 else worker_memory(local)
     return free_memory(recipe.run.threads or max(1, cores() // local), given=given)

@@ -1,14 +1,14 @@
 """The folder of a full training.
 
-    config.yaml      the recipe, whole (recipe.py)
-    network.yaml     the model file of the network that is trained
-    training.json    what must stay as it is when the training goes on
-    checkpoints/     the last two
-    history.csv      a row a validation
-    log.txt          what happened when
-    model.yaml       at the end: the trained network, with model.safetensors beside it
+    config.yaml      the whole configuration (config/full.py)
+    network.yaml     the model file of the network, without weights
+    training.json    the settings, the data and the processes, which must not change when it is resumed
+    checkpoints/     the last two checkpoints
+    history.csv      one row for each validation
+    log.txt          the log of the training
+    model.yaml       at the end: the model file of the trained network, with model.safetensors beside it
 
-A folder appears whole, by one rename, with a checkpoint of the weights that the training starts from.
+A new folder gets its name in one step, when it already holds a checkpoint of the initial weights.
 """
 
 from __future__ import annotations
@@ -34,33 +34,34 @@ from expand.system.version import VERSION
 from expand.weights.models import TRAINED, Model, read_model, write_values
 from search_spaces.base import Json
 
-FORMAT = 1  # of training.json
+FORMAT = 1  # the version of the format of training.json
 NETWORK = "network.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingFolder:
-    """A full training on disk."""
+    """Reads and writes the files in the folder of a full training."""
 
     folder: Path
 
     @staticmethod
     def is_one(folder: Path) -> bool:
+        """Whether `folder` is the folder of a full training."""
         return (folder / TRAINING).is_file()
 
     @classmethod
     @contextmanager
     def made(cls, folder: Path, recipe: Recipe, model: Model, kept: Json) -> Iterator[TrainingFolder]:
-        """A new folder, which gets its name when the block that fills it is over.
+        """Make a new folder; it has a temporary name until the block, which may add files, ends.
 
         Args:
-            folder: must be free.
-            recipe: of the training.
+            folder: the path; nothing may exist there.
+            recipe: the configuration of the training.
             model: the network, without weights.
-            kept: what must stay as it is when the training goes on.
+            kept: more values for training.json, which must not change when the training is resumed.
 
         Raises:
-            UserError: it cannot be written.
+            UserError: the folder cannot be written.
         """
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -92,49 +93,57 @@ class TrainingFolder:
         return read_model(self.folder / NETWORK)
 
     def kept(self) -> Json:
-        """training.json.
+        """The values in training.json.
 
         Raises:
-            UserError: it is damaged, or of another format.
+            UserError: the file is damaged, or has another format.
         """
         path = self.folder / TRAINING
         try:
             values: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise UserError(f"{path} must be whole JSON, but it is damaged: train again.") from None
+            raise UserError(
+                f"{path} must be whole JSON, but it is missing or damaged: train again into another folder."
+            ) from None
         if not isinstance(values, dict) or values.get("format") != FORMAT:
-            raise UserError(f"{path} must have format {FORMAT}: read it with the xpand that wrote it.")
+            raise UserError(
+                f"{path} must have format {FORMAT}, but it has another: read it with the xpand that wrote it."
+            )
         return values
 
     def check(self, now: Json) -> None:
-        """Raises UserError where the recipe, the data or the number of processes has changed.
+        """Raises UserError if the settings, the data or the number of processes differ from training.json.
 
-        What the data is called decides nothing: its folder may have another name.
+        The name of the data may differ, since its folder may have been renamed.
+
+        Args:
+            now: the values of this attempt.
         """
         was = self.kept()
         changes = list(differences(_nameless({key: was.get(key) for key in now}), _nameless(now)))
         if changes:
             raise UserError(
-                f"the training in {self.folder} must go on as it was started, but it differs: "
-                f"{'; '.join(changes[:5])}. Change it back, or train into another folder."
+                f"the training in {self.folder} must be resumed as it was started, but these values differ: "
+                f"{'; '.join(changes[:5])}. Change them back, or train into another folder."
             )
 
     def move_data(self, folder: Path) -> None:
-        """Keep where the videos are now.
+        """Write the new folder of the videos into config.yaml.
 
         Raises:
-            UserError: another process drives it, or it cannot be written.
+            UserError: another process holds the lock of the training, or the file cannot be written.
         """
         with self.locked():
             write_atomic(self.folder / CONFIG, to_yaml(placed(moved(self.recipe(), folder))))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold it as its only driver; see `folders.locked`."""
+        """Hold the lock of the training, so that no other process drives it; see `folders.locked`."""
         with locked(self.folder):
             yield
 
     def write_history(self, rows: Sequence[dict[str, float]]) -> None:
+        """Write history.csv, one row for each validation."""
         text = io.StringIO()
         if rows:
             table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -143,7 +152,7 @@ class TrainingFolder:
         write_atomic(self.folder / "history.csv", text.getvalue())
 
     def history(self) -> list[dict[str, float]]:
-        """The validations so far."""
+        """The rows of history.csv, one for each validation so far."""
         path = self.folder / "history.csv"
         if not path.is_file():
             return []
@@ -152,7 +161,7 @@ class TrainingFolder:
 
 
 def _nameless(values: Json) -> Json:
-    """The same without what the data is called."""
+    """The values without the name of the data."""
     data = values.get("data")
     if not isinstance(data, dict):
         return values

@@ -1,6 +1,6 @@
-"""BatchNorm's statistics, measured anew before an evaluation.
+"""Measures BatchNorm's statistics anew before an evaluation (precise BatchNorm).
 
-While a network trains, its running statistics lag behind its weights.
+During a training, the running statistics lag behind the weights.
 
 Source: Wu and Johnson, "Rethinking Batch in BatchNorm", arXiv 2105.07576 (PreciseBN).
 """
@@ -18,13 +18,13 @@ from expand.training.devices import Precision, autocast, place_clips
 from expand.training.processes import ALONE, Processes
 from search_spaces.x3d.split_norm import set_splits
 
-# Not by fvcore's update_bn_stats: its variance is of all batches as one, which would change
-# every trained network, and it knows nothing of several processes.
+# fvcore's update_bn_stats is not used: it takes the variance over all batches together, where here it is the
+# mean of the batches' variances, and it does not support several processes.
 Norm = nn.modules.batchnorm._BatchNorm
 
 
 def for_evaluation(network: nn.Module) -> nn.Module:
-    """A copy of a network, with its splits' statistics aggregated; the original stays as it is."""
+    """A copy of a network in evaluation mode, with the statistics of BatchNorm's splits aggregated."""
     twin = copy.deepcopy(network)
     set_splits(twin, 1)
     return twin.eval()
@@ -40,15 +40,15 @@ def measure_statistics(
     precision: Precision = "auto",
     processes: Processes = ALONE,
 ) -> None:
-    """Set every BatchNorm's running mean and variance to the mean over these batches, in place.
+    """Set every BatchNorm's running mean and variance to their means over some batches, in place.
 
     Args:
-        network: is left in evaluation mode.
-        batches: (B, 3, T, S, S) clips; each process has its own.
-        most: batches that are looked at.
-        device: where the network is.
-        precision: of the forward passes.
-        processes: whose statistics are averaged.
+        network: on the device; set to evaluation mode.
+        batches: (B, 3, T, S, S) clips, different ones in each process.
+        most: the most batches that are used.
+        device: the device.
+        precision: the precision of products and convolutions.
+        processes: the processes, over which the statistics are averaged.
     """
     norms = [
         module for module in network.modules() if isinstance(module, Norm) and module.track_running_stats

@@ -1,4 +1,4 @@
-"""Testing a network on a split, with any views and any kind of labels.
+"""Scores a network on a split, with any views, for videos with one label, several, or labels by time.
 
 Shapes: V videos, C classes, T frames in a view.
 """
@@ -18,7 +18,7 @@ from expand.training.metrics import average_precisions, mean_over_classes, per_c
 from expand.training.prediction import Viewing, activation_of, view_means, view_scores
 from expand.training.processes import ALONE, Processes
 
-# What a test gives, in the words of tables.
+# The scores of a test, with their headings in tables.
 SCORES = {
     "top1": "top-1",
     "top5": "top-5",
@@ -26,18 +26,18 @@ SCORES = {
     "mean_average_precision": "mAP",
     "loss": "loss",
 }
-MOMENTS = 25  # of each video, that localisation is measured at
+MOMENTS = 25  # moments of each video at which localisation is scored, as in Charades
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitScores:
-    """What a test gave.
+    """The scores of a network on a split.
 
     Attributes:
-        videos: in the split.
-        scores: by name. One label a clip: top1, top5, mean_class_accuracy (shares) and loss (nats). Several:
-            mean_average_precision, over the classes that are there.
-        per_class: (C,) top-1 or average precision of each class; NaN where no video has it.
+        videos: number of videos in the split.
+        scores: by name: for videos with one label top1, top5, mean_class_accuracy (shares) and loss (nats);
+            for several labels mean_average_precision, over the classes that videos show.
+        per_class: (C,) the top-1 or the average precision of each class; NaN for a class that no video shows.
     """
 
     videos: int
@@ -52,20 +52,20 @@ def evaluate(
     viewing: Viewing,
     processes: Processes = ALONE,
 ) -> SplitScores:
-    """Score a network on all videos of a split; probabilities of a video's views are averaged.
+    """Score a network on all videos of a split; the probabilities of a video's views are averaged.
 
     Args:
-        network: (B, 3, T, S, S) to (B, C), or to (B, T, C) where the labels are by frame.
+        network: maps (B, 3, T, S, S) clips to (B, C) logits, or to (B, T, C) if labels are by frame.
         split: the videos.
-        truth: their labels, as numbers of the network's outputs.
-        viewing: how the network is shown them.
-        processes: among which the views are divided.
+        truth: the labels of the videos, as indices of the network's outputs.
+        viewing: the views of each video, and how they are computed.
+        processes: the processes, among which the views are divided.
 
     Raises:
         Diverged: a probability is not finite.
     """
     if isinstance(truth, SeveralLabels) and truth.per_frame:
-        # Every process does it all: the frames of a video are needed together.
+        # Every process computes all views, since the frames of a video are needed together.
         scores = localisation_scores(network, split, viewing)
         moments = _moments(split.seconds)
         flat = truth.shown(np.arange(len(scores)), moments).reshape(-1, truth.classes)
@@ -74,7 +74,7 @@ def evaluate(
     means = processes.summed(own, viewing.device)
     if isinstance(truth, SeveralLabels):
         shown = truth.of_videos()
-        labelled = shown.any(axis=1)  # as Charades does: a video without any label says nothing
+        labelled = shown.any(axis=1)  # as in Charades, videos without any label are left out
         return _average_precision(means[labelled], shown[labelled], videos=len(means))
     return SplitScores(
         videos=len(means),
@@ -84,40 +84,39 @@ def evaluate(
 
 
 def localisation_scores(network: nn.Module, split: Split, viewing: Viewing) -> NDArray[np.float64]:
-    """(V, 25, C) probabilities at equally spaced moments, from 0 on, from those of the views' frames.
+    """(V, 25, C) probabilities at evenly spaced moments of each video, the first at 0.
 
-    Between the frames that the views show, probabilities are interpolated; where several show the same
-    moment, they are averaged.
+    They are interpolated linearly between the frames of the views; frames at the same time are averaged.
     """
     views = viewing.views
     seconds = np.repeat(split.seconds, views.count)[:, None]
     times = np.mod(view_times(split, viewing.sampling, views), seconds)
     moments = _moments(split.seconds)
-    frames: list[NDArray[np.float64]] = []  # (T, C) of each view of the video that is under way
-    found: list[NDArray[np.float64]] = []
+    pending: list[NDArray[np.float64]] = []  # (T, C) of each view of a video whose views are not complete yet
+    complete: list[NDArray[np.float64]] = []  # (25, C) of each video
     for _, scores in view_scores(network, split, viewing, "sigmoid"):
-        frames.extend(scores)
-        while len(frames) >= views.count:  # the views come video by video
-            video = len(found)
+        pending.extend(scores)
+        while len(pending) >= views.count:  # the views come video by video
+            video = len(complete)
             own = times[video * views.count : (video + 1) * views.count].ravel()
-            found.append(_at(moments[video], own, np.concatenate(frames[: views.count])))
-            del frames[: views.count]
-    return np.stack(found)
+            complete.append(_at(moments[video], own, np.concatenate(pending[: views.count])))
+            del pending[: views.count]
+    return np.stack(complete)
 
 
 def _moments(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(V, 25) where localisation is measured: k/25 of each video."""
+    """(V, 25) the times at which localisation is scored, in seconds: k/25 of each video's duration."""
     return seconds[:, None] * np.arange(MOMENTS) / MOMENTS
 
 
 def _at(
     moments: NDArray[np.float64], times: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(25, C) scores at some moments, from (N, C) scores at other times."""
-    known, places = np.unique(times, return_inverse=True)
+    """(25, C) scores at the times `moments`, interpolated from (N, C) scores at the times `times`."""
+    known, indices = np.unique(times, return_inverse=True)
     sums = np.zeros((len(known), scores.shape[1]))
-    np.add.at(sums, places, scores)
-    means = sums / np.bincount(places)[:, None]
+    np.add.at(sums, indices, scores)
+    means = sums / np.bincount(indices)[:, None]
     return np.stack([np.interp(moments, known, column) for column in means.T], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Training one network in full: for longer than a short training, with validations, in several processes."""
+"""Runs a full training: the training loop with validations and checkpoints, in one process or several."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from expand.training.losses import Diverged, OnStep
 from expand.training.schedule import Phase, released_factor
 from search_spaces.base import ClipSampling
 
-Validation = dict[str, float]  # a row of the history
-_AGREE_EVERY = 4  # steps after which several processes look whether one is to stop, or has lost its way
+Validation = dict[str, float]  # a row of history.csv
+_AGREE_EVERY = 4  # steps after which several processes exchange whether one must stop, or its loss diverged
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullCourse(Course):
-    """What a network is trained on in full, and how.
+    """The data and the recipe of a full training.
 
     Attributes:
+        recipe: the settings of the full training.
         sampling: the network's clips.
-        validate: scores by name of a network in evaluation mode; called in every process.
+        validate: gives the scores, by name, of a network in evaluation mode; called in every process.
     """
 
     recipe: FullConfig
@@ -39,15 +40,15 @@ class FullCourse(Course):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hooks:
-    """What a training calls as it goes.
+    """Functions that a training calls.
 
     Attributes:
-        progress: a step is done, and its loss read.
-        validated: a validation is done.
-        save: is given all that it takes to go on; called by the leading process.
-        due: whether it is time for that.
-        stopping: whether this process is to stop.
-        halved: memory ran out, and a process takes so many clips at a time from now on.
+        progress: called when the loss of a step is read.
+        validated: called after each validation, with its row.
+        save: called in the leading process with a state for a checkpoint.
+        due: whether a checkpoint is due.
+        stopping: whether this process must stop.
+        halved: called with the new micro-batch if memory ran out and it was halved.
     """
 
     progress: OnStep
@@ -59,30 +60,33 @@ class Hooks:
 
 
 def learning_rate(recipe: FullConfig, phase: Phase, done: float) -> float:
-    """The learning rate in a phase, when such a share of the steps is done."""
+    """The learning rate in a phase of the schedule, when the share `done` of all steps is done."""
     return recipe.peak * phase.rate * released_factor(done, recipe.warmup, recipe.warmup_start)
 
 
 class Stopped(Exception):
-    """The training was asked to stop; what it takes to go on is saved."""
+    """The training was asked to stop, and has written a checkpoint."""
 
 
 class FullTraining:
-    """A training under way.
+    """A full training.
 
         training = FullTraining(course, network)
-        training.restore(state)                     # to go on
-        network = training.run(hooks)               # ready for evaluation
+        training.restore(state)                     # to resume from a checkpoint
+        network = training.run(hooks)               # the trained network, ready for evaluation
 
     Args:
-        course: what it is trained on, and how.
-        network: with the weights that it starts from; trained in place.
+        course: the data and the recipe.
+        network: with its initial weights; trained in place.
+
+    Attributes:
+        history: a row for each validation so far.
     """
 
     def __init__(self, course: FullCourse, network: nn.Module) -> None:
         self._course = course
         self._loop = Loop(course, network)
-        self._earlier = 0.0  # seconds before this process
+        self._earlier = 0.0  # seconds of training in earlier processes
         self._began = time.monotonic()
         self.history: list[Validation] = []
 
@@ -93,25 +97,28 @@ class FullTraining:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken, by a clock that never goes back."""
+        """The seconds of training so far, also in earlier processes, by a monotonic clock."""
         return self._earlier + time.monotonic() - self._began
 
     def state(self) -> TrainingState:
-        """All that it takes to go on: tensors on the CPU and plain values."""
+        """The state for a checkpoint, from which `restore` resumes: tensors on the CPU and plain values."""
         return {**self._loop.state(), "seconds": self.seconds, "history": self.history}
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from there."""
+        """Resume from a state that `state` gave."""
         self._loop.restore(state)
         self._earlier, self.history = state["seconds"], list(state["history"])
         self._began = time.monotonic()
 
     def run(self, hooks: Hooks) -> nn.Module:
-        """Train to the end; the network as it is evaluated, in evaluation mode.
+        """Train up to the last step.
+
+        Returns:
+            The network that the last validation evaluated: in evaluation mode, with precise statistics.
 
         Raises:
             Diverged: the loss is not finite.
-            Stopped: it was asked to stop.
+            Stopped: `hooks.stopping` returned True in one of the processes.
         """
         course, schedule = self._course, self._course.schedule
         evaluated: nn.Module | None = None
@@ -130,13 +137,20 @@ class FullTraining:
         return evaluated if evaluated is not None else self._evaluated()
 
     def _stopping(self, hooks: Hooks) -> bool:
-        """Whether to stop now; all processes say the same."""
+        """Whether to stop now; the same in all processes."""
         if self._course.processes.count == 1:
             return hooks.stopping()
         return self.step % _AGREE_EVERY == 0 and self._check(stopping=hooks.stopping())
 
     def _check(self, *, stopping: bool, alone: bool = False) -> bool:
-        """Look at all losses so far, in all processes; whether one of them is to stop.
+        """Check all losses so far, of all processes.
+
+        Args:
+            stopping: whether this process must stop.
+            alone: whether to check this process only.
+
+        Returns:
+            Whether any process must stop.
 
         Raises:
             Diverged: a loss is not finite.
@@ -150,6 +164,7 @@ class FullTraining:
         return bool(signs[1])
 
     def _validate(self, hooks: Hooks) -> nn.Module:
+        """Validate the network, record and report the row, write a checkpoint; returns the evaluated copy."""
         course = self._course
         evaluated = self._evaluated()
         scores = course.validate(evaluated)
@@ -171,7 +186,7 @@ class FullTraining:
         return evaluated
 
     def _evaluated(self) -> nn.Module:
-        """A copy of the network with precise statistics; the training does not notice."""
+        """A copy of the network with precise BatchNorm statistics; the trained network is unchanged."""
         course, recipe = self._course, self._course.recipe
         twin = for_evaluation(self._loop.network)
         if recipe.precise_norm is None:

@@ -1,4 +1,4 @@
-"""`xpand test`: trained weights on the videos of a split, with one view of each or many."""
+"""`xpand test`: tests trained weights on the videos of a split, with one view of each video or several."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ from expand.system.units import show_count
 from expand.weights.models import Model, find_model
 from search_spaces.base import Json
 
-PUBLISHED_GRIDS = {30: (10, 3)}  # what a plain number of views means, where it is not so many clips
+PUBLISHED_GRIDS = {30: (10, 3)}  # numbers of views that stand for (clips, crops), not for clips of one crop
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ViewTest:
-    """What a test with some views gave.
+    """The results of a test with one grid of views.
 
     Attributes:
-        views: of each video.
+        views: the grid of views of each video.
         size: side of a view, in pixels.
-        macs: multiply-adds of all views of a video.
-        scores: see `testing.Tested`.
-        per_class: by the class's name; those without a video are left out.
-        seconds: the test took.
+        macs: multiply-adds of all views of a video together.
+        videos: number of videos in the split.
+        scores: see `scores.SplitScores`.
+        per_class: see `scores.SplitScores`, by class name; classes that no video shows are left out.
+        seconds: wall-clock seconds of the test.
     """
 
     views: ViewGrid
@@ -69,7 +70,7 @@ def parse_views(text: str) -> tuple[int, int]:
     """(clips, crops) from `1`, `10`, `30` (the published 10 × 3) or `10x3`.
 
     Raises:
-        UserError: it is none of these.
+        UserError: the text has another form.
     """
     clips, cross, crops = text.lower().replace("×", "x").partition("x")
     if not cross and clips.isdecimal() and int(clips):
@@ -84,14 +85,14 @@ def parse_views(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTest:
-    """A test that is checked: nothing is decoded yet.
+    """A test whose arguments are checked; no video has been decoded.
 
     Attributes:
         model: the network.
-        weights: the file.
-        recipe: of the data, the device and the batch; where a training's folder is tested, that training's.
-        grids: (clips, crops) of each test.
-        split: of the videos that are tested.
+        weights: the file of the weights.
+        recipe: the settings of the data, the device and the batch; of a full training's folder, its own.
+        grids: the grid of views of each test, as (clips, crops).
+        split: the split whose videos are tested.
     """
 
     model: Model
@@ -112,28 +113,28 @@ def choose_test(
     data: Path | None = None,
     settings: Mapping[str, Any] = NO_SETTINGS,
 ) -> PlannedTest:
-    """Check what the command names.
+    """Plan a test from the command's arguments, and check them.
 
     Args:
-        reference: a model's YAML, a run's or a training's folder, or a published network.
-        name: which model of a run.
-        views: as for `parse_views`.
-        split: of the videos that are tested; only these are decoded.
-        weights: instead of those beside the model.
-        config: a YAML file with any of the settings; None: a training's own, where its folder is tested.
-        data: the folder of the videos, or `synthetic`; None: those of the run's search, where nothing says
-            which.
-        settings: any by their key, such as `data.flip`.
+        reference: a model file, the folder of a run or a full training, or a published network.
+        name: the model's name in a run.
+        views: the grids of views, as in `parse_views`.
+        split: the split whose videos are tested; only these are decoded.
+        weights: a file of weights; None: those beside the model file.
+        config: a YAML file with any of the settings; None: for the folder of a full training, its own.
+        data: the folder of the videos, or `synthetic`; None: the videos that `config` names, or else those of
+            the run's search.
+        settings: values by their keys, such as `data.flip`.
 
     Raises:
-        UserError: something of it is wrong.
+        UserError: an argument is wrong, or the model has no weights.
     """
     grids = tuple(parse_views(text) for text in views)
     model = find_model(reference, name)
     chosen = weights or model.weights
     if chosen is None:
         raise UserError(
-            f"a test must have weights, but {model.name} has none beside it: give --weights FILE, "
+            f"a test must have weights, but {model.name} has none: give --weights FILE, "
             "or train it with `xpand train`."
         )
     if config is None and TrainingFolder.is_one(Path(reference)):
@@ -150,11 +151,15 @@ def choose_test(
 
 
 def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]:
-    """Test with each of the views, one after the other.
+    """Run a test with each grid of views, one after the other.
+
+    Args:
+        test: the test.
+        on_progress: called with the progress of decoding the videos.
 
     Raises:
-        UserError: the weights or the classes do not fit.
-        RunFailed: a score is no number.
+        UserError: the weights do not fit the network, or the network lacks classes of the data.
+        RunFailed: a probability is not finite, or memory ran out.
     """
     from expand.full.batch_parts import views_at_a_time
     from expand.full.scores import evaluate
@@ -199,7 +204,10 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
             )
             tested = evaluate(network, videos.cached.splits[test.split], truth, viewing)
         except Diverged as error:
-            raise RunFailed(f"{error}: are {test.weights} those of {model.name}?") from None
+            raise RunFailed(
+                f"{error}: check that {test.weights} has the weights of {model.name}, and that their "
+                "training did not diverge."
+            ) from None
         except (MemoryError, RuntimeError) as error:
             if not ran_out(error):
                 raise
@@ -220,16 +228,24 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
 
 
 def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple[int, ...]:
-    """For each class of the data, the network's output: by name, or by place where outputs have numbers.
+    """The index of the network's output for each class of the data.
+
+    Classes are matched by name. If the outputs are named `0`, `1`, … and are as many as the classes, class i
+    is output i.
+
+    Args:
+        outputs: the names of the network's classes, in the order of its outputs.
+        classes: the names of the data's classes.
+        data: the data's name, for the message.
 
     Raises:
-        UserError: the network does not know a class.
+        UserError: the network has no output for a class of the data.
     """
-    places = {name: place for place, name in enumerate(outputs)}
-    unknown = [name for name in classes if name not in places]
+    indices = {name: index for index, name in enumerate(outputs)}
+    unknown = [name for name in classes if name not in indices]
     if not unknown:
-        return tuple(places[name] for name in classes)
-    if list(outputs) == [str(place) for place in range(len(outputs))] and len(outputs) == len(classes):
+        return tuple(indices[name] for name in classes)
+    if list(outputs) == [str(index) for index in range(len(outputs))] and len(outputs) == len(classes):
         return tuple(range(len(classes)))
     named = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
     raise UserError(
@@ -239,6 +255,7 @@ def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple
 
 
 def result_table(results: Sequence[ViewTest]) -> Listing:
+    """A table of tests for a terminal, one row for each grid of views."""
     from expand.full.scores import SCORES
 
     names = [name for name in SCORES if name in results[0].scores]
@@ -254,18 +271,18 @@ def result_table(results: Sequence[ViewTest]) -> Listing:
 
 
 def _check_kind(model: Model, source: Source) -> None:
-    """Raises UserError where the network says one thing of a clip, and the data several, or the reverse."""
+    """Raises UserError if the network is for one label a video and the data has several, or the reverse."""
     gives, has = model.several_labels, segments_of(source) is not None
     if gives != has:
-        kinds = ("one label a clip", "several labels a clip")
+        kinds = ("one label for each clip", "several labels for each clip")
         raise UserError(
             f"{model.name} gives {kinds[gives]}, but the videos of {source.name} have "
-            f"{'several each' if has else 'one each'}: name other data, or train it on these."
+            f"{'several each' if has else 'one each'}: give other data, or train the network on these."
         )
 
 
 def _jitter(model: Model) -> tuple[float, float] | None:
-    """Of the training that the weights come from; None: the released one."""
+    """The `data.jitter` of the training that the weights come from; None: unknown, so the released one."""
     if "trained" in model.values:
         low, high = model.values["trained"]["jitter"]
         return low, high

@@ -1,4 +1,4 @@
-"""`xpand train`: from a network, videos and a recipe to weights, and on from where a training was cut off."""
+"""`xpand train`: trains a network in full on videos by a recipe, and resumes an interrupted training."""
 
 from __future__ import annotations
 
@@ -54,41 +54,41 @@ from search_spaces.base import Json
 
 log = logging.getLogger(__name__)
 
-_VALIDATION = ViewGrid()  # what a training's validations see of each video; scaled by the recipe
+_VALIDATION = ViewGrid()  # the views of each video in a validation: one centre clip, scaled by the recipe
 
 
 class TrainingDisplay(Protocol):
-    """What is shown while a training goes on; every method returns at once."""
+    """Shows the progress of a training. No method may block, since the training waits for it."""
 
     def caching(self, progress: StageProgress) -> None:
-        """The videos are being decoded."""
+        """Show the progress of decoding the videos."""
         ...
 
     def note(self, text: str) -> None:
-        """A line to keep."""
+        """Show a line that stays visible."""
         ...
 
     def begin(self, schedule: Schedule, recipe: Recipe, step: int) -> None:
-        """The training starts, or goes on after so many steps."""
+        """Show that the training starts, after `step` steps that are done already."""
         ...
 
     def progress(self, progress: TrainingProgress) -> None:
-        """A step is done."""
+        """Show the progress after a step."""
         ...
 
     def validated(self, row: Validation) -> None:
-        """A validation is done."""
+        """Show the scores of a validation."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """What is to be trained.
+    """The network and the recipe of a training that the command asks for.
 
     Attributes:
-        model: the network, as it was found.
-        recipe: how.
-        weights: a file to start from; None: from scratch.
+        model: the network, with the classes of its model file.
+        recipe: the configuration.
+        weights: a file of initial weights; None: random weights.
     """
 
     model: Model
@@ -98,13 +98,13 @@ class Chosen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trained:
-    """What a training left.
+    """The results of a finished training.
 
     Attributes:
-        folder: of the training.
-        model: the model file.
-        scores: of the last validation, by name.
-        seconds: how long it took, all in all.
+        folder: the training's folder.
+        model: the model file of the trained network.
+        scores: the scores of the last validation, by name.
+        seconds: the seconds of training in all processes one after another, without the time in between.
     """
 
     folder: Path
@@ -131,40 +131,40 @@ def choose(
     fine_tune: bool = False,
     weights: Path | None = None,
 ) -> Chosen:
-    """Check what the command names.
+    """Choose the network and the recipe by the command's arguments, and check them.
 
     Args:
-        reference: a model's YAML, a run's folder or a published network.
-        name: which model of a run.
+        reference: a model file, the folder of a run, or a published network.
+        name: the model's name in a run.
         config: a YAML file with any of the settings.
-        data: the folder of the videos, or `synthetic`; None: those of the run's search, where nothing says
-            which.
-        settings: any by their key, such as `data.flip`.
-        fine_tune: start from the weights beside the model.
-        weights: start from the weights in this file.
+        data: the folder of the videos, or `synthetic`; None: the videos that `config` names, or else those of
+            the run's search.
+        settings: values by their keys, such as `data.flip`.
+        fine_tune: whether to start from the weights beside the model file.
+        weights: a file of weights to start from.
 
     Raises:
-        UserError: something of it is wrong.
+        UserError: an argument is wrong, or the weights are missing or do not fit the network.
     """
     model = find_model(reference, name)
     searched = data_of_run(Path(reference))
     recipe = build_recipe(config, model.sampling, data=data, settings=settings, searched=searched)
     if fine_tune and weights is None and model.weights is None:
         raise UserError(
-            f"--fine-tune must have weights to start from, but {model.name} has none beside it: "
+            f"--fine-tune must have weights to start from, but {model.name} has none: "
             "give --weights FILE, or train from scratch."
         )
-    begin = weights or (model.weights if fine_tune else None)
-    if begin is not None:
-        read_weights(begin, model, classifier="may differ")  # says so now where they do not fit
-    return Chosen(model=model, recipe=recipe, weights=begin)
+    initial = weights or (model.weights if fine_tune else None)
+    if initial is not None:
+        read_weights(initial, model, classifier="may differ")  # raises UserError now if they do not fit
+    return Chosen(model=model, recipe=recipe, weights=initial)
 
 
 def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
-    """What each step sees, for so many training videos.
+    """The schedule of a training on `videos` training videos in `processes` processes.
 
     Raises:
-        UserError: the batch cannot be divided among the processes.
+        UserError: the batch size is not a multiple of the processes, or leaves fewer than 2 clips for each.
     """
     training, sampling = chosen.recipe.training, chosen.model.sampling
     if training.batch_size % processes or training.batch_size < 2 * processes:
@@ -185,23 +185,23 @@ def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
 
 
 def listed_schedule(chosen: Chosen) -> Schedule:
-    """The schedule for the videos as they are listed; nothing is decoded."""
+    """The schedule by the lists of videos, without decoding any; videos that turn out bad are counted too."""
     videos = len(open_source(chosen.recipe.data).splits["train"])
     return schedule_of(chosen, videos, Processes.of_torchrun().count)
 
 
 def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained:
-    """Train from the first step to the last.
+    """Train a network from the first step to the last.
 
     Args:
-        chosen: what.
-        folder: of the training; None: results/NAME.
-        view: what is shown.
+        chosen: the network and the recipe.
+        folder: the new folder of the training; None: results/NAME.
+        view: shows the progress.
 
     Raises:
-        UserError: the folder is taken, or the data or the weights do not fit.
-        RunFailed: the loss is no number any more, or memory ran out.
-        Interrupted: a signal ended it; it can be resumed.
+        UserError: the folder exists already, or the data or the weights do not fit.
+        RunFailed: the loss is not finite, or memory ran out.
+        Interrupted: a signal stopped the training, which can be resumed.
     """
     processes, device = Processes.of_torchrun(), choose_device(chosen.recipe.run.device)
     if folder is not None and processes.leads:
@@ -221,17 +221,18 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
 
 
 def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> Trained:
-    """Go on from the last whole checkpoint; nothing is done where it is finished.
+    """Resume a training from its last undamaged checkpoint; a finished training is only read.
 
     Args:
-        folder: of the training.
-        view: what is shown.
-        data: the folder that the videos are in now; None: where they were.
+        folder: the training's folder.
+        view: shows the progress.
+        data: the folder that the videos are in now; None: the same folder as before.
 
     Raises:
-        UserError: another process drives it, or its recipe, its videos or its processes have changed.
-        RunFailed: as for `start`.
-        Interrupted: a signal ended it; it can be resumed.
+        UserError: another process drives the training, or its settings, its videos or the number of
+            processes have changed.
+        RunFailed: the loss is not finite, or memory ran out.
+        Interrupted: a signal stopped the training, which can be resumed.
     """
     place = TrainingFolder(folder)
     if place.finished:
@@ -263,10 +264,10 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
 
 
 def _source(chosen: Chosen, processes: Processes) -> Source:
-    """The videos as they are listed, where they suit the recipe: nothing is decoded before.
+    """The listed videos, checked against the recipe before any is decoded.
 
     Raises:
-        UserError: they are not there, or the recipe is not for such labels.
+        UserError: there are no videos, or the recipe does not support their labels.
     """
     training, source = chosen.recipe.training, open_source(chosen.recipe.data)
     schedule_of(chosen, len(source.splits["train"]), processes.count)
@@ -291,7 +292,11 @@ def _open(
 
 
 def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model, nn.Module]:
-    """The network for this label set, with the weights that it starts from."""
+    """The network for the classes of the videos, with its initial weights, and its model without weights.
+
+    The classifier of a file of weights is kept if the classes are the same, else it is replaced by a random
+    one.
+    """
     model = _model(chosen.model, videos, chosen.recipe.training.head)
     network = _build(model, chosen.recipe)
     if chosen.weights is None:
@@ -309,7 +314,7 @@ def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model
     else:
         state = {name: value for name, value in state.items() if name not in replaced}
         view.note(
-            f"weights   {chosen.weights}; the classifier is replaced by a fresh one for the "
+            f"weights   {chosen.weights}; the classifier is replaced by an untrained one for the "
             f"{len(model.classes)} classes of {videos.cached.name}"
         )
     network.load_state_dict({**own, **state})
@@ -317,7 +322,7 @@ def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model
 
 
 def _model(model: Model, videos: Videos, head: str) -> Model:
-    """The same network with the label set of the data."""
+    """The model with the classes of the videos, and with values for a new model file."""
     space = SpaceConfig.model_validate(model.values["space"])
     values = network_values(model.name, space, model.architecture, model.sampling, videos.classes)
     if "factors" in model.values:
@@ -335,8 +340,8 @@ def _build(model: Model, recipe: Recipe) -> nn.Module:
 
 
 def _check_state(state: TrainingState, model: Model, folder: Path) -> None:
-    """Raises UserError where a checkpoint is of another network: the first layer that differs."""
-    own = ("split_mean", "split_var")  # multigrid's, besides the network's
+    """Raises UserError if a checkpoint is another network's; it names the first tensor that differs."""
+    own = ("split_mean", "split_var")  # buffers of multigrid training, which the network itself lacks
     weights = {name: value for name, value in state["model_state"].items() if not name.endswith(own)}
     check_weights(weights, model, folder, None)
 
@@ -350,6 +355,7 @@ def _course(
     device: str,
     part: int | None,
 ) -> FullCourse:
+    """The data and the recipe for the training loop; `part` is the micro-batch of a process."""
     swaps = flip_swaps(recipe.data, videos.classes) if recipe.data.flip else None
     training, per_frame = recipe.training, recipe.training.head == "frame"
     targets = videos.labels("train", per_frame=per_frame, swaps=swaps)
@@ -395,6 +401,7 @@ def _make(
     training: FullTraining,
     processes: Processes,
 ) -> Path:
+    """Make the training's folder, with a checkpoint of the initial weights; returns its path."""
     name = file_name(f"{model.name}-{videos.cached.name}", "training")
     place = folder or free_folder(Path("results"), name)
     started = {"network": chosen.model.name, "weights": chosen.weights and chosen.weights.name}
@@ -412,6 +419,11 @@ def _run(
     training: FullTraining,
     view: TrainingDisplay,
 ) -> Trained:
+    """Run a training that is ready, in its folder, and write the trained model at the end.
+
+    Only the leading process holds the folder's lock and writes files. Signals are noted, and stop the
+    training after the current step.
+    """
     processes = course.processes
     with ExitStack() as stack:
         if processes.leads:
@@ -436,7 +448,7 @@ def _run(
             stopping=lambda: bool(signals),
             halved=lambda part: view.note(
                 f"memory    ran out: {part} clips at a time from step {training.step + 1} on, and BatchNorm "
-                f"sees {part} clips"
+                f"normalises {part} clips together"
             ),
         )
         try:
@@ -469,7 +481,7 @@ def _run(
 
 
 def scores_of(row: Validation) -> dict[str, float]:
-    """The scores of a validation by name."""
+    """The scores in a row of history.csv, by name."""
     mark = "val_"
     return {key.removeprefix(mark): value for key, value in row.items() if key.startswith(mark)}
 
@@ -477,7 +489,7 @@ def scores_of(row: Validation) -> dict[str, float]:
 def _finish(
     place: TrainingFolder, model: Model, recipe: Recipe, network: nn.Module, training: FullTraining
 ) -> None:
-    """The weights, then the model file: where it is, both are whole."""
+    """Write the weights, and after them the model file, so that a model file never lacks its weights."""
     values: dict[str, Any] = model.values | {
         "trained": {
             "epochs": recipe.training.epochs,
@@ -493,13 +505,14 @@ def _finish(
 
 
 class _Saves:
-    """When checkpoints are due, and where they go."""
+    """Writes checkpoints, and decides when the next one is due: `minutes` after the last one."""
 
     def __init__(self, place: TrainingFolder, *, minutes: float) -> None:
         self._folder, self._every = place.checkpoints, 60 * minutes
         self._last = time.monotonic()
 
     def due(self) -> bool:
+        """Whether a checkpoint is due."""
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: TrainingState) -> None:
@@ -508,4 +521,5 @@ class _Saves:
 
 
 def _threads(recipe: Recipe, processes: Processes) -> int:
+    """The threads of this process: the setting, or the cores divided among the processes of the machine."""
     return recipe.run.threads or max(1, cores() // processes.local_count)

@@ -1,4 +1,4 @@
-"""The decoded videos of a full training or a test."""
+"""Opens the decoded videos of a full training or a test, and checks that they have labels by time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from search_spaces.base import ClipSampling
 
 
 def check_frames(source: Source) -> None:
-    """Raises UserError where the videos have no labels by time."""
+    """Raises UserError if no video has labels with times."""
     segments = segments_of(source)
     if segments is None or not _timed(segments.values()):
         raise UserError(
@@ -36,18 +36,18 @@ def open_videos(
     processes: int,
     on_progress: OnProgress,
 ) -> Videos:
-    """The decoded videos for a network with these clips, decoded now where no earlier run has left them.
+    """The decoded videos for a network; videos that are not in the cache are decoded now.
 
     Args:
-        source: of the videos; only its splits are decoded.
-        data: its settings.
-        sampling: of the clips that the network is trained on.
-        views: all that is seen of videos that it is not trained on.
-        processes: that decode.
-        on_progress: is told how far it is.
+        source: the videos; only those of its splits are decoded.
+        data: the settings of the data.
+        sampling: the clips that the network is trained on.
+        views: the evenly spaced clips of the videos that it is validated or tested on.
+        processes: number of processes that decode.
+        on_progress: called with the progress of decoding.
 
     Raises:
-        UserError: too many are bad, or there is no room for them.
+        UserError: too many videos are bad, or the disk has no room for the decoded frames.
     """
     needs = cache_needs(data, (sampling,), views)
     cached = open_cache(source, needs, data, processes=processes, on_progress=on_progress)

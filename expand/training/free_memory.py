@@ -1,6 +1,6 @@
-"""How much memory this process may still take: what the machine, its cgroups and the process's limit leave.
+"""The memory that this process may still take, by the machine's free memory, its cgroups and `ulimit -v`.
 
-Bytes throughout. Nothing here needs torch.
+All sizes are in bytes. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -14,33 +14,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path("/")
-_SHARE = 0.9  # of what is available, for trainings and tests: the rest is for what nobody foresees
-_PROCESS = 250_000_000  # what a worker's process takes before it trains, besides what it shares with others
-_UNLIMITED = 1 << 60  # what cgroup v1 says where nothing limits it lies above
-_COMPILER = ("torch._dynamo", 260_000_000)  # what torch imports with the first optimizer, and its addresses
-_OTHER_THREADS = 3  # that read ahead, compute gradients, report
-_THREAD = 72 << 20  # addresses that a thread takes: its stack, and an arena of the C library
+_SHARE = 0.9  # share of the available memory for trainings and tests; the rest is a reserve
+_PROCESS = 250_000_000  # memory of a worker's process before it trains, without pages shared with others
+_UNLIMITED = 1 << 60  # a limit of cgroup v1 from this value on means unlimited
+# The module that torch imports with the first optimizer, and the address space that it takes.
+_COMPILER = ("torch._dynamo", 260_000_000)
+_OTHER_THREADS = 3  # threads besides those that compute: reading ahead, gradients, reports
+_THREAD = 72 << 20  # address space of a thread: its stack, and an arena of the C library
 
-_SHORT = (  # how torch, its libraries and the C++ below them say it, on the CPU
+_SHORT = (  # messages of torch, its libraries and C++ when memory runs out on the CPU
     "can't allocate memory",
     "bad_alloc",
-    "could not create a memory",  # oneDNN, as the next
+    "could not create a memory",  # oneDNN, like the next one
     "could not create a primitive",
     "Cannot allocate memory",
 )
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out: but for Python's own, its words tell."""
+    """Whether an exception means that memory ran out on the CPU, by its class or, if torch's, its message."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _SHORT)
 
 
 def free_memory(threads: int, *, given: int | None = None) -> int | None:
-    """What a training or a test in this process may take.
+    """The memory that a training or a test in this process may take; None: unknown, and no limit is set.
 
     Args:
-        threads: that it computes with.
-        given: what it may take of the machine; None: what is available.
+        threads: threads that it computes with.
+        given: the memory that it may take of the machine; None: 90 % of what is available.
     """
     if given is None and (available := machine_bytes()) is not None:
         given = round(_SHARE * available)
@@ -48,23 +49,28 @@ def free_memory(threads: int, *, given: int | None = None) -> int | None:
 
 
 def worker_memory(workers: int, root: Path = _ROOT) -> int | None:
-    """What each of so many workers may take of the machine; None where nothing says what there is."""
+    """The memory that each of `workers` workers may take of the machine; None: unknown.
+
+    Args:
+        workers: number of workers.
+        root: the root of the file system with proc/ and sys/, for tests.
+    """
     if (available := machine_bytes(root)) is None:
         return None
     return max(0, round(_SHARE * available / workers) - (_PROCESS if workers > 1 else 0))
 
 
 def machine_bytes(root: Path = _ROOT) -> int | None:
-    """What the machine has available and every cgroup of this process leaves; None where nothing says.
+    """The memory that is available on the machine and in every cgroup of this process; None: unknown.
 
-    Pages of files count as available: they are given up when memory is wanted.
+    Cached pages of files count as available, since the system frees them on demand.
     """
     found = [_physical(root), *_cgroups(root)]
     return min((room for room in found if room is not None), default=None)
 
 
 def address_bytes(threads: int, root: Path = _ROOT) -> int | None:
-    """What RLIMIT_AS (`ulimit -v`) leaves of addresses, besides those of so many threads; None: no limit."""
+    """The address space that `ulimit -v` (RLIMIT_AS) leaves, less that of the threads; None: no limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY:
         return None
@@ -73,12 +79,16 @@ def address_bytes(threads: int, root: Path = _ROOT) -> int | None:
 
 @functools.cache
 def _held(root: Path) -> int:
-    """The addresses of this process when it was first asked, before trainings that leave some to the next."""
+    """The address space of this process at the first call, with that of `_COMPILER`, if it is still to come.
+
+    Later calls give the same value, since memory of an earlier training is reused by the next one.
+    """
     to_come = 0 if _COMPILER[0] in sys.modules else _COMPILER[1]
     return (_field(root / "proc/self/status", "VmSize:") or 0) + to_come
 
 
 def _physical(root: Path) -> int | None:
+    """The available memory of the machine, or all its memory on a system without /proc; None: unknown."""
     if (available := _field(root / "proc/meminfo", "MemAvailable:")) is not None:
         return available
     with contextlib.suppress(ValueError, OSError):  # a system without /proc
@@ -87,7 +97,7 @@ def _physical(root: Path) -> int | None:
 
 
 def _cgroups(root: Path) -> Iterator[int | None]:
-    """What each cgroup of this process leaves, from its own up to the root's; of version 1 and 2."""
+    """The memory that each cgroup of this process leaves, from its own up to the root; versions 1 and 2."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -100,12 +110,13 @@ def _cgroups(root: Path) -> Iterator[int | None]:
         else:
             continue
         for top in (root / each for each in tops):
-            own = top / path.strip("/")  # in a container it may not be there, but its limit at the top is
+            own = top / path.strip("/")  # in a container it may be missing, while `top` has its limit
             for folder in (own, *(above for above in own.parents if above.is_relative_to(top))):
                 yield _left(folder, f"memory.{limit}", f"memory.{used}", f"{idle}inactive_file")
 
 
 def _left(folder: Path, limit: str, used: str, idle: str) -> int | None:
+    """The memory that the cgroup in `folder` leaves, by its files' names; None: unlimited or unknown."""
     try:
         most = (folder / limit).read_text().strip()
         if not most.isdecimal() or int(most) >= _UNLIMITED:  # `max`
@@ -117,7 +128,7 @@ def _left(folder: Path, limit: str, used: str, idle: str) -> int | None:
 
 
 def _field(path: Path, name: str, unit: int = 1024) -> int | None:
-    """A number of a file with a name and a value a line."""
+    """The value of `name`, times `unit`, in a file with a name and a number on each line; None: missing."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in path.read_text(encoding="utf-8").splitlines():
             words = line.split()

@@ -167,8 +167,8 @@ class Loop:
         """Do a step; False if memory ran out, and the step can be done again with a smaller micro-batch.
 
         It can on a CPU, where an error is raised during the step's own call; in a training by a single
-        process, since no other waits for the step; and without splits, as a smaller micro-batch might not
-        divide by them. Buffers and gradients are then restored to the state before the step.
+        process, since no other waits for the step; and without BatchNorm splits, which need the whole batch.
+        The network's buffers are then restored, and the gradients removed.
         """
         course, buffers = self._course, list(self.network.buffers())
         if shape not in made:

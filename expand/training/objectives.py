@@ -1,18 +1,18 @@
-"""How a candidate is scored on the validation videos: by top-1, mean class accuracy, mAP, or as one likes.
+"""Objectives, which score candidates on validation videos: top-1, mean class accuracy, mAP, or your own.
 
-Shapes: V videos, C classes. What videos show is their truth: (V,) the class of each, or (V, C) whether each
-shows each class, where data has several labels a video. What happens to one candidate:
+Shapes: V videos, C classes. The truth of videos is (V,) the class of each or, if videos have several labels,
+(V, C) whether each video shows each class. One candidate is scored like this:
 
     objective = load_objective("mAP")
     objective.labels                        # "any": for data with one label a video, and with several
-    objective.score(probabilities, truth)   # 0.412: decides; from 0 to 1, and larger is better
-    objective.per_video(probabilities, truth)   # (V,) float16: kept beside it, to compare video by video
+    objective.score(probabilities, truth)   # 0.412: from 0 to 1, larger is better; decides the search
+    objective.per_video(probabilities, truth)   # (V,) float16: kept to compare candidates video by video
     objective.chance(counts, videos)        # Chance(score=0.08, words="giving every video the same …")
 
-An objective of one's own is a class with these members, named as `module:Class`, that passes
-`expand.training.conformance`. It gets probabilities of a softmax for one label a video, and of sigmoids for
-several. Scores are shares because tables and figures show them in percent: what is no share by itself can be
-made one, such as a loss by exp(-loss).
+An objective of your own is a class with these members, named as `module:Class`, that passes
+`expand.training.conformance`. Its probabilities are those of a softmax if videos have one label, and of
+sigmoids if they have several. Scores must be in [0, 1], since tables and figures show them in percent; a
+loss, for example, can be turned into exp(-loss).
 """
 
 from __future__ import annotations
@@ -38,65 +38,65 @@ from expand.training.metrics import (
 
 Probabilities = NDArray[np.floating]
 Truth = NDArray[Any]  # (V,) integers or (V, C) flags
-PerVideoValues = NDArray[np.float16]
+PerVideoValues = NDArray[np.float16]  # (V,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chance:
-    """What one gets without looking at the videos, and how, in words such as `always naming one class`."""
+    """The score of a method that ignores the videos; `words` name it, such as `always naming one class`."""
 
     score: float
     words: str
 
 
 class Objective(Protocol):
-    """What a search looks for. A class whose constructor takes nothing; it decides by its arguments alone."""
+    """Scores a candidate, by its probabilities and the truth alone. Its constructor takes no arguments."""
 
     @property
     def name(self) -> str:
-        """In settings and in the study."""
+        """The objective's name in settings and in the study."""
         ...
 
     @property
     def words(self) -> str:
-        """What tables and figures call its score, such as `top-1`."""
+        """The score's name in tables and figures, such as `top-1`."""
         ...
 
     @property
     def labels(self) -> Literal["one", "several", "any"]:
-        """How many labels a video has in data that it can be used on."""
+        """How many labels videos may have: one, several, or any number."""
         ...
 
     def score(self, probabilities: Probabilities, truth: Truth) -> float:
-        """From 0 to 1, the larger the better; videos without any label are not counted."""
+        """The score, from 0 to 1, larger is better; videos without any label are left out."""
         ...
 
     def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
-        """(V,) a number for each video, the larger the better; NaN for one without any label."""
+        """(V,) the score of each video, larger is better; NaN for a video without any label."""
         ...
 
     def chance(self, counts: NDArray[np.integer], videos: int) -> Chance | None:
-        """What one gets without looking, for figures; None: nothing that is worth a line.
+        """The score by chance, for a line in figures; None: no line.
 
         Args:
-            counts: (C,) how many videos show each class.
-            videos: that are counted.
+            counts: (C,) numbers of videos that show each class.
+            videos: number of videos with any label.
         """
         ...
 
 
 class Top1:
-    """The share of the videos whose class is given the largest probability."""
+    """Top-1: the share of videos whose right class has the largest probability."""
 
     name, words = "top1", "top-1"
     labels: Literal["one"] = "one"
 
     def score(self, probabilities: Probabilities, truth: Truth) -> float:
-        """See `Objective.score`; of equal probabilities the right class is ranked last."""
+        """See `Objective.score`; among equal probabilities the right class is ranked last."""
         return float(hits(probabilities, truth).mean())
 
     def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
-        """1 where the right class is first, else 0."""
+        """See `Objective.per_video`; 1 if the right class is ranked first, else 0."""
         return hits(probabilities, truth).astype(np.float16)
 
     def chance(self, counts: NDArray[np.integer], videos: int) -> Chance:
@@ -105,7 +105,7 @@ class Top1:
 
 
 class MeanClassAccuracy(Top1):
-    """The top-1 of each class's videos, averaged over the classes that have some."""
+    """Mean class accuracy: the top-1 of each class's videos, averaged over the classes that have videos."""
 
     name, words = "mean-class-accuracy", "mean class accuracy"
 
@@ -119,10 +119,10 @@ class MeanClassAccuracy(Top1):
 
 
 class MeanAveragePrecision:
-    """The average precision of each class over the videos, averaged over the classes that a video shows.
+    """mAP: the average precision of each class over the videos, averaged over the classes that videos show.
 
-    Also for data with one label a video, where each class is a question of its own (one against the rest): it
-    then says how well videos can be found by their class, however rare it is, which top-1 does not.
+    It can also be used if videos have one label: each class is then scored against the rest, and a rare class
+    counts as much as a frequent one.
     """
 
     name, words = "mAP", "mAP"
@@ -135,12 +135,12 @@ class MeanAveragePrecision:
         return mean_over_classes(average_precisions(probabilities[counted], shown[counted]))
 
     def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
-        """The average precision of the video's own classes among all, by their probabilities."""
+        """See `Objective.per_video`; the average precision of a video's classes, ranked by probability."""
         shown = self._shown(probabilities, truth)
         return average_precisions(probabilities.T, shown.T).astype(np.float16)
 
     def chance(self, counts: NDArray[np.integer], videos: int) -> Chance:
-        """See `Objective.chance`; the precision at any rank is then the share of the videos that show it."""
+        """See `Objective.chance`; by chance, a class's average precision is its share of the videos."""
         shares = counts[counts > 0] / videos
         return Chance(score=float(shares.mean()), words="giving every video the same probabilities")
 
@@ -154,10 +154,10 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def load_objective(name: str) -> Objective:
-    """An objective by name, or one's own as `module:Class`.
+    """The objective of a name: top1, mean-class-accuracy, mAP, or a user's own as `module:Class`.
 
     Raises:
-        UserError: the name leads nowhere, or to something that is no objective.
+        UserError: the name is unknown or cannot be imported, or the class lacks members of `Objective`.
     """
     if name in OBJECTIVES:
         return OBJECTIVES[name]
@@ -169,7 +169,13 @@ def load_objective(name: str) -> Objective:
 
 
 def check_labels(name: str, data: str, labels: Literal["one", "several"]) -> None:
-    """Raises UserError where an objective cannot score the videos of some data, by their labels."""
+    """Raises UserError if an objective does not support the number of labels that videos have.
+
+    Args:
+        name: the objective's name.
+        data: the data's name, for the message.
+        labels: whether the data's videos have one label or several.
+    """
     wanted = load_objective(name).labels
     if wanted in ("any", labels):
         return
@@ -186,7 +192,7 @@ def check_labels(name: str, data: str, labels: Literal["one", "several"]) -> Non
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Validated:
-    """What a validation gave, as a Measurement has it; of several labels, score and loss alone."""
+    """The results of a validation: fields of `Measurement`; None: not defined for several labels."""
 
     score: float
     top1: float | None
@@ -196,29 +202,38 @@ class Validated:
 
 
 def judge(objective: Objective, probabilities: Probabilities, truth: Truth) -> tuple[Validated, PerVideo]:
-    """All that is kept of a validation.
+    """The results of a validation, and the score and loss of each video.
+
+    Args:
+        objective: gives the score.
+        probabilities: (V, C) of the validation videos.
+        truth: (V,) labels or (V, C) flags.
 
     Raises:
-        ValueError: the objective, which is a user's own, gives no share.
+        ValueError: the score of a user's own objective is not in [0, 1].
     """
-    found = float(objective.score(probabilities, truth))
-    if not 0 <= found <= 1:  # this way round, NaN is refused too
-        raise ValueError(f"the score of {objective.name} must be from 0 to 1, got {found!r}")
-    each = losses(probabilities, truth)
+    objective_score = float(objective.score(probabilities, truth))
+    if not 0 <= objective_score <= 1:  # this way round, NaN is refused too
+        raise ValueError(f"the score of {objective.name} must be from 0 to 1, got {objective_score!r}")
+    loss = losses(probabilities, truth)
     per_video = PerVideo(
-        score=objective.per_video(probabilities, truth).astype(np.float16), loss=each.astype(np.float16)
+        score=objective.per_video(probabilities, truth).astype(np.float16), loss=loss.astype(np.float16)
     )
     if truth.ndim == 2:
         validated = Validated(
-            score=found, top1=None, top5=None, mean_class_accuracy=None, loss=float(np.nanmean(each))
+            score=objective_score,
+            top1=None,
+            top5=None,
+            mean_class_accuracy=None,
+            loss=float(np.nanmean(loss)),
         )
         return validated, per_video
-    one = score(probabilities, truth)
+    scores = score(probabilities, truth)
     validated = Validated(
-        score=found,
-        top1=one.top1,
-        top5=one.top5,
-        mean_class_accuracy=one.mean_class_accuracy,
-        loss=one.loss,
+        score=objective_score,
+        top1=scores.top1,
+        top5=scores.top5,
+        mean_class_accuracy=scores.mean_class_accuracy,
+        loss=scores.loss,
     )
     return validated, per_video

@@ -1,7 +1,7 @@
-"""What a network says of the views of each video.
+"""A network's probabilities for the views (clips) of each video, separately or averaged over a video's views.
 
-Shapes: B views in a batch, V videos, n views of each, T frames in a view, C classes; outputs are (B, C), or
-(B, T, C) of a network with a per-frame head.
+Shapes: B views in a batch, V videos, T frames in a view, C classes. A network's outputs are (B, C), or
+(B, T, C) with a per-frame head.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from search_spaces.base import ClipSampling
 
 log = logging.getLogger(__name__)
 
-Activation = Literal["softmax", "sigmoid"]  # of one label a clip, of several
+Activation = Literal["softmax", "sigmoid"]  # for videos with one label, for videos with several
 
 
 def activation_of(truth: OneLabel | SeveralLabels) -> Activation:
-    """What makes logits for such labels probabilities."""
+    """The function from logits to probabilities for videos with such labels."""
     return "sigmoid" if isinstance(truth, SeveralLabels) else "softmax"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Viewing:
-    """How a network is shown videos.
+    """The views that a network gets of each video, and how it computes them.
 
     Attributes:
-        sampling: its clips.
-        views: of each video.
+        sampling: the network's clips.
+        views: the grid of views of each video.
         batch_size: views in a forward pass.
-        device: where the network is.
-        precision: of the forward passes.
+        device: the device of the network.
+        precision: the precision of products and convolutions.
     """
 
     sampling: ClipSampling
@@ -55,7 +55,7 @@ class Viewing:
 
 
 class InParts:
-    """A function of (B, …) clips; when memory runs out, it is given half as many at a time from then on."""
+    """Calls a function on (B, …) clips; if memory runs out, on half as many clips at a time from then on."""
 
     def __init__(self, function: Function) -> None:
         self._function = function
@@ -82,9 +82,19 @@ def view_scores(
     activation: Activation = "softmax",
     share: Share = WHOLE,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """The numbers of views (view_batches), and the network's probabilities for them, batch by batch.
+    """Yield the indices of views (see `view_batches`) and their probabilities, batch by batch.
 
-    The network is left in evaluation mode.
+    Sets the network to evaluation mode.
+
+    Args:
+        network: on the device.
+        split: the videos.
+        viewing: the views, and how they are computed.
+        activation: the function from logits to probabilities.
+        share: the share of the views that this process computes.
+
+    Yields:
+        (B,) indices of views, and (B, C) or (B, T, C) probabilities.
 
     Raises:
         Diverged: a probability is not finite.
@@ -116,7 +126,10 @@ def view_means(
     activation: Activation = "softmax",
     share: Share = WHOLE,
 ) -> NDArray[np.float64]:
-    """(V, C) the mean probabilities of each video's views; of a share of the views, its part of the mean.
+    """(V, C) the mean probabilities of each video's views.
+
+    With a `share` of the views, the result is its part of the mean; the parts of all processes add up to the
+    mean. The arguments are those of `view_scores`.
 
     Raises:
         Diverged: a probability is not finite.

@@ -1,6 +1,6 @@
-"""One training in several processes: DistributedDataParallel, started by torchrun.
+"""Trains one network in several processes, started by torchrun, with DistributedDataParallel.
 
-In a process that torchrun did not start, everything here is that of a single process.
+A process that torchrun did not start is a single process, for which every function here does nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Processes:
-    """Who takes part in a training.
+    """The processes of a training, as one of them sees them.
 
     Attributes:
-        share: this process's number, and how many there are.
-        local: its number on its machine, which is that of its GPU.
-        local_count: how many there are on its machine.
+        share: this process's rank, and the number of processes.
+        local: this process's rank on its machine, which is also the number of its GPU.
+        local_count: the number of processes on this machine.
     """
 
     share: Share = WHOLE
@@ -38,12 +38,12 @@ class Processes:
 
     @classmethod
     def of_torchrun(cls) -> Processes:
-        """As torchrun's environment variables tell."""
-        number = {name: int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK")}
+        """The processes that torchrun's environment variables describe; without these, a single process."""
+        rank = {name: int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK")}
         count = {name: int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE")}
         return cls(
-            share=Share(rank=number["RANK"], ranks=count["WORLD_SIZE"]),
-            local=number["LOCAL_RANK"],
+            share=Share(rank=rank["RANK"], ranks=count["WORLD_SIZE"]),
+            local=rank["LOCAL_RANK"],
             local_count=count["LOCAL_WORLD_SIZE"],
         )
 
@@ -53,12 +53,12 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes files and speaks."""
+        """Whether this process, of rank 0, is the one that writes files and messages."""
         return self.share.rank == 0
 
     @contextmanager
     def joined(self, device: str) -> Iterator[None]:
-        """Within it the processes can talk to each other."""
+        """A context in which the processes are connected, by NCCL on CUDA and by Gloo elsewhere."""
         if device == "cuda":
             torch.cuda.set_device(self.local)
         if self.count == 1:
@@ -71,15 +71,15 @@ class Processes:
             distributed.destroy_process_group()
 
     def parallel(self, network: nn.Module, device: str) -> nn.Module:
-        """The network with gradients that are means over all processes."""
+        """The network, wrapped so that its gradients are averaged over all processes."""
         if self.count == 1:
             return network
         own = [self.local] if device == "cuda" else None
-        # Statistics of BatchNorm are each process's own until they are needed; see `averaged`.
+        # Each process keeps its own BatchNorm statistics until an evaluation; see full/precise_norm.py.
         return DistributedDataParallel(network, device_ids=own, broadcast_buffers=False)
 
     def broadcast(self, make: Callable[[], T]) -> T:
-        """What the leading process makes, in every process."""
+        """Call `make` in the leading process, and return its value in every process."""
         made: list[Any] = [make() if self.leads else None]
         if self.count > 1:
             distributed.broadcast_object_list(made)
@@ -87,7 +87,7 @@ class Processes:
         return value
 
     def summed(self, values: NDArray[np.float64], device: str) -> NDArray[np.float64]:
-        """The sum over all processes."""
+        """The sum of the values over all processes (all-reduce), on the CPU."""
         if self.count == 1:
             return values
         numbers = torch.from_numpy(values).to(device)
@@ -95,7 +95,7 @@ class Processes:
         return numbers.cpu().numpy()
 
     def average(self, value: Tensor) -> None:
-        """Put the mean over all processes in place."""
+        """Replace a tensor by its mean over all processes, in place."""
         if self.count > 1:
             distributed.all_reduce(value)
             value.div_(self.count)
@@ -105,5 +105,5 @@ ALONE = Processes()
 
 
 def without_exchange(network: nn.Module) -> AbstractContextManager[object]:
-    """Within it, gradients stay with their process: for all but the last part of a batch."""
+    """A context in which processes do not average gradients: for all micro-batches of a step but the last."""
     return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()

@@ -1,6 +1,6 @@
-"""One step of a training, and a validation.
+"""The optimizer, the training step, and the validation of short trainings.
 
-Shapes: B clips in a batch, T frames, S × S pixels, C classes.
+Shapes: B clips in a batch, T frames, S × S pixels, C classes, V videos.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from search_spaces.base import ClipSampling
 
 
 class Step(Protocol):
-    """One optimizer step after another; each call gives the mean loss before its step, once it is read."""
+    """Does an optimizer step in each call; returns a function that reads the mean loss before the step."""
 
     def __call__(self, clips: Tensor, labels: Tensor) -> Read: ...
 
 
 def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> torch.optim.SGD:
-    """SGD whose weight decay leaves out BatchNorm and biases: all parameters with one dimension.
+    """SGD, whose weight decay leaves out parameters with one dimension: those of BatchNorm, and biases.
 
-    On the CPU and on CUDA it is a single kernel for many parameters. On CUDA the learning rate is on the
-    device too, where a recorded step (graphs.py) finds the new one: it is changed by `set_learning_rate`.
+    On the CPU and on CUDA it is the fused one: a single kernel updates many parameters. On CUDA the learning
+    rate is a tensor on the device, so that a recorded step (graphs.py) uses the value that
+    `set_learning_rate` sets.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     cuda = all(p.is_cuda for p in parameters)
@@ -55,6 +56,7 @@ def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> t
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters; on CUDA in place, so that recorded steps use it."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -73,10 +75,20 @@ def make_step(
     precision: Precision = "auto",
     graphs: bool = True,
 ) -> Step:
-    """The fastest way on this device to make one step after another of `training_step`'s maths.
+    """A function that does training steps, as fast as the device can, with the maths of `training_step`.
 
-    On CUDA a call does not wait for its step, which is part of a CUDA graph where that can be (`graphs`: may
-    be); and a loss that is no number spoils the weights.
+    On CUDA, a call returns before its step is done. Then a loss that is not finite also makes the weights not
+    finite, since the step cannot be skipped.
+
+    Args:
+        network: on the device.
+        optimizer: from `make_optimizer`.
+        loss_function: maps (B, C) logits and targets to the mean loss.
+        device: the device.
+        micro_batch: the most clips in a forward pass.
+        gradient_clip: the largest norm of the gradient; None: unlimited.
+        precision: the precision of products and convolutions.
+        graphs: whether steps may be recorded as CUDA graphs.
     """
 
     def step(clips: Tensor, labels: Tensor) -> Read:
@@ -116,9 +128,9 @@ def training_step(
     gradient_clip: float | None = None,
     precision: Precision = "auto",
 ) -> float:
-    """One optimizer step on (B, 3, T, S, S) clips, `micro_batch` at a time; the mean loss before it.
+    """Do one optimizer step on (B, 3, T, S, S) clips, and return the mean loss from before the step.
 
-    A loss that is no number changes no weight.
+    A loss that is not finite changes no weight. The arguments are those of `make_step`.
     """
     losses = _gradients(network, optimizer, loss_function, clips, labels, device, micro_batch, precision)
     total = sum(float(loss) for loss in losses)
@@ -137,7 +149,7 @@ def _gradients(
     micro_batch: int,
     precision: Precision,
 ) -> list[Tensor]:
-    """Leave the gradient of the mean loss in the parameters; the share of each part in that loss."""
+    """Compute the gradients of the mean loss; returns each micro-batch's summand of the mean loss."""
     optimizer.zero_grad(set_to_none=True)
     losses: list[Tensor] = []
     parts = parts_of(len(clips), micro_batch)
@@ -154,27 +166,29 @@ def _gradients(
 
 
 def parts_of(clips: int, most: int) -> int:
-    """In how many equal parts a batch is taken, of at most so many clips.
+    """The number of nearly equal micro-batches for a batch of `clips` clips, with at most `most` clips each.
 
-    Where one would have a single clip, which BatchNorm may be unable to do with, its neighbour takes it over.
+    There are fewer, with more clips than `most`, if one would have a single clip, since BatchNorm may need
+    two; unless `most` is 1.
     """
     parts = -(-clips // most)
     return parts if most == 1 or clips // parts > 1 else max(1, clips // 2)
 
 
 def _update(network: nn.Module, optimizer: torch.optim.Optimizer, gradient_clip: float | None) -> None:
+    """Clip the gradients, and do the optimizer's step."""
     if gradient_clip is not None:
         nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
     optimizer.step()
 
 
 def _pinned(x: Tensor) -> Tensor:
-    """Where a GPU can fetch it while the processor goes on."""
+    """A tensor in pinned memory, from which the GPU copies while the CPU continues."""
     return x.pin_memory() if x.is_cpu else x
 
 
 def choose_loss(labels: LabelCount, label_smoothing: float) -> nn.Module:
-    """Return the loss of logits: cross-entropy, or for several labels a clip, a binary one a class."""
+    """The loss function on logits: cross-entropy; for several labels, binary cross-entropy of each class."""
     if labels == "several":
         return nn.BCEWithLogitsLoss()
     return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
@@ -190,16 +204,16 @@ def validate(
     batch_size: int | None = None,
     activation: Activation = "softmax",
 ) -> NDArray[np.float64]:
-    """(V, C) probabilities of a split's videos: those of each video's uniform clips are averaged.
+    """(V, C) probabilities of a split's videos, averaged over `recipe.val_clips` evenly spaced clips of each.
 
     Args:
-        network: on its device.
+        network: on the device.
         split: the videos.
         sampling: the network's clips.
-        recipe: how many clips of each video.
-        device: where the network is.
-        batch_size: clips at a time; None: two of the recipe's batches.
-        activation: what makes its logits probabilities.
+        recipe: gives the number of clips of each video, and the batch size.
+        device: the device.
+        batch_size: clips in a forward pass; None: twice the recipe's batch size.
+        activation: the function from logits to probabilities.
 
     Raises:
         Diverged: a probability is not finite.

@@ -201,7 +201,7 @@ def test_the_folders_that_a_name_gets(xpand: Xpand, here: Path, config: Path) ->
 def test_mistakes_stay_in_their_line(xpand: Xpand, here: Path) -> None:
     model = write_tiny(here / "tiny.yaml", CLASSES, name="tiny\nerror: forged\x1b[2J")
     assert refused(xpand("test", model, cwd=here)) == (
-        r"error: a test must have weights, but tiny\nerror: forged\x1b[2J has none beside it: give --weights "
+        r"error: a test must have weights, but tiny\nerror: forged\x1b[2J has none: give --weights "
         "FILE, or train it with `xpand train`."
     )
 

@@ -100,7 +100,7 @@ def test_search_train_test_and_export_take_what_fits_and_finish(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "memory    " in done.stderr
-    assert "gradients are added up, and BatchNorm sees" in done.stderr
+    assert "gradients are added up, and BatchNorm normalises" in done.stderr
 
     done = limited(tmp_path, 1500 * MB, "test", training, "--views", "1", ONE_THREAD)
     assert done.returncode == 0, done.stderr

@@ -39,8 +39,8 @@ def test_one_that_does_not_fit_is_halved_with_a_word(monkeypatch: pytest.MonkeyP
     notes: list[str] = []
     assert part(monkeypatch, 2500 * MB, "training.batch_size=64", notes=notes) == 8
     assert notes == [
-        "memory    8 clips at a time, as 64 would take 9.05 GB of the 2.5 GB that there are: gradients are "
-        "added up, and BatchNorm sees 8 clips"
+        "memory    8 clips at a time, as 64 would take 9.05 GB of the 2.5 GB available: gradients are "
+        "added up, and BatchNorm normalises 8 clips together"
     ]
     assert part(monkeypatch, 1500 * MB, "training.batch_size=64", "training.micro_batch=24") == 6
 
@@ -49,8 +49,8 @@ def test_a_training_of_which_not_two_clips_fit_is_refused(monkeypatch: pytest.Mo
     with pytest.raises(UserError) as caught:
         part(monkeypatch, 100 * MB)
     assert str(caught.value) == (
-        "a training must have memory for 2 clips at a time, which take 1.09 GB with 128 in a step, but it "
-        "has 100 MB: lower training.batch_size, or free memory."
+        "a training must have memory for 2 clips at a time, which take 1.09 GB with 128 in a step, but "
+        "100 MB are available: lower training.batch_size, or free memory."
     )
 
 
@@ -58,7 +58,7 @@ def test_multigrid_takes_its_steps_as_a_whole(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError) as caught:
         part(monkeypatch, 2500 * MB, "training.multigrid=true")
     assert str(caught.value) == (
-        "--multigrid must have memory for a whole step, which takes 18.1 GB, but it has 2.5 GB: lower "
+        "--multigrid must have memory for a whole step, which takes 18.1 GB, but 2.5 GB are available: lower "
         "training.batch_size, or leave --multigrid out."
     )
 
@@ -73,5 +73,5 @@ def test_views_are_fewer_at_a_time_where_memory_is_short(
     monkeypatch.setattr(batch_parts, "free_memory", lambda _: 500 * MB)
     assert views_at_a_time(model, 182, 64, 1) == 8
     assert capsys.readouterr().err == (
-        "memory    8 views at a time, as 64 would take 3.65 GB of the 500 MB that there are\n"
+        "memory    8 views at a time, as 64 would take 3.65 GB of the 500 MB available\n"
     )

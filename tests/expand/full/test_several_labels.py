@@ -95,10 +95,10 @@ def test_what_needs_several_labels_or_one(
     assert "search.objective top1 is for videos with one label each" in message
     several = write_tiny(tmp_path / "several.yaml", ["a", "b"], weights=True, labels="several")
     message = refused(xpand("test", several, "--data", "synthetic"))
-    assert "several gives several labels a clip, but the videos of synthetic have one each" in message
+    assert "several gives several labels for each clip, but the videos of synthetic have one each" in message
     one = write_tiny(tmp_path / "one.yaml", ["blue", "green", "red", "still"], weights=True)
     message = refused(xpand("test", one, "--data", videos, *SEVERAL))
-    assert "one gives one label a clip, but the videos" in message
+    assert "one gives one label for each clip, but the videos" in message
 
 
 def test_the_doctor_counts_several_labels(

@@ -127,7 +127,7 @@ def test_fine_tuning_replaces_the_classifier_and_says_so(tmp_path: Path, xpand: 
     out = tmp_path / "tuned"
     done = train(xpand, cache, model, out, "--fine-tune", "--set", "training.learning_rate=1e-9")
     assert done.returncode == 0, done.stderr
-    assert "the classifier is replaced by a fresh one for the 12 classes of synthetic" in done.stderr
+    assert "the classifier is replaced by an untrained one for the 12 classes of synthetic" in done.stderr
     before, after = load_file(model.with_suffix(".safetensors")), load_file(out / "model.safetensors")
     assert torch.allclose(before["stem.spatial.weight"], after["stem.spatial.weight"], atol=1e-6)
     assert after["head.classifier.weight"].shape[0] == 12
@@ -209,7 +209,7 @@ def test_status_and_resume_of_a_finished_training(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--fine-tune"], "--fine-tune must have weights to start from, but tiny has none beside it"),
+        (["--fine-tune"], "--fine-tune must have weights to start from, but tiny has none"),
         (
             ["--weights", "nowhere.pt"],
             "the weights must be a file, but there is no file nowhere.pt: give another path.",
@@ -241,7 +241,7 @@ def test_mistakes_write_nothing(
         (
             "train",
             ["--fine-tune"],
-            "--fine-tune must have weights to start from, but tiny has none beside it: give --weights FILE, "
+            "--fine-tune must have weights to start from, but tiny has none: give --weights FILE, "
             "or train from scratch.",
         ),
         (
@@ -253,7 +253,7 @@ def test_mistakes_write_nothing(
         (
             "test",
             [],
-            "a test must have weights, but tiny has none beside it: give --weights FILE, or train it with "
+            "a test must have weights, but tiny has none: give --weights FILE, or train it with "
             "`xpand train`.",
         ),
         (
@@ -377,7 +377,7 @@ def test_a_network_that_does_not_know_the_classes(tmp_path: Path, xpand: Xpand, 
 
 
 def test_a_test_without_weights(tiny: Path, xpand: Xpand, cache: Path) -> None:
-    assert "tiny has none beside it: give --weights FILE" in refused(xpand("test", tiny, *DATA, cache=cache))
+    assert "tiny has none: give --weights FILE" in refused(xpand("test", tiny, *DATA, cache=cache))
 
 
 def test_a_network_with_numbers_for_names_is_matched_by_place(

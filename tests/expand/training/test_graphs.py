@@ -76,7 +76,7 @@ def test_what_cannot_be_recorded_is_called_and_the_log_says_so_once(caplog: pyte
         for _ in range(WARM_UP + 3):
             graphed(torch.zeros(2))
     assert calls.made == ["call 2"] * (WARM_UP + 3)
-    assert caplog.messages == ["no CUDA graph, so small networks train slower: it looked at a number"]
+    assert caplog.messages == ["no CUDA graph, so small networks run slower: it looked at a number"]
 
 
 def test_an_error_of_the_function_is_its_callers() -> None:

@@ -67,7 +67,7 @@ def test_a_network_that_says_the_same_of_all_has_the_precision_of_guessing() -> 
 
 
 def test_average_precision_needs_something_true() -> None:
-    with pytest.raises(ValueError, match="needs something that is true"):
+    with pytest.raises(ValueError, match="needs at least one positive"):
         average_precision(np.ones(3), np.zeros(3, bool))
     found = average_precisions(np.eye(3), np.array([[True, False, True]] * 3))
     assert np.isnan(found).tolist() == [False, True, False]
