@@ -1,4 +1,6 @@
-"""Progressive expansion: how a search space is searched.
+"""Progressive expansion: searches video networks, trains them, and exports them; the command is `xpand`.
+
+Python callers use `expand.run_search`, `expand.load_run` and `expand.load_model`; modules below may change.
 
 import expand
 run = expand.run_search(targets=["6M"])                 # as `xpand search` does
@@ -30,7 +32,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for, so that the command starts at once."""
+    """Import a public name at its first use, so that the command starts without importing torch or pandas."""
     if name not in _HOMES:
         raise AttributeError(f"module 'expand' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

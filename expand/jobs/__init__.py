@@ -1,6 +1,6 @@
 """Jobs and their results: a job is one training for a worker, in a folder of its own, as JSON.
 
-`job` has the values (`Job`, `Place`, `Measurement`, `Failure`). The driver calls `folder.write_job`,
-`read_result`, `read_progress`, `read_attempts` and `close_attempts`; the worker calls `folder.read_job`,
-`alone`, `attempting` and `write_result`. `per_video` reads and writes the score of each validation video.
+The driver writes a `job.Job` by `folder.write_job`, and reads a `job.Measurement` or `job.Failure` by
+`folder.read_result`, and meanwhile the progress by `folder.read_progress`. A worker calls `folder.alone`,
+`folder.read_job`, `folder.attempting`, `per_video.write_per_video` and `folder.write_result`.
 """

@@ -1,5 +1,7 @@
 """Figures of a run, drawn with matplotlib.
 
+Other packages call `figures.draw`, `figures.write_figures` and `figures.to_bytes`:
+
 figure = draw("trace", [read_run(Path("results/motion"))])       # a matplotlib Figure
 write_figures([Path("results/motion")], Path("figures"))         # PNG, SVG and PDF of each kind
 """

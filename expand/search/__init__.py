@@ -1,6 +1,6 @@
 """Decides what a search trains next: strategies, costs, forecasts and replay; no files, clock or torch.
 
-For a strategy or a cost of your own, use `base.Strategy`, `base.Problem` and `costs.Cost`, and test it with
-`conformance.check_strategy` and `conformance.check_cost`. Other packages call `problem.Setup.of`,
-`replay.Replay`, `forecast.forecast`, `strategies.load_strategy` and `costs.load_cost`.
+Other packages call `setup.Setup`, `setup.problem_of`, `replay.Replay`, `forecast.forecast`, `forecast.Clock`
+and `forecast.likely_rounds`. A strategy or a cost of your own has the members of `base.Strategy` or
+`costs.Cost`, and is tested by `conformance.check_strategy` or `conformance.check_cost`.
 """

@@ -1,5 +1,5 @@
 """Reads and writes weights and model files, also weights in the layouts of other projects.
 
-Other packages call `models.find_model`, `read_model`, `load_model` and `write_model`, `reading.read_weights`
-and `check_weights`, `writing.save_weights`, and `layouts.to_layout` and `from_layout`.
+Other packages call `models.find_model`, `models.read_model`, `models.load_model` and `models.write_model` for
+model files; `reading.read_weights`, `writing.save_weights` and `layouts.to_layout` for weights.
 """

@@ -2,9 +2,10 @@
 
     with open_workers(2) as workers:
         for ended in workers.run([Task(folder) for folder in folders]):   # in the order in which they end
-            read_result(ended.folder)         # a Measurement or a Failure, unless `ended.lost`
+            read_result(ended.folder)         # a Measurement or a Failure, unless ended.lost is set
 
-Workers know job folders, and nothing of a search. A job whose worker dies is retried from its last epoch,
+Other packages call `workers.open_workers`, or `supervisor.Supervised` with `cluster.Cluster` for Ray. Workers
+get the folders of jobs, and know nothing of a search. A job whose worker dies is retried from its last epoch,
 three times at most. A job that exceeds its time limit is ended, with a Failure as its result. Leaving the
 `with` block early, by an exception or a signal, ends all processes at once.
 """

@@ -1,4 +1,9 @@
-"""The X3D family (Feichtenhofer, CVPR 2020). Importing it imports no torch; building a network does."""
+"""The X3D family (Feichtenhofer, CVPR 2020).
+
+Callers use `space.X3DSpace`, with points (`factors.Factors`), architectures (`architecture.Architecture`) and
+the published networks (`factors.published`). Importing this package imports no torch; building a network
+does.
+"""
 
 from search_spaces.x3d.architecture import Architecture
 from search_spaces.x3d.factors import Basis, Factors, published

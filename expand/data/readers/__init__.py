@@ -1,4 +1,8 @@
-"""Readers of data sets' lists: a module for each format, with the interface in base.py."""
+"""Readers of data sets' lists: a module for each format, with the interface in base.py.
+
+Other packages take readers by their names in `READERS`. A reader of your own has the members of
+`base.Reader`, and is tested by `conformance.check_reader`.
+"""
 
 # In the order in which `auto` tries them; `multi-label` lists look like others, so `auto` never chooses them.
 READERS = {
