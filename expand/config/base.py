@@ -25,6 +25,7 @@ AnyConfig = TypeVar("AnyConfig", bound=BaseModel)
 
 
 def to_yaml(config: BaseModel) -> str:
+    """A configuration as YAML, with all its values; `load_config` reads it again."""
     return dump_yaml(config.model_dump(mode="json"))
 
 
@@ -44,7 +45,8 @@ def validated(values: object, origin: str, kind: type[AnyConfig]) -> AnyConfig:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{origin}: {'; '.join(_line(detail, kind) for detail in error.errors())}.") from None
+        mistakes = "; ".join(_mistake(detail, kind) for detail in error.errors())
+        raise UserError(f"{origin}: {mistakes}.") from None
 
 
 def load_config(path: Path, kind: type[AnyConfig]) -> AnyConfig:
@@ -76,7 +78,8 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} must be YAML, but it cannot be parsed{where}.") from None
 
 
-def _line(detail: Any, kind: type[BaseModel]) -> str:
+def _mistake(detail: Any, kind: type[BaseModel]) -> str:
+    """One of pydantic's errors in words: the key, what must hold, and what was given."""
     key = ".".join(str(part) for part in detail["loc"]) or "config"
     if detail["type"] == "extra_forbidden":
         return f"unknown key {key}: {_known_keys(detail['loc'], kind)}"
@@ -87,6 +90,7 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
 
 
 def _known_keys(location: tuple[Any, ...], kind: type[BaseModel]) -> str:
+    """The end of the message about an unknown key: the keys that the section at its location has."""
     model: type[BaseModel] = kind
     for part in location[:-1]:
         field = model.model_fields.get(str(part))

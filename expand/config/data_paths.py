@@ -75,6 +75,7 @@ def within(path: Path | None, before: Path | None, now: Path) -> Path | None:
 
 
 def _root(data: DataConfig) -> Path | None:
+    """The folder of the videos, or of the training list if no folder is given."""
     return data.path if data.path is not None or data.train is None else data.train.parent
 
 

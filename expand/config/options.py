@@ -44,11 +44,11 @@ def build_config(
     Raises:
         UserError: one line that says which key, target or file is wrong.
     """
-    values, origin = _base(file, data)
-    _name_data(values, data, origin)
+    values, origin = _initial_values(file, data)
+    _set_data(values, data, origin)
     if targets:
         _section(values, ["search"], origin)["targets"] = [_checked(target) for target in targets]
-    _set(values, settings)
+    _set_all(values, settings)
     return from_values(values, origin)
 
 
@@ -80,15 +80,16 @@ def build_recipe(
     values, origin = ({}, "options") if file is None else _read(file)
     if searched is not None and data is None and "data" not in values:
         values["data"] = searched.model_dump(mode="json", exclude={"jitter", "oversampling"})
-    _name_data(values, data, origin)
-    _set(values, settings)
+    _set_data(values, data, origin)
+    _set_all(values, settings)
     section = _section(values, ["data"], origin)
     section.setdefault("jitter", jitter or released_jitter(sampling))
     section.setdefault("oversampling", _OVERSAMPLING)
     return validated(values, origin, Recipe)
 
 
-def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
+def _set_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
+    """Set the folder of the videos, or `synthetic`; lists in the previous folder are moved along."""
     if data is None:
         return
     section = _section(values, ["data"], origin)
@@ -102,13 +103,15 @@ def _name_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
     section["path"] = str(data)
 
 
-def _set(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+def _set_all(values: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Set values by their dotted keys."""
     for key, value in settings.items():
         *path, last = key.split(".")
         _section(values, path, f"setting {key}")[last] = deepcopy(value)  # later settings may change it
 
 
-def _base(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
+def _initial_values(file: Path | None, data: Path | None) -> tuple[dict[str, Any], str]:
+    """The values of a file, of config/default.yaml or none, and their origin for messages."""
     if file is not None:
         return _read(file)
     if data is not None:
@@ -134,6 +137,7 @@ def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[s
 
 
 def _checked(target: str | int) -> str | int:
+    """The target itself; raises UserError if it cannot be parsed."""
     try:
         parse_target(target)
     except ValueError as error:

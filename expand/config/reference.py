@@ -35,6 +35,7 @@ settings of `data` are those above, with two other defaults: `data.jitter` is th
 
 
 def reference() -> str:
+    """The page in Markdown."""
     full = (_sections(FullConfig, "training."), _sections(FullRunConfig, "run."))
     return _HEAD + "".join(_sections(Config, "")) + _FULL + "".join(chain(*full))
 

@@ -73,6 +73,7 @@ class SearchConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _one_unit(cls, values: Any) -> Any:
+        """Take the unit off the targets, and set `cost` by it."""
         targets = values.get("targets") if isinstance(values, dict) else None
         if not isinstance(targets, list | tuple):
             return values
@@ -261,6 +262,7 @@ class TrainingConfig(TrainingBase):
         return values
 
     def clips_of(self, videos: int) -> int:
+        """The budget in clips, for `videos` training videos."""
         return self.clips if self.clips is not None else super().clips_of(videos)
 
     def epochs_of(self, videos: int) -> float:

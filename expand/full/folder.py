@@ -80,16 +80,20 @@ class TrainingFolder:
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
         return self.folder / CHECKPOINTS
 
     @property
     def finished(self) -> bool:
+        """Whether the trained model has been written."""
         return (self.folder / TRAINED).is_file()
 
     def recipe(self) -> Recipe:
+        """The configuration in config.yaml; raises UserError as `load_config` does."""
         return load_config(self.folder / CONFIG, Recipe)
 
     def network(self) -> Model:
+        """The model in network.yaml, without weights; raises UserError as `read_model` does."""
         return read_model(self.folder / NETWORK)
 
     def kept(self) -> Json:

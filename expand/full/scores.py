@@ -121,6 +121,7 @@ def _at(
 
 
 def _average_precision(scores: NDArray[np.float64], truth: NDArray[np.bool_], *, videos: int) -> SplitScores:
+    """The mAP of (N, C) scores against (N, C) flags, for a split with `videos` videos."""
     per_class = average_precisions(scores, truth)
     mean = mean_over_classes(per_class)
     return SplitScores(

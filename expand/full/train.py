@@ -209,13 +209,13 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
     source = _source(chosen, processes)
     with processes.joined(device):
         part = training_part(chosen.model, chosen.recipe, source, processes, device, view.note)
-        videos = _open(source, chosen.model, chosen.recipe, processes, view)
+        videos = _decoded(source, chosen.model, chosen.recipe, processes, view)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, _threads(chosen.recipe, processes), chosen.recipe.training.seed)
-        model, network = _fresh(chosen, videos, view)
+        model, network = _initial_network(chosen, videos, view)
         course = _course(model, chosen.recipe, videos, schedule, processes, device, part)
         training = FullTraining(course, network)
-        place = processes.broadcast(lambda: _make(folder, chosen, model, videos, training, processes))
+        place = processes.broadcast(lambda: _make_folder(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
         return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
@@ -246,7 +246,7 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
     source = _source(chosen, processes)
     with processes.joined(device):
         part = training_part(model, recipe, source, processes, device, view.note)
-        videos = _open(source, model, recipe, processes, view)
+        videos = _decoded(source, model, recipe, processes, view)
         place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
         if data is not None and processes.leads:
             place.move_data(data)
@@ -278,9 +278,10 @@ def _source(chosen: Chosen, processes: Processes) -> Source:
     return source
 
 
-def _open(
+def _decoded(
     source: Source, model: Model, recipe: Recipe, processes: Processes, view: TrainingDisplay
 ) -> Videos:
+    """The decoded videos for trainings and validations of the network."""
     return open_videos(
         source,
         recipe.data,
@@ -291,13 +292,13 @@ def _open(
     )
 
 
-def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model, nn.Module]:
+def _initial_network(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model, nn.Module]:
     """The network for the classes of the videos, with its initial weights, and its model without weights.
 
     The classifier of a file of weights is kept if the classes are the same, else it is replaced by a random
     one.
     """
-    model = _model(chosen.model, videos, chosen.recipe.training.head)
+    model = _with_classes(chosen.model, videos, chosen.recipe.training.head)
     network = _build(model, chosen.recipe)
     if chosen.weights is None:
         return model, network
@@ -321,7 +322,7 @@ def _fresh(chosen: Chosen, videos: Videos, view: TrainingDisplay) -> tuple[Model
     return model, network
 
 
-def _model(model: Model, videos: Videos, head: str) -> Model:
+def _with_classes(model: Model, videos: Videos, head: str) -> Model:
     """The model with the classes of the videos, and with values for a new model file."""
     space = SpaceConfig.model_validate(model.values["space"])
     values = network_values(model.name, space, model.architecture, model.sampling, videos.classes)
@@ -393,7 +394,7 @@ def _course(
     )
 
 
-def _make(
+def _make_folder(
     folder: Path | None,
     chosen: Chosen,
     model: Model,
@@ -432,7 +433,7 @@ def _run(
         signals = stack.enter_context(deferred())
         log.info("from step %d of %d on %s", training.step, course.schedule.steps, course.device)
         view.begin(course.schedule, recipe, training.step)
-        saves = _Saves(place, minutes=recipe.run.checkpoint_minutes)
+        checkpoints = _Checkpoints(place, minutes=recipe.run.checkpoint_minutes)
 
         def validated(row: Validation) -> None:
             log.info("%s", ", ".join(f"{key} {value:.5g}" for key, value in row.items()))
@@ -443,8 +444,8 @@ def _run(
         hooks = Hooks(
             progress=view.progress,
             validated=validated,
-            save=saves.save,
-            due=saves.due,
+            save=checkpoints.save,
+            due=checkpoints.due,
             stopping=lambda: bool(signals),
             halved=lambda part: view.note(
                 f"memory    ran out: {part} clips at a time from step {training.step + 1} on, and BatchNorm "
@@ -504,7 +505,7 @@ def _finish(
     write_values(path, values)
 
 
-class _Saves:
+class _Checkpoints:
     """Writes checkpoints, and decides when the next one is due: `minutes` after the last one."""
 
     def __init__(self, place: TrainingFolder, *, minutes: float) -> None:
@@ -516,6 +517,7 @@ class _Saves:
         return time.monotonic() - self._last >= self._every
 
     def save(self, state: TrainingState) -> None:
+        """Write a checkpoint."""
         write_checkpoint(self._folder, state)
         self._last = time.monotonic()
 

@@ -90,6 +90,7 @@ def close_attempts(folder: Path) -> tuple[Attempt, ...]:
 
 
 def read_attempts(folder: Path) -> tuple[Attempt, ...]:
+    """The attempts at a job, the first one first."""
     return tuple(Attempt(**values) for values in read_json(folder / "attempts.json") or ())
 
 
@@ -106,11 +107,13 @@ def write_job(folder: Path, job: Job, place: Place) -> None:
 
 
 def read_job(folder: Path) -> tuple[Job, Place]:
+    """The job that `write_job` wrote into a folder."""
     values = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     return Job(**values["job"]), Place(**values["place"])
 
 
 def write_result(folder: Path, result: Result) -> None:
+    """Write a job's result in one step, so that readers never see a partial file."""
     key = "measurement" if isinstance(result, Measurement) else "failure"
     write_json(folder / "result.json", {key: asdict(result)})
 
@@ -124,5 +127,6 @@ def read_result(folder: Path) -> Result | None:
 
 
 def read_progress(folder: Path) -> TrainingProgress | None:
+    """The progress of a job's training; None: no progress was reported yet."""
     values = read_json(folder / "progress.json")
     return None if values is None else TrainingProgress(**values)

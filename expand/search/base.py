@@ -82,7 +82,7 @@ Outcome = Scored | Failed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """A network that the strategy accepted, and grew further in the next round; the start is step 0."""
+    """A network that the strategy accepted, to grow it further; `step` counts them, from 0 for the start."""
 
     step: int
     candidate: Candidate
@@ -90,6 +90,7 @@ class State:
 
     @property
     def name(self) -> str:
+        """The name of the model file without its suffix, such as `step-2-depth`."""
         axis = self.candidate.axis
         return f"step-{self.step}" if axis is None else f"step-{self.step}-{axis}"
 
@@ -214,6 +215,7 @@ class Problem:
         )
 
     def cost_of(self, point: Any) -> int:
+        """The cost of the network at a point, in the unit of the targets."""
         return self.cost.value(self.space, point, self.num_classes)
 
     def trainings(self, candidates: Sequence[Candidate]) -> tuple[Training, ...]:
@@ -221,6 +223,7 @@ class Problem:
         return tuple(Training(candidate=one, seed=seed) for one in candidates for seed in self.seeds)
 
     def target_name(self, target: int) -> str:
+        """The name of a target's model file without its suffix, such as `target-80M`."""
         return f"target-{self.cost.short(target)}"
 
     def check_targets(self) -> None:

@@ -99,6 +99,7 @@ def _check_failures(make: Callable[[], Strategy], problem: Problem) -> None:
 
 
 def _followed(strategy: Strategy, problem: Problem, score: _Score) -> tuple[list[Round], Trajectory]:
+    """Run a whole search with made-up scores; its rounds and its result."""
     search = strategy.search(problem)
     rounds = [next(search)]
     while len(rounds) < _MOST_ROUNDS:

@@ -83,6 +83,7 @@ class Expansion:
         )
 
     def _expansion(self, problem: Problem, states: Sequence[State]) -> Round:
+        """The round that grows the last state along each axis that it can grow along."""
         grown = states[-1].candidate
         candidates, saturated, free = [], [], []
         for name, axis in problem.axes.items():

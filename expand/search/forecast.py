@@ -29,6 +29,7 @@ class Load:
 
     @property
     def macs(self) -> float:
+        """The multiply-adds of the training."""
         return self.passes * self.macs_per_clip
 
 
@@ -44,10 +45,12 @@ class Forecast:
 
     @property
     def trainings(self) -> int:
+        """The number of trainings."""
         return sum(len(loads) for loads in self.rounds)
 
     @property
     def macs(self) -> float:
+        """The multiply-adds of all trainings."""
         return sum(load.macs for loads in self.rounds for load in loads)
 
     @property
@@ -75,6 +78,7 @@ class Speed:
     timed: int | None = None
 
     def seconds(self, load: Load) -> float:
+        """The seconds of a training."""
         return load.passes * (self.fixed + self.per_mac * load.macs_per_clip)
 
     @classmethod

@@ -114,6 +114,7 @@ class Replay:
             self.trajectory = end.value
 
     def _enter(self, round_: Round) -> None:
+        """Make a round the current one, with a job for each of its trainings."""
         jobs = []
         for training in round_.trainings:
             job = self._setup.job(training, self._parent(training))

@@ -159,6 +159,7 @@ def foresee_part(job: Job, place: Place, recipe: TrainingConfig, epochs: Epochs)
 
 
 def _footprint(job: Job, place: Place) -> Footprint:
+    """The memory of the job's network on its device."""
     space = load_space(job.space["name"], job.space["settings"])
     architecture = space.architecture_from_json(job.architecture)
     complexity = space.complexity(architecture, job.data["num_classes"])
@@ -213,6 +214,7 @@ def _measure(
     recipe: TrainingConfig,
     epochs: Epochs,
 ) -> Measurement:
+    """Train and validate once, with the micro-batch of `epochs`; raises whatever goes wrong."""
     prepare(place.device, place.threads, job.seed)
     space = load_space(job.space["name"], job.space["settings"])
     architecture = space.architecture_from_json(job.architecture)
@@ -229,7 +231,7 @@ def _measure(
         log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
     first = epochs.state["clips"] if epochs.state else 0
     if first:
-        log.info("going on from epoch %.4g", first / len(data.train.labels))
+        log.info("continuing from epoch %.4g", first / len(data.train.labels))
     assert epochs.micro_batch is not None
     with open_events(place.events, recipe, first=first) as events:
         write = _reporter(folder)
@@ -299,6 +301,7 @@ def _validation_batch(job: Job, place: Place, recipe: TrainingConfig) -> int | N
 
 
 def _augment(job: Job) -> Augment:
+    """The augmentation that the job's JSON describes."""
     values = job.data["augmentation"]
     swaps, (low, high) = values["swaps"], values["jitter"]
     return Augment(swaps=None if swaps is None else tuple(swaps), jitter=(low, high))

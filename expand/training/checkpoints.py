@@ -37,7 +37,7 @@ def write_checkpoint(folder: Path, state: TrainingState) -> Path:
             partial.write_bytes(whole.getbuffer())
     except OSError as error:
         raise RunFailed(f"{path} cannot be written: {error.strerror}; correct that and resume.") from error
-    for _, old in _found(folder)[:-KEPT]:
+    for _, old in _by_step(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
 
@@ -69,7 +69,7 @@ def newest(folder: Path) -> tuple[TrainingState | None, tuple[str, ...]]:
         UserError: this process has no permission to read a checkpoint.
     """
     damaged: list[str] = []
-    for _, path in reversed(_found(folder)):
+    for _, path in reversed(_by_step(folder)):
         try:
             state: TrainingState = torch.load(path, map_location="cpu", weights_only=True)
         except PermissionError as error:
@@ -83,6 +83,7 @@ def newest(folder: Path) -> tuple[TrainingState | None, tuple[str, ...]]:
     return None, tuple(damaged)
 
 
-def _found(folder: Path) -> list[tuple[int, Path]]:
+def _by_step(folder: Path) -> list[tuple[int, Path]]:
+    """The step and the path of each checkpoint in a folder, in the order of steps."""
     matches = ((_NAMED.fullmatch(path.name), path) for path in folder.glob("*.pt"))
     return sorted((int(match[1]), path) for match, path in matches if match)

@@ -49,23 +49,27 @@ def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -
             0: all are removed.
     """
     if folder is None:
-        yield _Nowhere()
+        yield _NoEvents()
         return
     from torch.utils.tensorboard import SummaryWriter
 
     if not first:
         shutil.rmtree(folder, ignore_errors=True)
     with SummaryWriter(Path(folder), purge_step=first or None) as writer:
-        yield _Files(writer.add_scalar, recipe)
+        yield _EventFiles(writer.add_scalar, recipe)
 
 
-class _Nowhere:
+class _NoEvents:
+    """Writes nothing."""
+
     def step(self, progress: TrainingProgress) -> None: ...
 
     def end(self, measurement: Measurement) -> None: ...
 
 
-class _Files:
+class _EventFiles:
+    """Writes points by TensorBoard's `add_scalar(name, value, clips)`."""
+
     def __init__(self, add: Callable[[str, float, int], None], recipe: TrainingConfig) -> None:
         self._add, self._recipe = add, recipe
 

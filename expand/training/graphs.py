@@ -60,15 +60,16 @@ class Graphed:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         if self._stream is None:
-            return self._call(inputs)
+            return self._run(inputs)
         outer = torch.cuda.current_stream()
         self._stream.wait_stream(outer)
         with torch.cuda.stream(self._stream):
-            output = self._call(inputs)
+            output = self._run(inputs)
         outer.wait_stream(self._stream)
         return output
 
-    def _call(self, inputs: tuple[Tensor, ...]) -> Tensor:
+    def _run(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Call the function, record it, or replay the recording."""
         shapes = [(x.shape, x.dtype) for x in inputs]
         if self._shapes is None:
             self._shapes = shapes
@@ -76,10 +77,11 @@ class Graphed:
             return self._function(*inputs)
         self._calls += 1
         if self._calls > WARM_UP and self._recording is None:
-            self._recording = self._try(inputs)
+            self._recording = self._try_to_record(inputs)
         return (self._recording or self._function)(*inputs)
 
-    def _try(self, inputs: tuple[Tensor, ...]) -> Recording | None:
+    def _try_to_record(self, inputs: tuple[Tensor, ...]) -> Recording | None:
+        """The recording; None, with a warning in the log, if the function cannot be recorded."""
         try:
             return self._record(self._function, inputs)
         except Exception as error:  # torch's and CUDA's errors have no common class

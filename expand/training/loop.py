@@ -150,12 +150,12 @@ class Loop:
                 self._set_splits(phase.splits)
                 current, made = phase, {}
             set_learning_rate(self._optimizer, course.rate(self.step))
-            while not self._try(made, shape, network, clips, targets, halved):
+            while not self._try_step(made, shape, network, clips, targets, halved):
                 made = {}
             self.step += 1
             yield self.step
 
-    def _try(
+    def _try_step(
         self,
         made: dict[Shape, Step],
         shape: Shape,
@@ -193,10 +193,12 @@ class Loop:
         return False
 
     def _clips_at_a_time(self, shape: Shape) -> int:
+        """The clips in a forward pass of a step with this shape, in one process."""
         share = shape.clips // self._course.processes.count
         return min(self.micro_batch or share, share)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of this process for the remaining steps: clips and targets."""
         course = self._course
         return planned_batches(
             course.train,
@@ -224,6 +226,7 @@ class Loop:
         )
 
     def _set_splits(self, splits: int) -> None:
+        """Set the number of parts of a batch that BatchNorm normalises separately."""
         if splits != self._splits:
             set_splits(self.network, splits)
             place_network(self.network, self._course.device)

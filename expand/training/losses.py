@@ -65,13 +65,14 @@ class Losses:
             Diverged: a loss is not finite.
         """
         while len(self._waiting) > behind:
-            self._take(*self._waiting.popleft())
+            self._record(*self._waiting.popleft())
 
     def restore(self, *, step: int, clips: int, kept: list[float]) -> None:
         """Continue after `step` steps on `clips` clips, with the losses kept so far."""
         self._step, self._clips, self.kept = step, clips, list(kept)
 
-    def _take(self, clips: int, read: Read) -> None:
+    def _record(self, clips: int, read: Read) -> None:
+        """Read the loss of a step; check it, keep it if it is late enough, and report it."""
         loss = read()
         self.finite = self.finite and math.isfinite(loss)
         if self._alone and not self.finite:

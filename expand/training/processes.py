@@ -49,6 +49,7 @@ class Processes:
 
     @property
     def count(self) -> int:
+        """The number of processes, on all machines."""
         return self.share.ranks
 
     @property

@@ -45,6 +45,7 @@ class Phase:
 
     @property
     def clips(self) -> int:
+        """The number of clips in the phase."""
         return self.clips_before(self.steps)
 
     def clips_before(self, step: int) -> int:
@@ -66,10 +67,12 @@ class Schedule:
 
     @property
     def steps(self) -> int:
+        """The number of steps."""
         return sum(phase.steps for phase in self.phases)
 
     @property
     def clips(self) -> int:
+        """The number of clips."""
         return sum(phase.clips for phase in self.phases)
 
     @property

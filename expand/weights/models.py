@@ -171,7 +171,7 @@ def find_model(reference: str | Path, name: str | None = None) -> Model:
     """
     path = Path(reference)
     if path.is_dir():
-        return read_model(_of_run(path, name))
+        return read_model(_file_in_run(path, name))
     if name is not None:
         raise UserError(f"--model goes with a run's folder only, got {reference}: leave --model {name} out.")
     if path.suffix in (".yaml", ".yml"):
@@ -204,7 +204,8 @@ def published_model(name: str) -> Model:
     )
 
 
-def _of_run(folder: Path, name: str | None) -> Path:
+def _file_in_run(folder: Path, name: str | None) -> Path:
+    """The model file of a full training, or that of the model `name` in a search's run folder."""
     trained = folder / TRAINED
     if name is None and trained.is_file():
         return trained

@@ -70,7 +70,7 @@ def open_weights(path: Path, model: Model) -> Opened:
     Raises:
         UserError: the file cannot be read, or holds no state dict, or several.
     """
-    read: StateDict = read_state_dict(path, _fresh(model))
+    read: StateDict = read_state_dict(path, _own_state(model))
     state, layout = read.tensors, layout_of(read.tensors)
     if layout is not None and isinstance(model.architecture, Architecture):
         return Opened(
@@ -99,7 +99,7 @@ def check_weights(
     Raises:
         UserError: names the first tensor that is missing, has another shape, or is not the network's.
     """
-    wanted = _fresh(model)
+    wanted = _own_state(model)
     fits = all(name in wanted and value.shape == wanted[name].shape for name, value in state.items())
     of_classes = {} if fits else classifier_of(model, wanted)  # builds a second network, so only if needed
     others = [name for name in of_classes if name in state and state[name].shape != wanted[name].shape]
@@ -112,7 +112,7 @@ def check_weights(
 
 def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
     """The number of classes of the weights' classifier; the network's, if the weights have no classifier."""
-    wanted = _fresh(model)
+    wanted = _own_state(model)
     for name, axis in classifier_of(model, wanted).items():
         if name in state and state[name].ndim == wanted[name].ndim:
             return state[name].shape[axis]
@@ -121,7 +121,7 @@ def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
 
 def classifier_of(model: Model, wanted: Mapping[str, Tensor]) -> dict[str, int]:
     """The names of the tensors whose shape depends on the number of classes, with the dimension that does."""
-    more = _fresh(replace(model, classes=(*model.classes, "")))
+    more = _own_state(replace(model, classes=(*model.classes, "")))
     axes: dict[str, int] = {}
     for name, value in wanted.items():
         for axis, (size, larger) in enumerate(zip(value.shape, more[name].shape, strict=True)):
@@ -130,7 +130,7 @@ def classifier_of(model: Model, wanted: Mapping[str, Tensor]) -> dict[str, int]:
     return axes
 
 
-def _fresh(model: Model) -> dict[str, Tensor]:
+def _own_state(model: Model) -> dict[str, Tensor]:
     """A state dict of the network, for its names, shapes and dtypes; the random state is left unchanged."""
     with torch.random.fork_rng(devices=[]):
         return model.build().state_dict()

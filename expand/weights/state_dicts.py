@@ -66,13 +66,13 @@ def read_state_dict(path: Path, own: Collection[str]) -> StateDict:
         UserError: the file cannot be read, or holds no state dict, or several.
     """
     tensors, others = _state_in(_load(path), path)
-    remarks = [f"left out, as other weights that the file holds: {_some(others)}"] if others else []
+    remarks = [f"left out, as other weights that the file holds: {_shortened(others)}"] if others else []
     prefix = _prefix(tensors, own, path)
     inside = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     outside = [name for name in tensors if not name.startswith(prefix)]
     outside += [prefix + name for name in _not_of_the_network(inside, own)]
     if outside:
-        remarks.append(f"left out, as they are not the network's: {_some(outside)}")
+        remarks.append(f"left out, as they are not the network's: {_shortened(outside)}")
     inside = {name: value for name, value in inside.items() if prefix + name not in set(outside)}
     counters = _missing_counters(inside, own)
     if counters:
@@ -229,6 +229,7 @@ def _missing_counters(state: Mapping[str, Tensor], own: Collection[str]) -> list
     return [name for name in counters if name not in state and (any_norm or name in own)]
 
 
-def _some(names: Sequence[str]) -> str:
+def _shortened(names: Sequence[str]) -> str:
+    """The first names as text, with the number of the others."""
     rest = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")

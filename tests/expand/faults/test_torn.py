@@ -137,7 +137,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert state is not None
     assert (epochs / f"{last.name}.damaged").exists()
     drive(run, ready, SPEED, Quiet())
-    assert f"going on from epoch {state['clips'] / 24:.4g}" in caplog.text
+    assert f"continuing from epoch {state['clips'] / 24:.4g}" in caplog.text
     assert f"{last} is cut off or damaged: set aside" in caplog.text
     assert checksums(run.folder) == checksums(whole.folder)
 

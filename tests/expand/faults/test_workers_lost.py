@@ -85,7 +85,7 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on(
     cut = [row for row in read_run(run.folder).attempts if row.state == "cut off"]
     assert len(cut) == 1
     log = (run.folder / "checkpoints" / cut[0].job / "log.txt").read_text()
-    epoch = float(log.split("going on from epoch ")[1].split()[0])
+    epoch = float(log.split("continuing from epoch ")[1].split()[0])
     assert 5 <= epoch <= 11
     assert not list(run.folder.glob("checkpoints/*/epochs"))
 
