@@ -35,7 +35,9 @@ def moved(config: Placed, folder: Path) -> Placed:
     """
     data = config.data
     if data.format == "synthetic":
-        raise UserError("--data must be left out where clips are drawn from a seed: there are none to find.")
+        raise UserError(
+            "--data must be left out for synthetic clips, which are in no folder: resume without it."
+        )
     if not folder.is_dir():
         raise UserError(
             f"--data must be the folder that the videos are in now, got {folder}: no such folder."
@@ -51,8 +53,8 @@ def check_there(config: Config | Recipe) -> None:
     path = config.data.path
     if path is not None and not path.is_dir():
         raise UserError(
-            f"the videos must be in {path}, as when it was started, but there is no such folder: put them "
-            "back, or give --data FOLDER, where they are now."
+            f"the videos must be in {path}, where they were at the start, but there is no such folder: put them "
+            "back, or give their new folder by --data FOLDER."
         )
 
 

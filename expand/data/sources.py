@@ -99,7 +99,7 @@ def _users(name: str) -> Reader:
     kind = load_class(name, "data.format", f"one of auto, synthetic, {', '.join(READERS)}")
     if missing := [member for member in ("found", "read") if not callable(getattr(kind, member, None))]:
         raise UserError(
-            f"data.format {name!r} must have all that expand.data.readers.base.Reader has, but it lacks "
+            f"data.format {name!r} must have all members of expand.data.readers.base.Reader, but it lacks "
             f"{', '.join(missing)}: add it."
         )
     reader: Reader = kind()

@@ -274,7 +274,10 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
     network = model.build(**options)
     if weights and model.weights is None:
         beside = path.with_suffix(".safetensors")
-        raise UserError(f"weights must be at {beside}, but there are none: was the run told to keep weights?")
+        raise UserError(
+            f"weights must be at {beside}, but there is no such file: load the model without weights, or set "
+            "run.keep_weights and search again."
+        )
     if weights is not False and model.weights is not None:
         try:
             network.load_state_dict(load_file(model.weights))

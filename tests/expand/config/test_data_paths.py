@@ -50,5 +50,5 @@ def test_what_cannot_have_moved(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         moved(config(format="synthetic"), tmp_path)
     assert str(caught.value) == (
-        "--data must be left out where clips are drawn from a seed: there are none to find."
+        "--data must be left out for synthetic clips, which are in no folder: resume without it."
     )

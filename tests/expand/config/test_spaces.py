@@ -115,16 +115,16 @@ def test_a_class_that_lacks_members_is_refused_before_anything_is_trained() -> N
     with pytest.raises(UserError) as caught:
         load_space("tests.expand.config.test_spaces:Half", {})
     assert str(caught.value) == (
-        "space 'tests.expand.config.test_spaces:Half' must have all that "
-        "search_spaces.base.SearchSpace has, but it lacks architecture, sampling, resized, complexity, "
+        "space 'tests.expand.config.test_spaces:Half' must have all members of "
+        "search_spaces.base.SearchSpace, but it lacks architecture, sampling, resized, complexity, "
         "build, example, describe, point_to_json, point_from_json, architecture_to_json, "
         "architecture_from_json: add it, and run search_spaces.conformance on it."
     )
     with pytest.raises(UserError) as caught:
         choose_axes(ToySpace(), ("tests.expand.config.test_spaces:Half",))
     assert str(caught.value) == (
-        "axis 'tests.expand.config.test_spaces:Half' must have all that "
-        "search_spaces.base.Axis has, but it lacks move: add it, and run search_spaces.conformance on it."
+        "axis 'tests.expand.config.test_spaces:Half' must have all members of "
+        "search_spaces.base.Axis, but it lacks move: add it, and run search_spaces.conformance on it."
     )
 
 

@@ -78,8 +78,8 @@ def test_a_data_folder_that_vanished_is_named(videos: Path, tmp_path: Path, xpan
     run = started(config_of(videos, tmp_path), tmp_path / "run").folder
     videos.rename(tmp_path / "elsewhere")
     assert refused(xpand("resume", run)) == (
-        f"error: the videos must be in {videos}, as when it was started, but there is no such folder: put "
-        "them back, or give --data FOLDER, where they are now."
+        f"error: the videos must be in {videos}, where they were at the start, but there is no such folder: "
+        "put them back, or give their new folder by --data FOLDER."
     )
     (tmp_path / "elsewhere").rename(videos)
     assert xpand("resume", run).returncode == 0

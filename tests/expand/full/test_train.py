@@ -339,8 +339,8 @@ def test_a_training_goes_on_where_its_videos_are_now(
     (out / "model.yaml").unlink()
     (tmp_path / "videos").rename(tmp_path / "moved")
     assert refused(xpand("resume", out, cache=cache)) == (
-        f"error: the videos must be in {tmp_path / 'videos'}, as when it was started, but there is no such "
-        "folder: put them back, or give --data FOLDER, where they are now."
+        f"error: the videos must be in {tmp_path / 'videos'}, where they were at the start, but there is no "
+        "such folder: put them back, or give their new folder by --data FOLDER."
     )
     fresh = tmp_path / "cache"  # where nothing says what the videos were called
     done = xpand("resume", out, "--data", "moved", cwd=tmp_path, cache=fresh)

@@ -131,8 +131,9 @@ def test_objectives_by_name() -> None:
         ),
         (
             "tests.expand.toy:ToySpace",
-            "objective 'tests.expand.toy:ToySpace' must have all that expand.training.objectives.Objective "
-            "has, but it lacks score, per_video, chance: add it, and run expand.training.conformance on it.",
+            "objective 'tests.expand.toy:ToySpace' must have all members of "
+            "expand.training.objectives.Objective, but it lacks score, per_video, chance: add it, and run "
+            "expand.training.conformance on it.",
         ),
     ):
         with pytest.raises(UserError) as caught:
