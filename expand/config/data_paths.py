@@ -53,8 +53,8 @@ def check_there(config: Config | Recipe) -> None:
     path = config.data.path
     if path is not None and not path.is_dir():
         raise UserError(
-            f"the videos must be in {path}, where they were at the start, but there is no such folder: put them "
-            "back, or give their new folder by --data FOLDER."
+            f"the videos must be in {path}, where they were at the start, but there is no such folder: put "
+            "them back, or give their new folder by --data FOLDER."
         )
 
 

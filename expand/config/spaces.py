@@ -85,8 +85,8 @@ def _check(value: object, names: list[str], contract: type, what: str, name: str
     if missing := [member for member in members if not hasattr(value, member)]:
         package = contract.__module__.rpartition(".")[0]
         raise UserError(
-            f"{what} {name!r} must have all members of {contract.__module__}.{contract.__name__}, but it lacks "
-            f"{', '.join(missing)}: add it, and run {package}.conformance on it."
+            f"{what} {name!r} must have all members of {contract.__module__}.{contract.__name__}, but it "
+            f"lacks {', '.join(missing)}: add it, and run {package}.conformance on it."
         )
 
 
