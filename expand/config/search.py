@@ -132,7 +132,9 @@ class DataConfig(Section):
         "the training videos (val_share)",
     )
     test: Path | None = Field(
-        None, description="list of the test videos, which no search reads; null: test.txt or test.csv"
+        None,
+        description="list of the test videos, which a search reads only if it validates on them (val_share); "
+        "null: test.txt or test.csv",
     )
     allow_outside: bool = Field(
         False, description="whether lists may name videos outside of the data's folder, by absolute paths"
