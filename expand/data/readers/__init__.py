@@ -13,6 +13,6 @@ READERS = {
     "jester": "expand.data.readers.jester:Jester",
     "kinetics": "expand.data.readers.kinetics:Kinetics",
     "list": "expand.data.readers.lists:Lists",
-    "multi-label": "expand.data.readers.several_labels:SeveralLabels",
+    "multi-label": "expand.data.readers.several_labels:SeveralLabelLists",
     "folders": "expand.data.readers.folders:Folders",
 }
