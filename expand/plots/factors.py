@@ -11,13 +11,14 @@ from matplotlib.ticker import NullLocator
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, WIDTH, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, WIDTH, is_start, look_of, name_of, new_figure, start_name
 from expand.run.record import RunRecord
 from expand.run.rows import StateRow, TargetRow
 from search_spaces.base import presentation_of
 
 _TITLE = "How the factors grew"
 _STEP = 0.88  # inches between two states
+_CLOSEST = 1.2  # the least quotient of two ticks
 _LONGEST = 17  # the most characters of a label over a state
 
 
@@ -40,7 +41,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
         figure,
         captions.state(records),
         presentation_of(record.setup.space).factors,
-        "Right of the last step: what each target was contracted to." if record.path else "",
+        _right_of_the_path(record) if record.path else "",
         captions.about(record),
     )
     return figure
@@ -88,12 +89,18 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], 
     span = max(high / low, 1.5)
     axes.set_yscale("log")
     axes.set_ylim(low / span**0.3, low * span**1.8)
-    axes.set_yticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
+    ticks = [low, high] if high / low > _CLOSEST else [low]
+    axes.set_yticks(ticks, [f"{value:.3g}" for value in ticks])
     axes.yaxis.set_minor_locator(NullLocator())
     label = name if symbol is None else f"{symbol.text}\n{name}"
     axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
     if len(path) < len(rows):
         axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
+
+
+def _right_of_the_path(record: RunRecord) -> str:
+    met = "contracted to" if record.config.search.strategy == "expansion" else "met by"
+    return f"Right of the last step: what each target was {met}."
 
 
 def _short(text: str) -> str:
@@ -105,6 +112,6 @@ def _short(text: str) -> str:
 def _tick(record: RunRecord, row: StateRow | TargetRow) -> str:
     if isinstance(row, TargetRow):
         return f"target\n{record.setup.cost.short(row.target)}"
-    if row.network.axis is None:
+    if is_start(row.network):
         return f"{start_name(record)}\n"
-    return f"{row.step}\n{record.setup.axes[row.network.axis].label}"
+    return f"{row.step}\n{name_of(row.network, record)}"
