@@ -22,7 +22,7 @@ SMALL = {
     "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4",
     "frames": "--set space.settings.size=32",
     "doctor": "--set space.settings.size=32",
-    "train": "--epochs 1 --set training.batch_size=4 --set run.workers=0",
+    "train": "--epochs 1 --set training.batch_size=4",
 }
 
 
@@ -52,17 +52,13 @@ def test_the_commands_of_the_readme_run(xpand: Xpand, motions: Path, tmp_path: P
     for line in commands():
         if any(part in line for part in ELSEWHERE):
             continue
-        words = shlex.split(line.replace("80M", "3M").replace("40M", "2M"))[1:]
-        words += shlex.split(SMALL.get(words[0], ""))
-        named = {"FOLDER": str(tmp_path / "DATA")}
+        typed = line.replace("80M", "3M").replace("40M", "2M").replace("FOLDER", str(tmp_path / "DATA"))
         if "RUN" in line or "OTHER" in line:
-            named["RUN"] = named["OTHER"] = str(newest(tmp_path, "study.db"))
-        if "TRAINING" in words:
-            named["TRAINING"] = str(newest(tmp_path, "training.json"))
-        words = [
-            re.sub(r"\b(RUN|OTHER|TRAINING|FOLDER)\b", lambda one: named[one[0]], word) for word in words
-        ]
-        done = xpand(*words, cwd=tmp_path, cache=tmp_path / "cache")
+            typed = re.sub(r"\b(RUN|OTHER)\b", str(newest(tmp_path, "study.db")), typed)
+        if "TRAINING" in line:
+            typed = typed.replace("TRAINING", str(newest(tmp_path, "training.json")))
+        words = shlex.split(typed)[1:]
+        done = xpand(*words, *shlex.split(SMALL.get(words[0], "")), cwd=tmp_path, cache=tmp_path / "cache")
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert torch.load(tmp_path / "x3d_s.pyth", weights_only=True)
     run = newest(tmp_path, "study.db")

@@ -239,4 +239,4 @@ def test_a_factor_that_is_a_word_has_no_panel(tmp_path: Path) -> None:
     config = x3d_config(space=space, search={"targets": [4_000]})
     record = read_run(made_up_run(tmp_path / "named", config).folder)
     labels = [axes.get_ylabel() for axes in draw("factors", [record]).axes]
-    assert labels == ["γt\nframes", "γw\nwidth", "γs\nsize"]
+    assert labels == ["frames", "width", "size"]
