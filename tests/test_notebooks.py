@@ -23,7 +23,7 @@ from expand.run.study import Run
 from tests.expand.runs import run_search, toy_config
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NAMES = ("first-search", "own-axis", "reading-a-run")
+NAMES = ("first-search", "own-axis", "own-parts", "reading-a-run")
 SMALL = {"TRAIN": 24, "VALIDATION": 12, "EPOCHS": 1, "WORKERS": 1}  # trained in a blink, to no end
 
 Execute = Callable[..., NotebookNode]
@@ -178,3 +178,13 @@ def test_own_axis(execute: Execute, tmp_path: Path) -> None:
     }
     for name, target in (("axis", "target-8M"), ("space", "target-400K")):
         assert target in runs[name].models(), f"the search of the {name} has not ended"
+
+
+@pytest.mark.slow
+def test_own_parts(execute: Execute, tmp_path: Path) -> None:
+    done = execute("own-parts", **SMALL, TARGET="250K", FOLDER=str(tmp_path))
+    check_all_cells(done)
+    said = text_of(done, "text/plain")
+    assert "{'train': 24, 'val': 12}" in said
+    assert "own_parts:SomeAxes, targets in bytes, scored by top-3" in said
+    assert "target-250KB" in Run.open(tmp_path / "parts").models(), "the search has not ended"

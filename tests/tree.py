@@ -12,8 +12,8 @@ _BEGIN, _END = "<!-- tree -->\n```\n", "```\n<!-- end -->\n"
 _COLUMN = 30
 _BESIDE = {
     "results/": "reference runs and measured speeds, with the commands that made them",
-    "notebooks/": "a first search, reading a run, an axis of one's own; each also as a script",
-    "docs/": "what outgrows the README; settings.md and speed.md are made by commands",
+    "notebooks/": "a first search, reading a run, axes and other parts of one's own; each also as a script",
+    "docs/": "what outgrows the README; settings.md and speed.md are made by commands; examples/ are tested",
     "tests/": "mirror the packages; facts/ holds numbers from outside of this code",
 }
 

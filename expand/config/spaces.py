@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,16 +46,37 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
     chosen: dict[str, Axis[Any]] = {}
     for name in names:
         known = f"one of {', '.join(space.axes)}"
-        axis = space.axes[name] if name in space.axes else _own_axis(name, known)
-        check_members(axis, Axis, "axis", name)
+        axis = space.axes[name] if name in space.axes else load_own(name, Axis, "axis", "axis", known)
         chosen[axis.name] = axis
     return chosen
 
 
-def _own_axis(name: str, known: str) -> Any:
-    kind = load_class(name, "axis", known)
-    check_methods(kind, Axis, "axis", name)
-    return kind()
+def load_own(name: str, contract: type, what: str, key: str, known: str) -> Any:
+    """What the class that `module:Class` names makes; its constructor is called without arguments.
+
+    Args:
+        name: as the user gives it.
+        contract: the protocol that it must have all members of.
+        what: it is, in a word.
+        key: the setting that names it.
+        known: what the setting may be besides, in words.
+
+    Raises:
+        UserError: the name leads nowhere, or to a class that lacks members or needs arguments.
+    """
+    kind = load_class(name, key, known)
+    check_methods(kind, contract, what, name)
+    arguments = inspect.signature(kind).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one.name for one in arguments if one.default is one.empty and one.kind not in variable]
+    if needed:
+        raise UserError(
+            f"{what} {name!r} must have a constructor that needs no arguments, but it needs "
+            f"{', '.join(needed)}: give each a default."
+        )
+    made = kind()
+    check_members(made, contract, what, name)
+    return made
 
 
 def check_methods(kind: object, contract: type, what: str, name: str) -> None:
@@ -108,16 +131,29 @@ def load_class(name: str, what: str, known: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{what} {name!r} must be importable, but there is no module {error.name!r}: run from the folder "
             "that holds it, or install it."
         ) from None
-    except AttributeError:
+    except Exception as error:  # the user's own code, which may raise anything
+        raise UserError(
+            f"{what} {name!r} must name a module that can be imported, but {_blamed(error)}: mend it there."
+        ) from error
+    if not hasattr(module, class_name):
         raise UserError(
             f"{what} {name!r} must name a class, but the module {module_name!r} has no {class_name!r}."
-        ) from None
+        )
+    found = getattr(module, class_name)
     if not isinstance(found, type):
         raise UserError(f"{what} {name!r} must name a class, got {type(found).__name__}.")
     return found
+
+
+def _blamed(error: Exception) -> str:
+    """The line of a module that raised an error while it was imported, and the error, in words."""
+    if isinstance(error, SyntaxError):  # raised by no line of the module
+        return f"line {error.lineno} of {error.filename} raises SyntaxError ({error.msg})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"line {last.lineno} of {last.filename} raises {type(error).__name__} ({error})"

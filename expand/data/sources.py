@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from expand.config.search import DataConfig
-from expand.config.spaces import load_class
+from expand.config.spaces import load_own
 from expand.data.base import SEARCHED, SPLITS, Item, Source, SplitName
 from expand.data.file_source import FileSource
 from expand.data.flips import flip_swaps
@@ -96,13 +96,8 @@ def _own(name: str) -> Reader:
 
 
 def _users(name: str) -> Reader:
-    kind = load_class(name, "data.format", f"one of auto, synthetic, {', '.join(READERS)}")
-    if missing := [member for member in ("found", "read") if not callable(getattr(kind, member, None))]:
-        raise UserError(
-            f"data.format {name!r} must have all members of expand.data.readers.base.Reader, but it lacks "
-            f"{', '.join(missing)}: add it."
-        )
-    reader: Reader = kind()
+    known = f"one of auto, synthetic, {', '.join(READERS)}"
+    reader: Reader = load_own(name, Reader, "reader", "data.format", known)
     return reader
 
 

@@ -46,7 +46,19 @@ def metric(record: RunRecord, *, bars: bool = True) -> str:
     return f"{words} on validation, mean of {seeds} seeds{spread}."
 
 
-COUNTED = "MACs: multiply-adds of convolutions and linear layers for one clip (one view)."
+MACS_ARE = "MACs: multiply-adds of convolutions and linear layers for one clip (one view)."
+_COUNTED = {
+    "macs": MACS_ARE,
+    "params": "Parameters: all that a training changes in a network, weights and biases.",
+    "activations": "Activations: elements of the outputs of convolutions and linear layers for one clip.",
+}
+
+
+def counted(record: RunRecord) -> str:
+    """Describe what a search counts and its targets limit."""
+    cost = record.setup.cost
+    own = f"{cost.unit[:1].upper()}{cost.unit[1:]}: as {record.config.search.cost} counts them."
+    return _COUNTED.get(cost.name, own)
 
 
 def state(records: Sequence[RunRecord]) -> str:

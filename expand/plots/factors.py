@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, WIDTH, look_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, WIDTH, is_start, look_of, name_of, new_figure, start_name
 from expand.run.record import RunRecord
 from expand.run.rows import StateRow, TargetRow
 from search_spaces.base import presentation_of
@@ -40,7 +40,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
         figure,
         captions.state(records),
         presentation_of(record.setup.space).factors,
-        "Right of the last step: what each target was contracted to." if record.path else "",
+        _right_of_the_path(record) if record.path else "",
         captions.about(record),
     )
     return figure
@@ -96,6 +96,11 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], 
         axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
 
 
+def _right_of_the_path(record: RunRecord) -> str:
+    met = "contracted to" if record.config.search.strategy == "expansion" else "met by"
+    return f"Right of the last step: what each target was {met}."
+
+
 def _short(text: str) -> str:
     """Shorten a long list to its first and last element."""
     parts = text.split(", ")
@@ -105,6 +110,6 @@ def _short(text: str) -> str:
 def _tick(record: RunRecord, row: StateRow | TargetRow) -> str:
     if isinstance(row, TargetRow):
         return f"target\n{record.setup.cost.short(row.target)}"
-    if row.network.axis is None:
+    if is_start(row.network):
         return f"{start_name(record)}\n"
-    return f"{row.step}\n{record.setup.axes[row.network.axis].label}"
+    return f"{row.step}\n{name_of(row.network, record)}"

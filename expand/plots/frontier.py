@@ -61,7 +61,7 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     cells = figure.add_gridspec(1 + lines, 2, height_ratios=(0.04, *[1] * lines))
     top = figure.add_subplot(cells[0, :])
     top.set_axis_off()
-    handles = _runs(records) if len(records) > 1 else _axes(records[0])
+    handles = _runs(records) if len(records) > 1 else _axes(records[0], measured[0])
     top.legend(handles=handles, loc="center left", ncols=7, columnspacing=1.2, handletextpad=0.3)
     grid = np.array(
         [[figure.add_subplot(cells[1 + line, column]) for column in (0, 1)] for line in range(lines)]
@@ -73,7 +73,7 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         captions.state(records),
         "Each point is a candidate; the line: those that no other beats at their cost; diamonds: targets.",
         *dict.fromkeys(captions.metric(record, bars=False) for record in records),
-        captions.COUNTED,
+        captions.MACS_ARE,
         "Activations: elements of these layers' outputs for one clip.",
         _measured_on(records),
         *dict.fromkeys(captions.about(record) for record in records),
@@ -182,10 +182,9 @@ def _corners(
     return xs[1:], ys[:-1]
 
 
-def _axes(record: RunRecord) -> list[Line2D]:
-    """Make legend entries for the start and for each axis with a measured candidate."""
-    used = {row.network.axis for row in record.measured}
-    return axis_handles(record, [axis for axis in (None, *record.setup.axes) if axis in used], size=4.5)
+def _axes(record: RunRecord, rows: Sequence[CandidateRow]) -> list[Line2D]:
+    """Make legend entries for what the measured candidates are."""
+    return axis_handles({row.key for row in rows}, record, size=4.5)
 
 
 def _runs(records: Sequence[RunRecord]) -> list[Line2D]:

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
-from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
+from expand.plots.style import FAINT, INK, is_growth, look_of, name_of, new_figure
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, StateRow, UngrownRow
 from expand.system.units import show_count
 
-_TITLE = "What each axis gave"
+_TITLE, _OTHER_TITLE = "What each axis gave", "What each candidate gave"
 _COLUMNS = 2
 _BAR = 0.68  # height of a bar as a share of the distance between bars
 
@@ -26,9 +26,10 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
     """Draw a panel for each round, with a bar for each candidate."""
     (record,) = records
     panels = [panel for number in record.numbers if (panel := _rows(record, number))[0].kind != "start"]
-    title = captions.title(record, _TITLE)
     if not panels:
-        return captions.nothing(records, title, "No round is over yet.")
+        return captions.nothing(records, captions.title(record, _TITLE), "No round is over yet.")
+    grown = [panel for panel in panels if _grows(panel)]
+    title = captions.title(record, _TITLE if grown else _OTHER_TITLE)
     columns = min(_COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     tallest = max(len(panel) for panel in panels)
@@ -48,21 +49,27 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         captions.state(records),
         captions.metric(record),
         "Each dot is a seed." if record.config.search.seeds > 1 else "",
-        "Dashed line: the network that was grown. Outlined and bold: accepted.",
-        captions.COUNTED,
+        "Dashed line: the network that was grown." if grown else "",
+        "Outlined and bold: accepted.",
+        captions.counted(record),
         captions.about(record),
     )
     return figure
 
 
 def _rows(record: RunRecord, number: int) -> list[CandidateRow | UngrownRow]:
-    """Return the rows of a round: those of an expansion by their axis, others by their multiply-adds."""
+    """Return the rows of a round: in the order of the axes where it grows along these, else by their cost."""
     rows: list[CandidateRow | UngrownRow] = [row for row in record.rounds if row.round == number]
     rows += [row for row in record.ungrown if row.round == number]
-    if rows[0].kind == "expansion":
+    if _grows(rows):
         order = list(record.setup.axes)
         return sorted(rows, key=lambda row: order.index(_axis(row) or ""))
-    return sorted(rows, key=lambda row: row.network.macs if isinstance(row, CandidateRow) else 0)
+    return sorted(rows, key=lambda row: row.network.cost if isinstance(row, CandidateRow) else 0)
+
+
+def _grows(rows: Sequence[CandidateRow | UngrownRow]) -> bool:
+    """Whether a round grows a network along axes, after which its candidates are called."""
+    return all(is_growth(row.network) for row in rows if isinstance(row, CandidateRow))
 
 
 def _axis(row: CandidateRow | UngrownRow) -> str | None:
@@ -72,9 +79,9 @@ def _axis(row: CandidateRow | UngrownRow) -> str | None:
 def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | UngrownRow], best: float) -> None:
     kind, number = panel[0].kind, panel[0].round
     contraction = kind == "contraction"
-    base = _base(record, number) if kind == "expansion" else None
-    axes.set_title(f"round {number}: " + (f"from {_named(record, base)}" if kind == "expansion" else kind))
-    axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
+    base = _base(record, number) if _grows(panel) else None
+    axes.set_title(f"round {number}: " + (kind if base is None else f"from {_named(record, base)}"))
+    axes.set_title(record.setup.cost.unit, loc="right", fontsize=7, fontweight="normal", color=FAINT)
     axes.grid(visible=False, axis="y")
     names = [_name(record, row) for row in panel]
     axes.set_yticks(range(len(panel)), names)
@@ -94,8 +101,9 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | Ungrown
 
 def _no_bar(axes: Axes, record: RunRecord, row: UngrownRow, index: int, best: float) -> None:
     """Write why a round has no candidate along an axis."""
-    step, unit = record.config.search.step, record.setup.cost.unit
-    why = f"no step within {step:g}×" if row.why == "saturated" else f"changes no {unit}"
+    search, unit = record.config.search, record.setup.cost.unit
+    within = f"{search.step:g}×" if search.strategy == "expansion" else "the cost"
+    why = f"no step within {within}" if row.why == "saturated" else f"changes no {unit}"
     _words(axes, f"{row.why}: {why}", index, best, FAINT)
 
 
@@ -138,8 +146,8 @@ def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: flo
         words = f"{score:.1%}"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row.accepted else "normal")  # fmt: skip
-    macs = show_count(row.network.macs)
-    axes.text(1.62 * best, index, macs, va="center", ha="right", fontsize=7, color=FAINT)
+    cost = show_count(row.network.cost)
+    axes.text(1.62 * best, index, cost, va="center", ha="right", fontsize=7, color=FAINT)
 
 
 def _furthest(row: CandidateRow) -> float:
@@ -155,17 +163,14 @@ def _base(record: RunRecord, number: int) -> StateRow | None:
     return next((row for row in record.path if row.step == number - 1), None)
 
 
-def _named(record: RunRecord, base: StateRow | None) -> str:
-    if base is None:
-        return "the state before"
-    return f"{label_of(base.network.axis, record)}, {show_count(base.network.macs)}"
+def _named(record: RunRecord, base: StateRow) -> str:
+    return f"{name_of(base.network, record)}, {show_count(base.network.cost)}"
 
 
 def _name(record: RunRecord, row: CandidateRow | UngrownRow) -> str:
-    axis = _axis(row)
-    if row.kind == "expansion" and axis is not None:
-        return record.setup.axes[axis].label
-    return row.network.candidate if isinstance(row, CandidateRow) else row.axis
+    return (
+        name_of(row.network, record) if isinstance(row, CandidateRow) else record.setup.axes[row.axis].label
+    )
 
 
 def _ticks(best: float) -> list[float]:

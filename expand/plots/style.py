@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.run.record import RunRecord
+from expand.run.rows import Network
 from search_spaces.base import presentation_of
 
 DPI = 300
@@ -84,21 +85,48 @@ def look_of(axis: str | None, record: RunRecord) -> Look:
     return _OTHERS[own.index(axis) % len(_OTHERS)]
 
 
-def label_of(axis: str | None, record: RunRecord) -> str:
-    """Return the name of an axis in figures, such as X-Depth; None is the start."""
-    return start_name(record) if axis is None else record.setup.axes[axis].label
-
-
 def start_name(record: RunRecord) -> str:
     return presentation_of(record.setup.space).start
 
 
-def axis_handles(record: RunRecord, axes: Iterable[str | None], size: float) -> list[Line2D]:
-    """Make legend entries for these axes; None is the start."""
-    looks = {axis: look_of(axis, record) for axis in axes}
+def name_of(network: Network, record: RunRecord) -> str:
+    """Return the name of a candidate in figures: that of its axis if it is called after it, else its own."""
+    if is_start(network):
+        return start_name(record)
+    if network.axis is not None and is_growth(network):
+        return record.setup.axes[network.axis].label
+    return network.candidate
+
+
+def is_start(network: Network) -> bool:
+    """Whether a candidate is the start of its space."""
+    return network.axis is None and network.candidate == "start"
+
+
+def is_growth(network: Network) -> bool:
+    """Whether a candidate is called after its axis, as strategies do that grow a network along each axis."""
+    return network.candidate == network.axis
+
+
+def looks_of(keys: Container[str], record: RunRecord) -> dict[str, Look]:
+    """Return the labels of a legend with their looks: only of what the candidates with these keys are.
+
+    The start comes first, then the axes in the order of the run; candidates of no axis, such as networks
+    drawn at random, have the word for the kind of their round.
+    """
+    rows = [row for row in record.rounds if row.key in keys]
+    found = {start_name(record): _START} if any(is_start(row.network) for row in rows) else {}
+    used = {row.network.axis for row in rows}
+    found |= {axis.label: look_of(name, record) for name, axis in record.setup.axes.items() if name in used}
+    others = (row for row in rows if row.network.axis is None and not is_start(row.network))
+    return found | {row.kind: _START for row in others}
+
+
+def axis_handles(keys: Container[str], record: RunRecord, size: float) -> list[Line2D]:
+    """Make legend entries for what the candidates with these keys are, as `looks_of` has them."""
     return [
-        Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=size, label=label_of(axis, record))
-        for axis, look in looks.items()
+        Line2D([], [], color=look.colour, marker=look.marker, ls="", ms=size, label=label)
+        for label, look in looks_of(keys, record).items()
     ]
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, label_of, look_of, new_figure
+from expand.plots.style import FAINT, INK, look_of, looks_of, new_figure
 from expand.run.record import RunRecord
 from expand.run.rows import AttemptRow
 from expand.system.units import show_seconds
@@ -149,12 +149,8 @@ def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
 
 
 def _legend(figure: Figure, record: RunRecord, bars: Sequence[Bar], resumed: bool) -> None:
-    used = dict.fromkeys(bar.row.axis for bar in bars)
-    handles: list[Patch | Line2D] = [
-        Patch(color=look_of(axis, record).colour, label=label_of(axis, record))
-        for axis in (None, *record.setup.axes)
-        if axis in used
-    ]
+    looks = looks_of({bar.row.key for bar in bars}, record)
+    handles: list[Patch | Line2D] = [Patch(color=look.colour, label=label) for label, look in looks.items()]
     for state, hatch in _HATCH.items():
         if any(bar.row.state == state for bar in bars):
             handles.append(

@@ -1,8 +1,9 @@
-"""The figure of the expansion trace: the score against multiply-adds, with the accepted path and the rest."""
+"""The figure of the trace: the score against what the search counts, with the accepted path and the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,21 +13,32 @@ from expand.plots import captions
 from expand.plots.labels import Label, place_labels
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent, log_scale
-from expand.plots.style import FAINT, INK, axis_handles, label_of, look_of, new_figure, settle, start_name
+from expand.plots.style import (
+    FAINT,
+    INK,
+    axis_handles,
+    is_start,
+    look_of,
+    name_of,
+    new_figure,
+    settle,
+    start_name,
+)
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, Measured, StateRow, TargetRow
 from expand.system.units import show_count
 from expand.training.objectives import Chance
 
-_TITLE = "Expansion trace"
+_TITLE, _OTHER_TITLE = "Expansion trace", "Search trace"
 # What a search counts, along the axis.
 _COUNTS = {"macs": "multiply-adds per clip", "activations": "activations per clip"}
 
 
 def trace(records: Sequence[RunRecord]) -> Figure:
-    """Draw the expansion trace of a run, as figure 2 of the X3D paper."""
+    """Draw the trace of a run, as figure 2 of the X3D paper."""
     (record,) = records
-    title, measured = captions.title(record, _TITLE), record.measured
+    measured, expansion = record.measured, record.config.search.strategy == "expansion"
+    title = captions.title(record, _TITLE if expansion else _OTHER_TITLE)
     if not measured:
         return captions.nothing(records, title, "No candidate has a score yet.")
     figure = new_figure(4.4, title)
@@ -39,12 +51,12 @@ def trace(records: Sequence[RunRecord]) -> Figure:
     if chance is not None:
         axes.axhline(chance.score, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     _frame(axes, record, measured, chance)
-    _legend(axes, record, measured, targets)
+    _legend(axes, record, measured, path, targets)
     captions.caption(
         figure,
         captions.state(records),
         captions.metric(record),
-        captions.COUNTED,
+        captions.counted(record),
         captions.about(record),
         f"Dotted line: {chance.words}, {chance.score:.1%}." if chance is not None else "",
     )
@@ -53,8 +65,8 @@ def trace(records: Sequence[RunRecord]) -> Figure:
             x=row.network.cost,
             y=row.score,
             text=f"{start_name(record)}, {row.network.clips}"
-            if row.network.axis is None
-            else label_of(row.network.axis, record),
+            if is_start(row.network)
+            else name_of(row.network, record),
             bold=True,
         )
         for row in path
@@ -187,27 +199,37 @@ def _frame(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow], chance: 
 
 
 def _legend(
-    axes: Axes, record: RunRecord, rows: Sequence[CandidateRow], targets: Sequence[TargetRow]
+    axes: Axes,
+    record: RunRecord,
+    rows: Sequence[CandidateRow],
+    path: Sequence[StateRow],
+    targets: Sequence[TargetRow],
 ) -> None:
-    handles = axis_handles(record, record.setup.axes, size=5)
-    handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
+    handles = axis_handles({row.key for row in rows if not is_start(row.network)}, record, size=5)
+    if path:
+        handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
     if any(not row.accepted for row in rows):
         faint = Line2D(
             [], [], color=FAINT, marker="o", linestyle="", alpha=0.5, markersize=5, label="not accepted"
         )
         handles.append(faint)
-    if targets:
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=INK,
-                marker="D",
-                markerfacecolor="white",
-                linestyle=(0, (4, 2)),
-                linewidth=0.9,
-                markersize=5,
-                label="contracted to a target",
-            )
-        )
+    handles += _target_handles(path, targets)
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
+
+
+def _target_handles(path: Sequence[StateRow], targets: Sequence[TargetRow]) -> list[Line2D]:
+    """Make a legend entry for each way in which the network of a target was found."""
+    accepted, steps = {row.key for row in path}, {row.step for row in path}
+    others = [row for row in targets if row.key not in accepted]
+    handles = []
+    if any(row.step in steps for row in others):
+        handles.append(_diamond("contracted to a target", "white", 5, linestyle=(0, (4, 2)), linewidth=0.9))
+    if any(row.step not in steps for row in others):
+        handles.append(_diamond("best within a target", "white", 5, linestyle=""))
+    if len(others) < len(targets):
+        handles.append(_diamond("meets a target", "none", 8, linestyle=""))
+    return handles
+
+
+def _diamond(label: str, fill: str, size: float, **line: Any) -> Line2D:
+    return Line2D([], [], color=INK, marker="D", markerfacecolor=fill, markersize=size, label=label, **line)

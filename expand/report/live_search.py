@@ -18,6 +18,7 @@ from expand.jobs.job import Failure, Job, Measurement, Result
 from expand.report.live import LiveView
 from expand.run.study import Run
 from expand.search.base import Failed
+from expand.search.costs import Cost
 from expand.search.forecast import Clock
 from expand.search.replay import RoundJobs, outcome, scored
 from expand.search.setup import Setup
@@ -87,7 +88,7 @@ class SearchView(LiveView):
         origin = f" from {', '.join(state.name for state in round_.parents)}" if round_.parents else ""
         if len(round_.parents) == 1:
             (state,) = round_.parents
-            origin += f" ({show_count(state.candidate.macs)} MACs, {state.score:.1%})"
+            origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
@@ -95,16 +96,17 @@ class SearchView(LiveView):
     def _table(self) -> Listing:
         assert self._round is not None
         assert self._setup is not None
+        unit = self._cost.unit
         table = Listing(
-            ["axis", "MACs", "clip", self._words, "state"],
-            right=["MACs", self._words],
+            ["candidate", unit, "clip", self._words, "state"],
+            right=[unit, self._words],
             wrapped=["state"],
-            spare=["clip", "MACs"],
+            spare=["clip", unit],
         )
         for candidate, jobs in self._round.by_candidate.items():
             sampling = self._setup.space.sampling(candidate.point)
             state, score = self._state(jobs)
-            table.row(candidate.name, show_count(candidate.macs), str(sampling), score, state)
+            table.row(candidate.name, show_count(candidate.cost), str(sampling), score, state)
         for word, names in (("saturated", self._round.round.saturated), ("free", self._round.round.free)):
             for name in names:
                 table.row(name, "", "", "", Text(word, style="dim"))
@@ -131,6 +133,11 @@ class SearchView(LiveView):
             f"epoch {min(current, epochs):.1f}/{epochs:.3g}{seed}",
         )
         return row, score
+
+    @property
+    def _cost(self) -> Cost:
+        assert self._setup is not None
+        return self._setup.cost
 
     @property
     def _words(self) -> str:

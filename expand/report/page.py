@@ -17,10 +17,11 @@ from expand.config.base import to_yaml
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state
 from expand.plots.figures import to_bytes
-from expand.plots.style import label_of
+from expand.plots.style import name_of
 from expand.report.sheets import rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
-from expand.run.record import RunRecord, read_run
+from expand.run.record import RunRecord, read_run, search_words
 from expand.run.rows import CandidateRow
+from expand.search.costs import COSTS
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
@@ -39,6 +40,13 @@ _WORDS: dict[Kind, str] = {
     "factors": "What the accepted growths added up to.",
     "frontier": "Every network that was measured, against four kinds of cost.",
     "timeline": "What the workers did, and when.",
+}
+# The same of other strategies than progressive expansion, which may do anything.
+_OTHER_WORDS = _WORDS | {
+    "trace": "Every network that was measured. The line connects those that were accepted, if the strategy "
+    "accepts any; what was turned down is faint.",
+    "rounds": "What each round measured. Where error bars overlap, it could as well have gone the other way.",
+    "factors": "What the accepted networks, and those of the targets, are.",
 }
 
 
@@ -62,6 +70,7 @@ def render(record: RunRecord) -> str:
     """The page of a run."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    explained = _WORDS if record.config.search.strategy == "expansion" else _OTHER_WORDS
     environment = Environment(
         loader=PackageLoader("expand.report", "templates"),
         autoescape=True,
@@ -72,7 +81,7 @@ def render(record: RunRecord) -> str:
         record=record,
         facts=list(_facts(record)),
         state=state([record]),
-        figures=[(kind, _WORDS[kind], _inline(kind, record)) for kind in KINDS],
+        figures=[(kind, explained[kind], _inline(kind, record)) for kind in KINDS],
         axes=[(name, axis.label) for name, axis in record.setup.axes.items()],
         sheets=[
             (
@@ -100,8 +109,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         "targets",
         ", ".join(f"{show_count(target)} {record.setup.cost.unit}" for target in sorted(search.targets)),
     )
-    if search.strategy != "expansion":
-        yield "strategy", search.strategy
+    yield "search", search_words(record.setup)
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (
         "training",
@@ -123,8 +131,7 @@ def _inline(kind: Kind, record: RunRecord) -> str:
 
 def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     """What the page shows of a candidate."""
-    network, seeds = row.network, row.seeds
-    name = label_of(network.axis, record) if row.kind in ("start", "expansion") else network.candidate
+    network, seeds, cost = row.network, row.seeds, record.setup.cost
     each = f" ({', '.join(map(share, seeds.scores))})" if len(seeds.scores) > 1 else ""
     score = share(seeds.mean) + each
     beside = {"top-1": seeds.top1, "mean class": seeds.mean_class_accuracy}
@@ -133,6 +140,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
         record.objective.words: score,
         **{words: share(value) for words, value in beside.items()},
         "state": state_of(row),
+        **({} if cost.name in COSTS else {cost.unit: f"{network.cost:,}"}),
         "MACs": f"{network.macs:,} a clip",
         "parameters": f"{network.params:,}",
         "activations": f"{network.activations:,} a clip",
@@ -142,7 +150,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     space, became = record.setup.space, record.became(network)
     architecture = space.architecture(network.point)
     return {
-        "title": f"round {row.round}: {name}",
+        "title": f"round {row.round}: {name_of(network, record)}",
         "axis": network.axis,
         "score": f"{record.objective.words} {score or 'none'}",
         "scores": {name: text for name, text in scores.items() if text},

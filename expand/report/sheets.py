@@ -42,12 +42,14 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
     beside = () if record.data.several_labels else (_beside(record),)
-    headings = ("model", "MACs", "params", "clip", words, *spread, *beside)
+    cost = () if record.setup.cost.name == "params" else _cost(record)
+    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *beside)
     lines = []
     for row in rows:
         network, seeds = row.network, row.seeds
         score = "failed" if row.state == "failed" else share(seeds.mean)
-        cells = [row.name, show_count(network.macs), show_count(network.params), str(network.clips), score]
+        cells = [row.name, *(show_count(network.cost) for _ in cost)]
+        cells += [show_count(network.macs), show_count(network.params), str(network.clips), score]
         cells += [share(seeds.deviation)] if several else []
         cells += [share(seeds.mean_class_accuracy if heading == "mean class" else seeds.top1)
                   for heading in beside]  # fmt: skip
@@ -61,8 +63,14 @@ def _beside(record: RunRecord) -> str:
     return "mean class" if record.config.search.objective == "top1" else "top-1"
 
 
+def _cost(record: RunRecord) -> tuple[str, ...]:
+    """The heading of the column of what the search counts; nothing where that is the multiply-adds."""
+    return () if record.setup.cost.name == "macs" else (record.setup.cost.unit,)
+
+
 def rounds_sheet(record: RunRecord) -> Sheet:
     """Every candidate of every round, and the axes along which it has none."""
+    cost = _cost(record)
     lines: list[Line] = []
     for number in record.numbers:
         first = len(lines)
@@ -72,6 +80,7 @@ def rounds_sheet(record: RunRecord) -> Sheet:
             cells = (
                 str(number) if len(lines) == first else "",
                 row.network.candidate,
+                *(show_count(row.network.cost) for _ in cost),
                 show_count(row.network.macs),
                 str(row.network.clips),
                 share(seeds.mean),
@@ -80,17 +89,19 @@ def rounds_sheet(record: RunRecord) -> Sheet:
             )
             lines.append(Line(row.key, cells, "bold" if state_of(row) == "accepted" else ""))
         lines += [
-            Line(axis.key, ("", axis.axis, "", "", "", "", axis.why), "dim")
+            Line(axis.key, ("", axis.axis, *("" for _ in cost), "", "", "", "", axis.why), "dim")
             for axis in record.ungrown
             if axis.round == number
         ]
-    headings = ("round", "candidate", "MACs", "clip", record.objective.words, "min … max", "state")
-    right = (True, False, True, False, True, False, False)
+    words = record.objective.words
+    headings = ("round", "candidate", *cost, "MACs", "clip", words, "min … max", "state")
+    right = (True, False, *(True for _ in cost), True, False, True, False, False)
     return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
 
 
 def trials_sheet(record: RunRecord) -> Sheet:
     """Every training."""
+    cost, words = _cost(record), record.objective.words
     lines = []
     for row in record.trials:
         found = row.measurement
@@ -98,6 +109,7 @@ def trials_sheet(record: RunRecord) -> Sheet:
             str(row.round),
             row.network.candidate,
             str(row.seed),
+            *(show_count(row.network.cost) for _ in cost),
             show_count(row.network.macs),
             str(row.network.clips),
             "" if found is None else share(found.score),
@@ -106,8 +118,8 @@ def trials_sheet(record: RunRecord) -> Sheet:
             f"failed: {row.reason}" if found is None else "done",
         )
         lines.append(Line(row.key, cells))
-    headings = ("round", "candidate", "seed", "MACs", "clip", record.objective.words, "loss", "time", "state")
-    right = (True, False, True, True, False, True, True, True, False)
+    headings = ("round", "candidate", "seed", *cost, "MACs", "clip", words, "loss", "time", "state")
+    right = (True, False, True, *(True for _ in cost), True, False, True, True, True, False)
     return Sheet(headings, right, tuple(lines), spare=("loss", "clip", "time", "MACs"))
 
 

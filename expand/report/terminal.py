@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from expand.report.sheets import Sheet
+from expand.run.record import search_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.forecast import Clock, Forecast, Speed, forecast
@@ -42,6 +43,7 @@ def forecast_text(
         f"start     {show_count(begin)} {unit}, clip {start} ({basis})\n"
         f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
+        f"search    {search_words(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
         f"{show_count(expected.macs)} MACs in all\n"
         f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "

@@ -28,6 +28,7 @@ from expand.search.base import Candidate, Scored
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.search.setup import DataCard, Setup
 from expand.system.errors import RunFailed
+from expand.system.escaping import visible_line
 from expand.training.objectives import Chance, Objective, load_objective
 
 
@@ -171,6 +172,13 @@ def read_run(folder: Path) -> RunRecord:
         and all(row.name in models for row in trajectory if row.state == "done"),
         problem=so_far.problem,
     )
+
+
+def search_words(setup: Setup) -> str:
+    """How networks are searched, such as `expansion, targets in MACs, scored by top-1`."""
+    search = setup.config.search
+    words = load_objective(search.objective).words
+    return visible_line(f"{search.strategy}, targets in {setup.cost.unit}, scored by {words}")
 
 
 def _chosen(replay: Replay) -> set[Candidate]:

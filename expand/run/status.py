@@ -11,7 +11,7 @@ from typing import Any
 from expand.jobs.folder import read_progress
 from expand.jobs.job import Measurement
 from expand.run.frames import columns
-from expand.run.record import Replayed, RunRecord, read_run, replayed
+from expand.run.record import Replayed, RunRecord, read_run, replayed, search_words
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.escaping import visible_line
@@ -72,6 +72,7 @@ class Status:
         cut = f", {self.repeated} attempt{'s' * (self.repeated != 1)} cut off" if self.repeated else ""
         lines = [
             f"run       {visible_line(str(record.folder))}",
+            f"search    {search_words(record.setup)}",
             f"state     {record.state}",
             f"trainings {done} done, {failed} failed, {spent} in all{cut}",
         ]

@@ -135,6 +135,21 @@ class Round:
             grouped.setdefault(training.candidate, []).append(outcome)
         return {candidate: mean_over_seeds(group) for candidate, group in grouped.items()}
 
+    def best(self, outcomes: Sequence[Outcome]) -> State:
+        """Accept the candidate with the best score; of equal scores the cheaper one, then the earlier one.
+
+        Args:
+            outcomes: one for each training, in order.
+
+        Raises:
+            RunFailed: no candidate has a score.
+        """
+        by_candidate = self.by_candidate(outcomes)
+        self.check_not_all_failed(by_candidate)
+        scores = {one: outcome.score for one, outcome in by_candidate.items() if isinstance(outcome, Scored)}
+        winner = max(scores, key=lambda one: (scores[one], -one.cost))  # the first of equal ones
+        return State(step=self.number, candidate=winner, score=scores[winner])
+
     def check_not_all_failed(self, outcomes: Mapping[Candidate, Outcome]) -> None:
         """Raises RunFailed where no candidate has a score."""
         failed = [f"{one.name}: {got.reason}" for one, got in outcomes.items() if isinstance(got, Failed)]
@@ -225,6 +240,16 @@ class Problem:
     def target_name(self, target: int) -> str:
         """The name of a target's model file without its suffix, such as `target-80M`."""
         return f"target-{self.cost.short(target)}"
+
+    def met_by(self, state: State, target: int) -> TargetModel:
+        """Return the model of a target that is an accepted state."""
+        return TargetModel(
+            name=self.target_name(target),
+            target=target,
+            state=state,
+            candidate=state.candidate,
+            outcome=Scored(score=state.score),
+        )
 
     def check_targets(self) -> None:
         """Raises UserError if there is no target, or if a target is below the cost of the start network."""

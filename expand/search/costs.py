@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from expand.config.spaces import Space, check_members, load_class
+from expand.config.spaces import Space, load_own
 from expand.config.targets import UNITS
 from expand.system.units import short_count
 
@@ -69,6 +69,5 @@ def load_cost(name: str) -> Cost:
     """
     if name in COSTS:
         return COSTS[name]
-    cost: Cost = load_class(name, "search.cost", f"one of {', '.join(COSTS)}")()
-    check_members(cost, Cost, "cost", name)
+    cost: Cost = load_own(name, Cost, "cost", "search.cost", f"one of {', '.join(COSTS)}")
     return cost

@@ -44,7 +44,7 @@ class Expansion:
         problem.check_targets()
         wanted = sorted(set(problem.targets))
         round_ = Round(number=0, kind="start", trainings=problem.trainings([problem.start]))
-        states = [_winner(round_, (yield round_))]
+        states = [round_.best((yield round_))]
         while states[-1].candidate.cost < wanted[-1]:
             round_ = self._expansion(problem, states)
             if not round_.trainings:
@@ -53,7 +53,7 @@ class Expansion:
                     f"{problem.cost.unit}) within {self._step:g} × its cost, but the target is "
                     f"{wanted[-1]:,} {problem.cost.unit}: allow more axes or a larger search.step."
                 )
-            states.append(_winner(round_, (yield round_)))
+            states.append(round_.best((yield round_)))
 
         met = {target: _within_target(problem, states, target) for target in wanted}
         scores: dict[Candidate, Outcome] = {s.candidate: Scored(score=s.score) for s in states}
@@ -103,19 +103,6 @@ class Expansion:
             saturated=tuple(saturated),
             free=tuple(free),
         )
-
-
-def _winner(round_: Round, outcomes: Sequence[Outcome]) -> State:
-    """The candidate with the best score; of equal scores the cheaper one, then that of the earlier axis."""
-    by_candidate = round_.by_candidate(outcomes)
-    round_.check_not_all_failed(by_candidate)
-    scored = [
-        (-outcome.score, candidate.cost, index)
-        for index, (candidate, outcome) in enumerate(by_candidate.items())
-        if isinstance(outcome, Scored)
-    ]
-    score, _, index = min(scored)
-    return State(step=round_.number, candidate=list(by_candidate)[index], score=-score)
 
 
 def _within_target(problem: Problem, states: Sequence[State], target: int) -> tuple[State, Candidate]:

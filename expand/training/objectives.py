@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from expand.config.spaces import check_members, check_methods, load_class
+from expand.config.spaces import load_own
 from expand.jobs.per_video import PerVideo
 from expand.system.errors import UserError
 from expand.training.metrics import (
@@ -161,10 +161,8 @@ def load_objective(name: str) -> Objective:
     """
     if name in OBJECTIVES:
         return OBJECTIVES[name]
-    kind = load_class(name, "search.objective", f"one of {', '.join(OBJECTIVES)}")
-    check_methods(kind, Objective, "objective", name)
-    objective: Objective = kind()
-    check_members(objective, Objective, "objective", name)
+    known = f"one of {', '.join(OBJECTIVES)}"
+    objective: Objective = load_own(name, Objective, "objective", "search.objective", known)
     return objective
 
 

@@ -59,7 +59,9 @@ def test_the_commands_of_the_readme_run(xpand: Xpand, motions: Path, tmp_path: P
             named["RUN"] = named["OTHER"] = str(newest(tmp_path, "study.db"))
         if "TRAINING" in words:
             named["TRAINING"] = str(newest(tmp_path, "training.json"))
-        words = [re.sub(r"\b(RUN|OTHER|TRAINING|FOLDER)\b", lambda one: named[one[0]], word) for word in words]
+        words = [
+            re.sub(r"\b(RUN|OTHER|TRAINING|FOLDER)\b", lambda one: named[one[0]], word) for word in words
+        ]
         done = xpand(*words, cwd=tmp_path, cache=tmp_path / "cache")
         assert done.returncode == 0, f"{line}: {done.stderr}"
     assert torch.load(tmp_path / "x3d_s.pyth", weights_only=True)

@@ -140,3 +140,40 @@ def test_what_is_neither_is_not_made() -> None:
         load_space("tests.expand.config.test_spaces:Shy", {})
     with pytest.raises(UserError, match="it lacks move"):
         choose_axes(ToySpace(), ("tests.expand.config.test_spaces:Shy",))
+
+
+class Pair(Both):
+    """An axis that cannot be made without arguments."""
+
+    def __init__(self, first: str, *, second: str, third: int = 3) -> None:
+        self.fields = (first, second, third)
+
+
+def test_a_part_that_needs_arguments_is_told_which() -> None:
+    with pytest.raises(UserError) as caught:
+        choose_axes(ToySpace(), ("tests.expand.config.test_spaces:Pair",))
+    assert str(caught.value) == (
+        "axis 'tests.expand.config.test_spaces:Pair' must have a constructor that needs no arguments, but it "
+        "needs first, second: give each a default."
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        ("import os\n\n1 / 0\n", "line 3 of {} raises ZeroDivisionError (division by zero)"),
+        ("import os\nos.no\n", "line 2 of {} raises AttributeError (module 'os' has no attribute 'no')"),
+        ("\nclass Mine\n", "line 2 of {} raises SyntaxError (expected ':')"),
+    ],
+)
+def test_a_module_that_fails_is_told_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, raised: str
+) -> None:
+    (tmp_path / "failing_module.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as caught:
+        load_space("failing_module:Mine", {})
+    assert str(caught.value) == (
+        "space 'failing_module:Mine' must name a module that can be imported, but "
+        f"{raised.format(tmp_path / 'failing_module.py')}: mend it there."
+    )

@@ -33,8 +33,9 @@ def run(tmp_path: Path) -> Run:
 
 def test_a_run_that_nobody_drives_says_how_to_go_on(run: Run, xpand: Xpand) -> None:
     done = xpand("status", run.folder)
-    assert done.stdout.splitlines()[:4] == [
+    assert done.stdout.splitlines()[:5] == [
         f"run       {run.folder}",
+        "search    expansion, targets in MACs, scored by top-1",
         "state     in round 0, 1 candidate to come",
         "trainings 0 done, 0 failed, 0 s in all",
         f"driver    none: go on with `xpand resume {run.folder}`",
@@ -78,12 +79,12 @@ def test_what_workers_do_is_told_while_the_run_is_driven(run: Run, xpand: Xpand)
     assert found.repeated == 1
     assert found.seconds_left is not None
     assert found.seconds_left > 0
-    assert shown[2] == "trainings 0 done, 0 failed, 0 s in all, 1 attempt cut off"
-    assert shown[3].startswith(f"driver    process {os.getpid()} on {socket.gethostname()}, since 20")
-    assert shown[3].endswith("; 2 workers on cpu")
-    assert shown[4].startswith("left      about ")
-    assert shown[5].split() == ["worker", "round", "candidate", "seed", "epoch", "time", "attempt"]
-    assert shown[6].split()[:7] == ["12", "on", "here", "0", "start", "0", "0.2/1"]
+    assert shown[3] == "trainings 0 done, 0 failed, 0 s in all, 1 attempt cut off"
+    assert shown[4].startswith(f"driver    process {os.getpid()} on {socket.gethostname()}, since 20")
+    assert shown[4].endswith("; 2 workers on cpu")
+    assert shown[5].startswith("left      about ")
+    assert shown[6].split() == ["worker", "round", "candidate", "seed", "epoch", "time", "attempt"]
+    assert shown[7].split()[:7] == ["12", "on", "here", "0", "start", "0", "0.2/1"]
 
 
 def test_a_clock_that_was_set_back_makes_no_time_negative(run: Run) -> None:

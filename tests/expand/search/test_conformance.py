@@ -62,6 +62,16 @@ class Moody(Expansion):
         return Expansion(step=1.5 + 0.1 * Moody.turns).search(problem)
 
 
+class Astray(Expansion):
+    """Names an axis that there is not."""
+
+    def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        start = replace(problem.start, axis="hight")
+        round_ = Round(number=0, kind="start", trainings=problem.trainings([start]))
+        state = round_.best((yield round_))
+        return Trajectory(states=(state,), targets=(problem.met_by(state, problem.targets[0]),))
+
+
 def test_what_does_not_hold_is_said() -> None:
     with pytest.raises(AssertionError, match="must not fall along"):
         check_cost(Falling("macs", "MACs"), SPACE)
@@ -70,3 +80,13 @@ def test_what_does_not_hold_is_said() -> None:
         check_strategy(Greedy, problem)
     with pytest.raises(AssertionError, match="equal outcomes must give equal rounds"):
         check_strategy(Moody, problem)
+    with pytest.raises(
+        AssertionError, match="start must be on one of the problem's axes, or on None, got 'hight'"
+    ):
+        check_strategy(Astray, problem)
+    with pytest.raises(AssertionError, match="the name must be none of frames, stride, size"):
+        check_cost(Counted("size", "pixels"), SPACE)
+    with pytest.raises(
+        AssertionError, match="the name must be letters, digits and underscores, got 'my cost'"
+    ):
+        check_cost(Counted("my cost", "pixels"), SPACE)

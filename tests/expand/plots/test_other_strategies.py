@@ -1,0 +1,88 @@
+"""Figures of other strategies than progressive expansion, and of other costs than multiply-adds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from expand.plots import KINDS, Kind, draw
+from expand.run.record import RunRecord, read_run
+from tests.expand.made_up import made_up_run, x3d_config
+from tests.expand.plots.test_figures import Drawn, overlaps, words
+
+
+@pytest.fixture(scope="module")
+def at_random(folder: Path) -> RunRecord:
+    """Four networks drawn at random for each of two targets in activations."""
+    search = {
+        "targets": ["200Kact", "400Kact"],
+        "strategy": "random",
+        "settings": {"networks": 4},
+        "seeds": 2,
+    }
+    return read_run(made_up_run(folder / "at-random", x3d_config(search=search)).folder)
+
+
+def legend_of(figure: Figure) -> list[str]:
+    inside = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
+    (legend,) = [*figure.legends, *inside]
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_legends_have_what_the_strategy_did_and_nothing_else(
+    at_random: RunRecord, short: RunRecord, drawn: Drawn
+) -> None:
+    assert legend_of(drawn("trace", at_random)) == ["random", "not accepted", "best within a target"]
+    assert legend_of(drawn("frontier", at_random)) == ["random"]
+    assert legend_of(drawn("timeline", at_random)) == ["random"]
+    axes = [axis.label for axis in short.setup.axes.values()]
+    assert legend_of(drawn("trace", short)) == [*axes, "accepted", "not accepted", "contracted to a target"]
+    assert legend_of(drawn("frontier", short)) == ["X2D", *axes]
+    assert legend_of(drawn("timeline", short)) == ["X2D", *axes]
+
+
+def test_figures_name_what_the_targets_limit(at_random: RunRecord, drawn: Drawn) -> None:
+    kinds: tuple[Kind, ...] = ("trace", "rounds")
+    for kind in kinds:
+        said = words(drawn(kind, at_random))
+        assert "Activations: elements of the outputs of convolutions and linear layers for one clip." in said
+        for absent in ("MACs", "the network that was grown", "X2D"):
+            assert absent not in said
+    said = words(drawn("rounds", at_random))
+    assert "What each candidate gave: at-random" in said
+    assert "round 1: random activations" in said
+    assert "Search trace: at-random" in words(drawn("trace", at_random))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_texts_cover_each_other(kind: Kind, at_random: RunRecord, drawn: Drawn) -> None:
+    assert overlaps(drawn(kind, at_random)) == []
+
+
+def test_rounds_that_grow_along_axes_may_have_any_word_for_their_kind(long: RunRecord, drawn: Drawn) -> None:
+    config = long.config.model_copy(
+        update={"search": long.config.search.model_copy(update={"strategy": "own:Mine"})}
+    )
+    other = replace(
+        long,
+        setup=replace(long.setup, config=config),
+        rounds=tuple(replace(row, kind="growth") if row.kind == "expansion" else row for row in long.rounds),
+        ungrown=tuple(replace(row, kind="growth") for row in long.ungrown),
+    )
+    said, before = words(draw("rounds", [other])), words(drawn("rounds", long))
+    assert said == before.replace("saturated: no step within 2×", "saturated: no step within the cost")
+
+
+def test_a_candidate_of_no_axis_has_its_own_name(long: RunRecord) -> None:
+    first = long.path[1]
+    named = replace(first, network=replace(first.network, candidate="a draw", axis=None))
+    trajectory = tuple(named if row is first else row for row in long.trajectory)
+    other = replace(long, trajectory=trajectory)
+    kinds: tuple[Kind, ...] = ("trace", "factors")
+    for kind in kinds:
+        said = words(draw(kind, [other]))
+        assert "a draw" in said
+        assert said.count("X2D") == 1
