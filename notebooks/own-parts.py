@@ -24,6 +24,7 @@
 
 # %%
 # %matplotlib inline
+import importlib
 import json
 import os
 import tempfile
@@ -73,7 +74,7 @@ os.chdir(folder)
 # import numpy as np
 #
 # from expand.data.base import SPLITS
-# from expand.data.readers.base import Listed, ListedVideo, Shown, needed_path, splits_to_read
+# from expand.data.readers.base import LabelSpan, Listed, ListedVideo, needed_path, splits_to_read
 # from expand.data.readers.text import lines_of
 # from expand.search.axes import largest
 # from expand.search.base import Round, Trajectory
@@ -167,7 +168,7 @@ os.chdir(folder)
 # class JsonLines:
 #     """A line for each video in videos.jsonl: {"video": "a/1.mp4", "label": "walk", "split": "train"}."""
 #
-#     def found(self, folder):
+#     def recognises(self, folder):
 #         return (folder / "videos.jsonl").is_file()
 #
 #     def read(self, config, splits):
@@ -176,7 +177,7 @@ os.chdir(folder)
 #         for number, line in lines_of(file):
 #             try:
 #                 row = json.loads(line)
-#                 video = ListedVideo(key=row["video"], shows=(Shown(str(row["label"])),))
+#                 video = ListedVideo(key=row["video"], shows=(LabelSpan(str(row["label"])),))
 #                 videos.setdefault(SPLITS[SPLITS.index(row["split"])], []).append(video)
 #             except (ValueError, KeyError, TypeError):
 #                 raise UserError(
@@ -198,16 +199,16 @@ os.chdir(folder)
 # in a test file, where pytest finds them.
 
 # %%
-from own_parts import JsonLines, Memory, SomeAxes, Top3  # noqa: E402  # it is there only now
+parts = importlib.import_module("own_parts")
 
 space = X3DSpace(size=32)
-check_cost(Memory(), space)
-check_strategy(SomeAxes, Problem(space=space, axes=space.axes, targets=[3_000_000, 9_000_000]))
+check_cost(parts.Memory(), space)
+check_strategy(parts.SomeAxes, Problem(space=space, axes=space.axes, targets=[3_000_000, 9_000_000]))
 
 
 class CheckTop3(ObjectiveConformance):
     def objective(self):
-        return Top3()
+        return parts.Top3()
 
 
 for name in dir(CheckTop3):
@@ -240,7 +241,7 @@ with Path(videos, "videos.jsonl").open("w") as lines:
             write_video(videos / name, video.frames)
             row = {"video": name, "label": source.classes[item.label], "split": split}
             lines.write(json.dumps(row) + "\n")
-listed = check_reader(JsonLines(), DataConfig(path=videos))
+listed = check_reader(parts.JsonLines(), DataConfig(path=videos))
 {split: len(ones) for split, ones in listed.splits.items()}
 
 # %% [markdown]

@@ -103,7 +103,9 @@ def test_the_strategy(space: Space, cost: str) -> None:
     targets = [round(1.6 * start), round(3.7 * start)]
     if counted.value(space, next(iter(space.axes.values())).move(space, space.start, 1), 10) == start:
         targets = [start]  # the toy space has one number of activations
-    problem = Problem(space=space, axes=space.axes, targets=targets, cost=counted, seeds=(3, 4))
+    problem = Problem(
+        space=space, axes=space.axes, targets=targets, num_classes=10, cost=counted, seeds=(3, 4)
+    )
     check_strategy(part("SomeAxes"), problem)
     check_strategy(lambda: part("SomeAxes")(axes=1, step=1.5), problem)
 
@@ -131,11 +133,12 @@ def test_the_objective_by_hand() -> None:
 
 
 def write_lines(folder: Path) -> Path:
-    """Videos of three classes, listed as the reader wants them."""
-    write_classes(folder, {"left": 5, "right": 5, "up": 5})
+    """Videos of four classes, listed as the reader wants them."""
+    classes = ("down", "left", "right", "up")
+    write_classes(folder, dict.fromkeys(classes, 5))
     rows = [
         {"video": str(path.relative_to(folder)), "label": path.parent.name, "split": split}
-        for label in ("left", "right", "up")
+        for label in classes
         for path, split in zip(sorted((folder / label).iterdir()), ["train"] * 3 + ["val"] * 2, strict=True)
     ]
     (folder / "videos.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -146,9 +149,9 @@ def test_the_reader(tmp_path: Path) -> None:
     folder = write_lines(tmp_path)
     reader = part("JsonLines")()
     listed = check_reader(reader, DataConfig(path=folder, format="own_parts:JsonLines"))
-    assert {split: len(videos) for split, videos in listed.splits.items()} == {"train": 9, "val": 6}
-    assert reader.found(folder)
-    assert not reader.found(folder / "left")
+    assert {split: len(videos) for split, videos in listed.splits.items()} == {"train": 12, "val": 8}
+    assert reader.recognises(folder)
+    assert not reader.recognises(folder / "left")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_a_search_with_all_of_them_is_named_in_all_that_is_shown(tmp_path: Path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     named = "own_parts:SomeAxes, targets in bytes, scored by top-3"
-    assert f"search    {named}" in done.stdout
+    assert f"search    {named}" in done.stderr
     assert {"bytes", "top-3"} <= {*done.stdout.split()}
 
     status = xpand("status", out, cwd=FILE.parent).stdout
@@ -202,7 +205,7 @@ def test_a_search_with_all_of_them_is_named_in_all_that_is_shown(tmp_path: Path,
         assert text in said, text
     assert "MACs" not in said
     assert "contracted" not in said
-    assert all(row["memory"] <= 900 for row in record.rounds)
-    assert [row["name"] for row in record.targets] == ["target-900B"]
+    assert all(row.network.cost <= 900 for row in record.rounds)
+    assert [row.name for row in record.targets] == ["target-900B"]
     for kind in KINDS:
         assert overlaps(draw(kind, [record])) == []

@@ -6,7 +6,7 @@ import random
 import numpy as np
 
 from expand.data.base import SPLITS
-from expand.data.readers.base import Listed, ListedVideo, Shown, needed_path, splits_to_read
+from expand.data.readers.base import LabelSpan, Listed, ListedVideo, needed_path, splits_to_read
 from expand.data.readers.text import lines_of
 from expand.search.axes import largest
 from expand.search.base import Round, Trajectory
@@ -83,7 +83,7 @@ class Top3:
 class JsonLines:
     """A line for each video in videos.jsonl: {"video": "a/1.mp4", "label": "walk", "split": "train"}."""
 
-    def found(self, folder):
+    def recognises(self, folder):
         return (folder / "videos.jsonl").is_file()
 
     def read(self, config, splits):
@@ -92,7 +92,7 @@ class JsonLines:
         for number, line in lines_of(file):
             try:
                 row = json.loads(line)
-                video = ListedVideo(key=row["video"], shows=(Shown(str(row["label"])),))
+                video = ListedVideo(key=row["video"], shows=(LabelSpan(str(row["label"])),))
                 videos.setdefault(SPLITS[SPLITS.index(row["split"])], []).append(video)
             except (ValueError, KeyError, TypeError):
                 raise UserError(

@@ -18,6 +18,7 @@ from search_spaces.base import presentation_of
 
 _TITLE = "How the factors grew"
 _STEP = 0.88  # inches between two states
+_CLOSEST = 1.2  # the least quotient of two ticks
 _LONGEST = 17  # the most characters of a label over a state
 
 
@@ -88,7 +89,8 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], 
     span = max(high / low, 1.5)
     axes.set_yscale("log")
     axes.set_ylim(low / span**0.3, low * span**1.8)
-    axes.set_yticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
+    ticks = [low, high] if high / low > _CLOSEST else [low]
+    axes.set_yticks(ticks, [f"{value:.3g}" for value in ticks])
     axes.yaxis.set_minor_locator(NullLocator())
     label = name if symbol is None else f"{symbol.text}\n{name}"
     axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")

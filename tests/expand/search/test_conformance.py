@@ -85,8 +85,8 @@ def test_what_does_not_hold_is_said() -> None:
     ):
         check_strategy(Astray, problem)
     with pytest.raises(AssertionError, match="the name must be none of frames, stride, size"):
-        check_cost(Counted("size", "pixels"), SPACE)
+        check_cost(ExactCost("size", "pixels"), SPACE)
     with pytest.raises(
         AssertionError, match="the name must be letters, digits and underscores, got 'my cost'"
     ):
-        check_cost(Counted("my cost", "pixels"), SPACE)
+        check_cost(ExactCost("my cost", "pixels"), SPACE)
