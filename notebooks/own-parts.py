@@ -18,8 +18,8 @@
 #
 # A search is put together from parts, and each can be replaced by a class in a file of yours, outside of
 # xpand, which is named in the configuration as `module:Class`. This notebook writes one of each into one
-# file, tests them with the tests that xpand ships for them, searches with all four on small videos in half
-# a minute, and looks at what the search found. `docs/extending.md` says what each part must do; for axes and
+# file, tests them with the tests that xpand ships for them, searches with all four on small videos, and
+# looks at what the search found, in about a minute. `docs/extending.md` says what each part must do; for axes and
 # spaces see the notebook `own-axis`.
 
 # %%
@@ -34,9 +34,8 @@ import av
 import numpy as np
 
 import expand
-from expand.config.search import DataConfig, SyntheticConfig
+from expand.config.search import DataConfig
 from expand.data.readers.conformance import check_reader
-from expand.data.synthetic import FPS, SyntheticSource
 from expand.plots import draw
 from expand.run.record import read_run
 from expand.search.base import Problem
@@ -46,8 +45,8 @@ from search_spaces.x3d import X3DSpace
 
 # %% tags=["parameters"]
 TRAIN, VALIDATION = 96, 48  # videos
-EPOCHS = 4  # the training of each candidate
-TARGET = "400K"  # bytes
+EPOCHS = 8  # the training of each candidate
+TARGET = "3M"  # bytes
 WORKERS = 2  # processes that train at the same time
 FOLDER = None  # where the files and the run go; None: a new temporary folder
 
@@ -216,31 +215,42 @@ for name in dir(CheckTop3):
         getattr(CheckTop3(), name)()
 
 # %% [markdown]
-# The reader is tested on data: synthetic videos, written as files, with a line for each of them.
+# The reader is tested on data: small videos of a square that moves over noise, whose label is its colour and
+# where it goes, with a line for each of them.
 
 
 # %%
+COLOURS = {"red": (200, 60, 60), "green": (60, 180, 60), "blue": (70, 70, 210)}
+
+
+def frames_of(colour, direction, random):
+    """(16, 48, 48, 3) bytes of a square that moves left or right."""
+    frames = random.integers(60, 180, (16, 48, 48, 3), dtype=np.uint8)
+    top, size = random.integers(0, 32), random.integers(8, 16)
+    for time, frame in enumerate(frames):
+        left = 2 * time if direction == "right" else 32 - 2 * time
+        frame[top : top + size, left : left + size] = COLOURS[colour]
+    return frames
+
+
 def write_video(file, frames):
-    """(N, H, W, 3) bytes, as a video of 30 frames a second."""
     with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream = container.add_stream("libx264", rate=15, options={"preset": "ultrafast"})
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
 
 
-videos = Path("videos")
+videos, random = Path("videos"), np.random.default_rng(0)
 videos.mkdir()
-source = SyntheticSource(config=SyntheticConfig(train=TRAIN, val=VALIDATION, size=64))
 with Path(videos, "videos.jsonl").open("w") as lines:
-    for split in ("train", "val"):
-        for item in source.splits[split]:
-            (video,) = source.read([item], lambda seconds: np.arange(0, seconds, 1 / FPS), short_side=64)
-            name = f"{split}-{item.key.replace('/', '-')}.mp4"
-            write_video(videos / name, video.frames)
-            row = {"video": name, "label": source.classes[item.label], "split": split}
-            lines.write(json.dumps(row) + "\n")
+    for number in range(TRAIN + VALIDATION):
+        colour, direction = list(COLOURS)[number % 3], ("left", "right")[number // 3 % 2]
+        write_video(videos / f"{number}.mp4", frames_of(colour, direction, random))
+        split = "train" if number < TRAIN else "val"
+        row = {"video": f"{number}.mp4", "label": f"{colour} {direction}", "split": split}
+        lines.write(json.dumps(row) + "\n")
 listed = check_reader(parts.JsonLines(), DataConfig(path=videos))
 {split: len(ones) for split, ones in listed.splits.items()}
 
@@ -250,15 +260,16 @@ listed = check_reader(parts.JsonLines(), DataConfig(path=videos))
 # %%
 Path("parts.yaml").write_text(
     f"""
-space: {{name: x3d, settings: {{size: 32, stride: 12}}}}
+space: {{name: x3d, settings: {{size: 32, frames: 2, stride: 12}}}}
 search:
   strategy: own_parts:SomeAxes
-  settings: {{axes: 2}}
+  settings: {{axes: 2, step: 1.4}}
+  axes: [depth, width, bottleneck]
   cost: own_parts:Memory
   targets: [{TARGET}]
   objective: own_parts:Top3
-data: {{format: own_parts:JsonLines, path: videos}}
-training: {{epochs: {EPOCHS}}}
+data: {{format: own_parts:JsonLines, path: videos, flip: false}}
+training: {{epochs: {EPOCHS}, batch_size: 8}}
 run: {{workers: {WORKERS}}}
 """
 )

@@ -182,9 +182,9 @@ def test_own_axis(execute: Execute, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_own_parts(execute: Execute, tmp_path: Path) -> None:
-    done = execute("own-parts", **SMALL, TARGET="250K", FOLDER=str(tmp_path))
+    done = execute("own-parts", **SMALL, TARGET="2M", FOLDER=str(tmp_path))
     check_all_cells(done)
     said = text_of(done, "text/plain")
     assert "{'train': 24, 'val': 12}" in said
     assert "own_parts:SomeAxes, targets in bytes, scored by top-3" in said
-    assert "target-250KB" in Run.open(tmp_path / "parts").models(), "the search has not ended"
+    assert "target-2MB" in Run.open(tmp_path / "parts").models(), "the search has not ended"
