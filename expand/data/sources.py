@@ -97,7 +97,7 @@ def _own(name: str) -> Reader:
 
 def _users(name: str) -> Reader:
     kind = load_class(name, "data.format", f"one of auto, synthetic, {', '.join(READERS)}")
-    if missing := [member for member in ("found", "read") if not callable(getattr(kind, member, None))]:
+    if missing := [member for member in ("recognises", "read") if not callable(getattr(kind, member, None))]:
         raise UserError(
             f"data.format {name!r} must have all members of expand.data.readers.base.Reader, but it lacks "
             f"{', '.join(missing)}: add it."
