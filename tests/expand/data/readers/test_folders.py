@@ -185,7 +185,7 @@ def test_the_reader_of_the_documentation(tmp_path: Path, monkeypatch: pytest.Mon
     assert [len(items) for items in source.splits.values()] == [2, 2, 0]
     (tmp_path / "half_a_reader.py").write_text("class Half:\n    def recognises(self, folder): ...\n")
     assert error(data, format="half_a_reader:Half") == (
-        "reader 'half_a_reader:Half' must have all that expand.data.readers.base.Reader has, but it lacks "
+        "reader 'half_a_reader:Half' must have all members of expand.data.readers.base.Reader, but it lacks "
         "read: add it, and run expand.data.readers.conformance on it."
     )
 
