@@ -180,7 +180,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a network in full, by the recipe that X3D was released with, in one process or torchrun's."""
-    from expand.full.train import choose, listed_schedule, start
+    from expand.full.preparation import choose, listed_schedule
+    from expand.full.train import start
     from expand.report.live_training import schedule_table
 
     options = {
