@@ -139,7 +139,8 @@ def load_class(name: str, what: str, known: str) -> Any:
         ) from None
     except Exception as error:  # the user's own code, which may raise anything
         raise UserError(
-            f"{what} {name!r} must name a module that can be imported, but {_blamed(error)}: correct it there."
+            f"{what} {name!r} must name a module that can be imported, but {_blamed(error)}: "
+            "correct it there."
         ) from error
     if not hasattr(module, class_name):
         raise UserError(
