@@ -52,17 +52,17 @@ def choose_axes(space: Space, names: tuple[str, ...] | None) -> Mapping[str, Axi
 
 
 def load_own(name: str, contract: type, what: str, key: str, known: str) -> Any:
-    """What the class that `module:Class` names makes; its constructor is called without arguments.
+    """An object of a user's own class, made without arguments, such as a cost or a reader.
 
     Args:
-        name: as the user gives it.
-        contract: the protocol that it must have all members of.
-        what: it is, in a word.
-        key: the setting that names it.
-        known: what the setting may be besides, in words.
+        name: `module:Class`, the text of the setting.
+        contract: the protocol whose members the class must have.
+        what: the word for such an object, for messages, such as `cost`.
+        key: the setting, for messages, such as `search.cost`.
+        known: the other names that the setting allows, for messages.
 
     Raises:
-        UserError: the name leads nowhere, or to a class that lacks members or needs arguments.
+        UserError: the class cannot be imported, lacks members of the protocol, or needs arguments.
     """
     kind = load_class(name, key, known)
     check_methods(kind, contract, what, name)
@@ -74,9 +74,9 @@ def load_own(name: str, contract: type, what: str, key: str, known: str) -> Any:
             f"{what} {name!r} must have a constructor that needs no arguments, but it needs "
             f"{', '.join(needed)}: give each a default."
         )
-    made = kind()
-    check_members(made, contract, what, name)
-    return made
+    own = kind()
+    check_members(own, contract, what, name)
+    return own
 
 
 def check_methods(kind: object, contract: type, what: str, name: str) -> None:
@@ -139,7 +139,8 @@ def load_class(name: str, what: str, known: str) -> Any:
         ) from None
     except Exception as error:  # the user's own code, which may raise anything
         raise UserError(
-            f"{what} {name!r} must name a module that can be imported, but {_blamed(error)}: mend it there."
+            f"{what} {name!r} must name a module that can be imported, but {_blamed(error)}: "
+            "correct it there."
         ) from error
     if not hasattr(module, class_name):
         raise UserError(
@@ -152,8 +153,8 @@ def load_class(name: str, what: str, known: str) -> Any:
 
 
 def _blamed(error: Exception) -> str:
-    """The line of a module that raised an error while it was imported, and the error, in words."""
-    if isinstance(error, SyntaxError):  # raised by no line of the module
+    """The line of code that raised an error during an import, and the error, for a message."""
+    if isinstance(error, SyntaxError):  # has no traceback entry in the module itself
         return f"line {error.lineno} of {error.filename} raises SyntaxError ({error.msg})"
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"line {last.lineno} of {last.filename} raises {type(error).__name__} ({error})"

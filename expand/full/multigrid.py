@@ -90,9 +90,8 @@ def _phase(
     shapes = []
     for share in short_cycle:
         small = _rounded(sampling.size * s * share, sampling.size)
-        clips = splits * max(
-            1, round(wanted(small) / splits)
-        )  # a multiple, so that BatchNorm's splits are equal
+        # A multiple of the splits, so that BatchNorm's parts are equal.
+        clips = splits * max(1, round(wanted(small) / splits))
         shapes.append(Shape(clips=processes * clips, sampling=replace(coarse, size=small)))
     last = shapes[-1]
     return Phase(steps=0, shapes=tuple(dict.fromkeys(shapes)), splits=splits, rate=last.clips / batch_size)

@@ -136,7 +136,7 @@ class Round:
         return {candidate: mean_over_seeds(group) for candidate, group in grouped.items()}
 
     def best(self, outcomes: Sequence[Outcome]) -> State:
-        """Accept the candidate with the best score; of equal scores the cheaper one, then the earlier one.
+        """The state of the candidate with the best score; of equal scores the cheaper one, then the earlier.
 
         Args:
             outcomes: one for each training, in order.
@@ -151,7 +151,7 @@ class Round:
         return State(step=self.number, candidate=winner, score=scores[winner])
 
     def check_not_all_failed(self, outcomes: Mapping[Candidate, Outcome]) -> None:
-        """Raises RunFailed where no candidate has a score."""
+        """Raises RunFailed if no candidate has a score."""
         failed = [f"{one.name}: {got.reason}" for one, got in outcomes.items() if isinstance(got, Failed)]
         if len(failed) == len(outcomes):
             raise RunFailed(f"every candidate of round {self.number} failed: {'; '.join(failed)}.")
@@ -242,7 +242,7 @@ class Problem:
         return f"target-{self.cost.short(target)}"
 
     def met_by(self, state: State, target: int) -> TargetModel:
-        """Return the model of a target that is an accepted state."""
+        """The model of a target whose network is an accepted state."""
         return TargetModel(
             name=self.target_name(target),
             target=target,

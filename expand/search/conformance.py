@@ -22,7 +22,7 @@ from expand.system.errors import RunFailed
 
 _MOST_ROUNDS = 1_000
 _STEPS = 8  # steps along an axis at which `check_cost` compares costs
-# Names of columns in a run's tables that a cost's own column would hide.
+# Columns of a run's tables; a cost of the same name would hide them.
 _TAKEN = ("frames", "stride", "size", "seeds", "loss", "seconds", "latency", "score", "top1", "state")
 _Score = Callable[[Candidate], Outcome]
 
@@ -30,7 +30,7 @@ _Score = Callable[[Candidate], Outcome]
 def check_cost(cost: Cost, space: Space, num_classes: int = 10) -> None:
     """Check that a cost is an integer above 0, never falls along an axis, and has short texts for files.
 
-    Also that its name can be that of a column in a run's tables.
+    Also check that its name can be the name of a column in a run's tables.
     """
     assert cost.name.isidentifier(), f"the name must be letters, digits and underscores, got {cost.name!r}"
     assert cost.name not in _TAKEN, f"the name must be none of {', '.join(_TAKEN)}, got {cost.name!r}"
@@ -77,7 +77,7 @@ def check_strategy(make: Callable[[], Strategy], problem: Problem) -> None:
                 f"{candidate.name} must state its multiply-adds and its cost as they are"
             )
             assert candidate.axis is None or candidate.axis in problem.axes, (
-                f"{candidate.name} must be on one of the problem's axes, or on None, got {candidate.axis!r}"
+                f"the axis of {candidate.name} must be one of the problem's or None, got {candidate.axis!r}"
             )
         for training in round_.trainings:
             assert 0 < training.budget <= 1, f"a budget must be a share in (0, 1], got {training.budget}"

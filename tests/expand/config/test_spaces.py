@@ -175,5 +175,5 @@ def test_a_module_that_fails_is_told_where(
         load_space("failing_module:Mine", {})
     assert str(caught.value) == (
         "space 'failing_module:Mine' must name a module that can be imported, but "
-        f"{raised.format(tmp_path / 'failing_module.py')}: mend it there."
+        f"{raised.format(tmp_path / 'failing_module.py')}: correct it there."
     )

@@ -81,7 +81,7 @@ def test_what_does_not_hold_is_said() -> None:
     with pytest.raises(AssertionError, match="equal outcomes must give equal rounds"):
         check_strategy(Moody, problem)
     with pytest.raises(
-        AssertionError, match="start must be on one of the problem's axes, or on None, got 'hight'"
+        AssertionError, match="the axis of start must be one of the problem's or None, got 'hight'"
     ):
         check_strategy(Astray, problem)
     with pytest.raises(AssertionError, match="the name must be none of frames, stride, size"):
