@@ -278,6 +278,7 @@ def doctor(
     same = [quote(str(data))] if data is not None else []
     same += ["--config", quote(str(config))] if config is not None else []
     same += [f"--target {quote(text)}" for text in target or ()]
+    same += [f"--set {quote(text)}" for text in settings or ()]
     say(f"\nLook at its clips before a search:\n  {own_command()} frames {' '.join([*same, '--out clips'])}")
 
 

@@ -51,6 +51,7 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         "Each dot is a seed." if record.config.search.seeds > 1 else "",
         "Dashed line: the network that was grown." if grown else "",
         "Outlined and bold: accepted.",
+        "" if record.setup.cost.name == "macs" else f"Right of each score: the {record.setup.cost.unit}.",
         captions.counted(record),
         captions.about(record),
     )
@@ -81,7 +82,8 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | Ungrown
     contraction = kind == "contraction"
     base = _base(record, number) if _grows(panel) else None
     axes.set_title(f"round {number}: " + (kind if base is None else f"from {_named(record, base)}"))
-    axes.set_title(record.setup.cost.unit, loc="right", fontsize=7, fontweight="normal", color=FAINT)
+    if record.setup.cost.name == "macs":  # other units may be too long to stand beside the title
+        axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
     axes.grid(visible=False, axis="y")
     names = [_name(record, row) for row in panel]
     axes.set_yticks(range(len(panel)), names)

@@ -53,7 +53,8 @@ def test_figures_name_what_the_targets_limit(at_random: RunRecord, drawn: Drawn)
             assert absent not in said
     said = words(drawn("rounds", at_random))
     assert "What each candidate gave: at-random" in said
-    assert "round 1: random activations" in said
+    assert "round 1: random" in said
+    assert "Right of each score: the activations." in said
     assert "Search trace: at-random" in words(drawn("trace", at_random))
 
 
