@@ -19,8 +19,8 @@
 # A search is put together from parts, and each can be replaced by a class in a file of yours, outside of
 # xpand, which is named in the configuration as `module:Class`. This notebook writes one of each into one
 # file, tests them with the tests that xpand ships for them, searches with all four on small videos, and
-# looks at what the search found, in a minute. `docs/extending.md` says what each part must do; for axes and
-# spaces see the notebook `own-axis`.
+# looks at what the search found, in about a minute. `docs/extending.md` says what each part must do; for axes
+# and spaces see the notebook `own-axis`.
 
 # %%
 # %matplotlib inline

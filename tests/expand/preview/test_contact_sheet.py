@@ -166,7 +166,8 @@ def test_data_that_is_none(xpand: Xpand, tmp_path: Path) -> None:
 
 
 def test_the_doctor_says_how_to_look_at_clips(xpand: Xpand, motions: Path) -> None:
-    done = xpand("doctor", motions, "--quick", "--target", "30M")
+    done = xpand("doctor", motions, "--quick", "--target", "30M", "--set", "data.format=folders")
     assert done.stderr.endswith(
-        f"\nLook at its clips before a search:\n  xpand frames {motions} --target 30M --out clips\n"
+        f"\nLook at its clips before a search:\n  xpand frames {motions} --target 30M "
+        "--set data.format=folders --out clips\n"
     )
