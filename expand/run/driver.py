@@ -94,7 +94,7 @@ def drive(
             log.error("%s", error)
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
-        _write_models(run, setup, replay, results)
+        write_models(run, setup, replay, results)
         run.drop_leftovers()
         log.info("finished")
         return replay.trajectory
@@ -191,12 +191,11 @@ def _accept(
         _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
-def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    """Write the models of all states and of each target that was measured."""
-    assert replay.trajectory is not None
-    for state in replay.trajectory.states:
+def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
+    """Write the models of all states so far, and of each target that was measured."""
+    for state in replay.states:
         _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
-    for found in replay.trajectory.targets:
+    for found in replay.trajectory.targets if replay.trajectory is not None else ():
         _write(
             run,
             setup,

@@ -11,11 +11,11 @@ from typing import Any
 
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Result
+from expand.run.driver import write_models
 from expand.run.study import Run
 from expand.search.base import Candidate
-from expand.search.replay import Replay, scored
+from expand.search.replay import Replay
 from expand.search.setup import DataCard, Setup
-from expand.weights.models import write_model
 from tests.expand.runs import CARD
 from tests.expand.search.test_replay import measurement
 
@@ -98,21 +98,8 @@ def made_up_run(
             break
         replay.send(results)
     run.study.set_user_attr("starts", starts)
-    _write_models(run, setup, replay, results)
+    write_models(run, setup, replay, results)
     return run
-
-
-def _write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    named: list[tuple[str, Candidate, int | None, int | None]] = [
-        (state.name, state.candidate, state.step, None) for state in replay.states
-    ]
-    for found in replay.trajectory.targets if replay.trajectory is not None else ():
-        step = None if found.state is None else found.state.step
-        named.append((found.name, found.candidate, step, found.target))
-    for name, candidate, step, target in named:
-        measured = scored([results[job.key] for job in replay.jobs[candidate]])
-        if measured:
-            write_model(run.folder / "models", name, setup, candidate, measured, step=step, target=target)
 
 
 def failing(axis: str, reason: str) -> Score:
