@@ -16,7 +16,7 @@ from expand.run.record import RunRecord
 from expand.run.rows import StateRow, TargetRow
 from search_spaces.base import presentation_of
 
-_TITLE = "How the factors grew"
+_TITLE, _OTHER_TITLE = "How the factors grew", "Factors of the networks found"
 _STEP = 0.88  # inches between two states
 _CLOSEST = 1.2  # the least quotient of two ticks
 _LONGEST = 17  # the most characters of a label over a state
@@ -26,7 +26,7 @@ def factors(records: Sequence[RunRecord]) -> Figure:
     """Draw a panel for each factor, with the accepted states and then the targets from left to right."""
     (record,) = records
     states = [row for row in record.trajectory if row.seeds.mean is not None]
-    title = captions.title(record, _TITLE)
+    title = captions.title(record, _TITLE if record.path or not record.targets else _OTHER_TITLE)
     if not states:
         return captions.nothing(records, title, "No network is accepted yet.")
     names = [name for name in states[0].network.factors if _grows(name, states)]
@@ -94,7 +94,7 @@ def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], 
     axes.yaxis.set_minor_locator(NullLocator())
     label = name if symbol is None else f"{symbol.text}\n{name}"
     axes.set_ylabel(label, rotation=0, ha="right", va="center", color=colour, fontweight="bold")
-    if len(path) < len(rows):
+    if 0 < len(path) < len(rows):
         axes.axvline(len(path) - 0.5, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
 
 

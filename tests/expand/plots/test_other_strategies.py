@@ -56,6 +56,7 @@ def test_figures_name_what_the_targets_limit(at_random: RunRecord, drawn: Drawn)
     assert "round 1: random" in said
     assert "Right of each score: the activations." in said
     assert "Search trace: at-random" in words(drawn("trace", at_random))
+    assert "Factors of the networks found: at-random" in words(drawn("factors", at_random))
 
 
 @pytest.mark.parametrize("kind", KINDS)
