@@ -19,7 +19,8 @@ from tests.expand.commands import ROOT, Xpand
 ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify")
 # What makes a command take seconds.
 SMALL = {
-    "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4",
+    "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4 "
+    "--set search.axes='[temporal, width]'",
     "frames": "--set space.settings.size=32",
     "doctor": "--set space.settings.size=32",
     "train": "--epochs 1 --set training.batch_size=4",

@@ -105,7 +105,8 @@ def test_a_broken_pipe_ends_all(tmp_path: Path, config: Path) -> None:
     assert process.wait(60) == 141
     assert gone(workers)
     status = Forked("status", run, output=tmp_path / "status").said()
-    assert status.startswith(f"run       {run}\nstate     in round ")
+    assert status.startswith(f"run       {run}\nsearch    expansion, ")
+    assert "\nstate     in round " in status
 
 
 @pytest.mark.fault("kill -9 of the driver", "no worker is left")

@@ -103,7 +103,7 @@ def test_what_is_shown_suits_the_terminal(tmp_path: Path, config: Path) -> None:
     for verb in ("status", "table"):
         narrow = ESCAPES.sub("", on_terminal(40, verb, run))
         lines = narrow.splitlines()
-        assert max(len(line.rstrip()) for line in lines if not line.startswith("run ")) <= 40
+        assert max(len(line.rstrip()) for line in lines if not line.startswith(("run ", "search "))) <= 40
         assert "…" not in narrow
     assert not colours(on_terminal(40, "status", run, NO_COLOR="1"))
 
