@@ -63,12 +63,6 @@ def _print(record: RunRecord, what: What, form: Form, console: rich.console.Cons
         console.file.write(_markdown(frame(record, what)))
 
 
-def _frame(record: RunRecord, what: What) -> Any:
-    from pandas import DataFrame
-
-    return DataFrame(list(getattr(record, what)))
-
-
 def _markdown(frame: Any) -> str:
     """Return a table in GitHub's Markdown: numbers with four digits, whole numbers in full, None as empty."""
     lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]

@@ -152,7 +152,7 @@ def train_round(
             yield record(ended.folder)
     if lost and not answered:
         # The machine may be at fault, not the candidates: without a result, they are tried again on resume.
-        raise RunFailed(f"all workers were lost: {lost[0].lost}; see to the machine and resume.")
+        raise RunFailed(f"all workers were lost: {lost[0].lost}; check the machine and resume.")
     for ended in lost:
         assert ended.lost is not None
         write_result(ended.folder, Failure(reason=ended.lost))

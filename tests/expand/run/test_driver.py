@@ -143,7 +143,7 @@ def test_all_workers_lost_ends_a_round_without_a_result(tmp_path: Path, cache: P
     assert replay.current is not None
     with pytest.raises(RunFailed) as caught:
         list(train_round(run, ready, replay.current, {}, Losing(), clock))
-    assert str(caught.value) == "all workers were lost: killed; see to the machine and resume."
+    assert str(caught.value) == "all workers were lost: killed; check the machine and resume."
     assert run.results() == {}
 
 
