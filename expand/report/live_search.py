@@ -55,7 +55,7 @@ class SearchView(LiveView):
             name = next(candidate.name for candidate, jobs in candidates if job in jobs)
             self._console.print(
                 f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result, self._words)}, "
-                f"about {show_seconds(self._left())} left",
+                f"about {show_seconds(self._seconds_left())} left",
                 highlight=False,
                 soft_wrap=True,
             )
@@ -91,7 +91,7 @@ class SearchView(LiveView):
             (state,) = round_.parents
             origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
-        left = show_seconds(self._left())
+        left = show_seconds(self._seconds_left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
 
     def _table(self) -> Listing:
@@ -156,7 +156,7 @@ class SearchView(LiveView):
         progress = read_progress(self._run.job_folder(job))
         return progress.clips / progress.total if progress is not None else 0.0
 
-    def _left(self) -> float:
+    def _seconds_left(self) -> float:
         """Estimate the seconds left of the whole search."""
         if self._round is None or self._clock is None:
             return 0.0

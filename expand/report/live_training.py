@@ -65,7 +65,7 @@ class TrainingView(LiveView):
         )
         self._printed = time.monotonic()
         self.note(
-            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._left()}"
+            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._time_left()}"
         )
 
     def render(self) -> RenderableType:
@@ -80,9 +80,9 @@ class TrainingView(LiveView):
 
     def _line(self) -> str:
         loss = "" if math.isnan(self._loss) else f", loss {self._loss:.3f}"
-        return f"step {self._step:,} of {self._steps:,}{loss}{self._left()}"
+        return f"step {self._step:,} of {self._steps:,}{loss}{self._time_left()}"
 
-    def _left(self) -> str:
+    def _time_left(self) -> str:
         """Return the time left in words; the estimate assumes that all steps cost about the same."""
         done = self._step - self._first
         if not done or self._step == self._steps:

@@ -82,7 +82,7 @@ def drive(
         try:
             replay = Replay(setup)
             while replay.current is not None:
-                _accept(run, setup, replay.current.round.states[-1:], replay, results)
+                _write_accepted(run, setup, replay.current.round.states[-1:], replay, results)
                 view.round(replay.current, results)
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
@@ -131,7 +131,7 @@ def train_round(
             done.append(Ended(folder))  # the driver died before it recorded the result
             continue
         write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
-        tasks.append(Task(folder, _limit(prepared, clock.seconds(candidate.macs))))
+        tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs))))
 
     def record(folder: Path) -> tuple[Job, Result]:
         candidate, job = missing[folder]
@@ -176,27 +176,27 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
     )
 
 
-def _limit(prepared: Prepared, expected: float) -> float | None:
+def _time_limit(prepared: Prepared, expected: float) -> float | None:
     """Return the time limit of an attempt in seconds, given its expected seconds; None for no limit."""
     times = prepared.setup.config.run.time_limit
     return None if times is None else times * expected + SLACK
 
 
-def _accept(
+def _write_accepted(
     run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
 ) -> None:
     """Log the last accepted state and write its model; `last` has that state, or is empty at the start."""
     for state in last:
         log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
-        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
 def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
     """Write a model file for each accepted state, and for each target whose network has all its results."""
     for state in replay.states:
-        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
-        _write(
+        _write_model(
             run,
             setup,
             found.name,
@@ -208,7 +208,7 @@ def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, R
         )
 
 
-def _write(
+def _write_model(
     run: Run,
     setup: Setup,
     name: str,

@@ -115,7 +115,9 @@ def read_status(folder: Path) -> Status:
         record=record,
         driver=driver,
         at_work=_at_work(run, record) if driver is not None else (),
-        seconds_left=_left(run, found, driver) if driver is not None and not record.finished else None,
+        seconds_left=_seconds_left(run, found, driver)
+        if driver is not None and not record.finished
+        else None,
     )
 
 
@@ -142,7 +144,7 @@ def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
     return tuple(found)
 
 
-def _left(run: Run, found: Replayed, driver: Driver) -> float | None:
+def _seconds_left(run: Run, found: Replayed, driver: Driver) -> float | None:
     """Estimate the seconds left as the driver does; None if it has announced no speed, or nothing is left."""
     facts, current = driver.facts, found.replay.current
     if current is None or "per_mac" not in facts:

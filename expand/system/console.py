@@ -46,13 +46,13 @@ out, err = Console(), Console(stderr=True)
 
 
 def to_type(name: str, path: str) -> str:
-    """Return how to call a program in a shell: by its name if that leads to `path`, else by `path`, quoted."""
+    """Return how to call a program in a shell: by its name if that leads to `path`, else by the path."""
     found = shutil.which(name)
     return name if found is not None and Path(found).absolute() == Path(path).absolute() else quote(path)
 
 
 def own_command() -> str:
-    """Return how to call xpand in a shell: `xpand`, or the path it was called by, such as .venv/bin/xpand."""
+    """Return how to call xpand in a shell: `xpand`, or the path it was called by: .venv/bin/xpand."""
     called = sys.argv[0]
     return to_type("xpand", called) if Path(called).name == "xpand" else "xpand"
 
