@@ -94,8 +94,8 @@ class Contents:
         changes = [] if noted is None else [*_differences(noted, self)]
         what = "; ".join(changes) or f"their checksum is {self.checksum[:12]} and was {wanted[:12]}"
         raise UserError(
-            f"the videos of {self.source.name} must be as the run was started, but {what}: put them back, or "
-            "start another run."
+            f"the videos of {self.source.name} must be as when the run was started, but {what}: put them "
+            "back, or start another run."
         )
 
 

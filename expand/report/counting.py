@@ -1,4 +1,4 @@
-"""What `xpand count` counts: a published network, a model file, or a point of the X3D space."""
+"""`xpand count`: the cost of a published network, a model file, or a point of the X3D space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from search_spaces.x3d.factors import PUBLISHED
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-VIEWS = (1, 10, 30)
+VIEWS = (1, 10, 30)  # numbers of views of a video whose cost is shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,8 +27,13 @@ class NetworkCount:
     """A network with its cost for one clip.
 
     Attributes:
-        classes: outputs of the classifier.
-        test: the cost of a clip of the size that the published 30-view tests use; None where there is none.
+        name: its name, for the heading.
+        space: its search space.
+        architecture: its architecture in that space.
+        sampling: the clips that it sees.
+        classes: number of outputs of the classifier.
+        complexity: its cost for one such clip.
+        test: (size in pixels, cost) of a clip of the published 30-view test; None where none is published.
     """
 
     name: str
@@ -40,7 +45,7 @@ class NetworkCount:
     test: tuple[int, Complexity] | None = None
 
     def views(self, views: int) -> tuple[int, int]:
-        """(size of a clip in pixels, MACs of all views): 30 views are at the published test size."""
+        """Return (size of a clip in pixels, MACs of all views); 30 views have the size of `test`, if any."""
         size, complexity = self.test if views == 30 and self.test else (self.sampling.size, self.complexity)
         return size, views * complexity.macs
 
@@ -63,10 +68,14 @@ class NetworkCount:
 
 
 def counted(network: str | None, factors: str | None) -> NetworkCount:
-    """The network that the command names.
+    """Count the network that `xpand count` is given.
+
+    Args:
+        network: the name of a published network, or a model file.
+        factors: factors of the X3D space, such as `bottleneck=2.25,depth=2.2`.
 
     Raises:
-        UserError: neither or both are given, or what is given names nothing.
+        UserError: neither or both are given, there is no such network, or a factor is wrong.
     """
     if (network is None) == (factors is None):
         raise UserError(
@@ -82,7 +91,7 @@ def counted(network: str | None, factors: str | None) -> NetworkCount:
 
 
 def parse_factors(text: str) -> Factors:
-    """Factors from `bottleneck=2.25,depth=2.2`; those not named are 1.
+    """Parse factors such as `bottleneck=2.25,depth=2.2`; those not named are 1.
 
     Raises:
         UserError: an unknown factor, or a value that is no number above 0.
@@ -136,7 +145,7 @@ def _of_model(reference: str) -> NetworkCount:
 
 
 def verified(found: NetworkCount) -> Json:
-    """The same network built and counted by fvcore, which traces it; BatchNorm left out, as in the tables."""
+    """Build the network and count it by fvcore: MACs, parameters, and whether both equal the closed form."""
     network = found.space.build(found.architecture, found.classes).eval()
     macs = macs_by_fvcore(network, found.space.example(found.architecture, 1))
     params = sum(parameter.numel() for parameter in network.parameters())
@@ -145,11 +154,11 @@ def verified(found: NetworkCount) -> Json:
 
 
 def macs_by_fvcore(network: nn.Module, clips: Tensor) -> int:
-    """Multiply-adds of a network for these clips, traced by fvcore; BatchNorm is left out."""
+    """Return a network's multiply-adds for these clips, traced by fvcore; BatchNorm is left out."""
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore imports what torch deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore imports deprecated parts of torch
         from fvcore.nn import FlopCountAnalysis
 
     with warnings.catch_warnings(), torch.no_grad():
@@ -159,7 +168,12 @@ def macs_by_fvcore(network: nn.Module, clips: Tensor) -> int:
 
 
 def render(found: NetworkCount, check: Json | None) -> RenderableType:
-    """The table by stage, and the cost of several views."""
+    """Return the table of a network's cost by stage, and its cost for several views.
+
+    Args:
+        found: the network.
+        check: the count of fvcore, from `verified`; None if it is not wanted.
+    """
     lines = [f"{found.name}: clip {found.sampling}, {found.classes} classes; multiply-adds of one clip"]
     views = []
     for count in VIEWS:
@@ -173,7 +187,7 @@ def render(found: NetworkCount, check: Json | None) -> RenderableType:
 
 
 def _table(complexity: Complexity) -> Listing:
-    """MACs, parameters and activations by stage, for one clip."""
+    """Return the table of MACs, parameters and activations by stage, for one clip."""
     numbers = ("MACs", "parameters", "activations")
     table = Listing(["stage", *numbers], right=numbers, spare=["activations", "parameters"], gap=2)
     for stage in complexity.stages:
@@ -184,7 +198,7 @@ def _table(complexity: Complexity) -> Listing:
 
 
 def parity_table(verify: bool) -> Listing:
-    """The published networks beside each other; with `verify`, whether fvcore counts the same."""
+    """Return the table of the published networks; with `verify`, it says whether fvcore counts the same."""
     numbers = ("MACs", "parameters", "activations", *(["fvcore"] if verify else []))
     table = Listing(["network", "clip", *numbers], right=numbers, spare=["activations", "parameters", "clip"])
     for name in PUBLISHED:

@@ -1,4 +1,4 @@
-"""What the doctor found, for a terminal."""
+"""Shows the report of `xpand doctor` on a terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from expand.data.doctor import Count, Report
 from expand.data.shards import Storage
 from expand.system.escaping import visible_line
 
-_SHOWN = 10  # lines of a long list
+_SHOWN = 10  # lines of a long list that are shown; the others are counted
 _STORAGE: dict[Storage, str] = {"raw": "raw frames", "jpeg": "JPEG"}
-_MOST_CLASSES = 30  # more are summed up
+_MOST_CLASSES = 30  # with more classes, only the largest and the smallest ones are shown
 
 
 def render(report: Report) -> RenderableType:
-    """The report for a terminal of 80 columns; for consoles without markup, as names may look like it."""
+    """Render the report for 80 columns; the console must not read markup, which names may look like."""
     parts: list[RenderableType] = [_class_table(report), Text(), _facts(report)]
     if report.notes:
         parts += [Text(), Text("How it was read", style="bold"), *_first(list(report.notes))]

@@ -1,4 +1,4 @@
-"""What the views of long work have in common: a place on the terminal drawn anew, and the decoding."""
+"""The base of live views: refreshes a display on the terminal, and shows the decoding of the videos."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from expand.system.escaping import visible_line
 
 
 class LiveView:
-    """On a terminal, `render` is shown twice a second while it is used as a context manager.
+    """A context manager that shows what `render` returns twice a second, if the console is a terminal.
 
-    A view calls this constructor last: `render` is called by it.
+    A subclass must call this constructor last, since the constructor may call `render`.
     """
 
     def __init__(self, console: Console) -> None:
@@ -35,18 +35,18 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._console.is_terminal:
-            with suppress(OSError) if error is not None else nullcontext():  # a terminal that was closed
+            with suppress(OSError) if error is not None else nullcontext():  # the terminal may be gone
                 self._live.stop()
 
     def caching(self, progress: StageProgress) -> None:
-        """The videos are being decoded."""
+        """Show the progress of decoding the videos, and print its note, if it has one."""
         if progress.note:
             note = visible_line(progress.note)
             self._console.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
         self._caching = progress
 
     def caching_row(self) -> RenderableType:
-        """How far the decoding is."""
+        """Return a progress bar of the decoding."""
         assert self._caching is not None
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=self._caching.total, completed=self._caching.done, width=40)
@@ -54,5 +54,5 @@ class LiveView:
         return row
 
     def render(self) -> RenderableType:
-        """The state of now."""
+        """Return the current display; each view overrides it."""
         raise NotImplementedError

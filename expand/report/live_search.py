@@ -1,6 +1,7 @@
-"""What a running search shows: the round, each candidate's state, the time left.
+"""Shows a running search: the round, the state of each candidate, and the time left.
 
-On a terminal a table that stays in place; elsewhere a line for each thing that ends.
+On a terminal it is a table that is refreshed in place; elsewhere a line for each training that ends. Both
+print a line for each round that ends.
 """
 
 from __future__ import annotations
@@ -54,14 +55,14 @@ class SearchView(LiveView):
             name = next(candidate.name for candidate, jobs in candidates if job in jobs)
             self._console.print(
                 f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result, self._words)}, "
-                f"about {show_seconds(self._left())} left",
+                f"about {show_seconds(self._seconds_left())} left",
                 highlight=False,
                 soft_wrap=True,
             )
         self._print_round_if_over()
 
     def _print_round_if_over(self) -> None:
-        """A line for a round that is over, which stays on the screen."""
+        """Print the scores of the round in one line, if all its trainings have ended."""
         assert self._round is not None
         if self._round.missing(self._results):
             return
@@ -75,7 +76,7 @@ class SearchView(LiveView):
         )
 
     def render(self) -> RenderableType:
-        """The state of now."""
+        """Return the current display: the headline and the table of candidates."""
         if self._caching is not None:
             return self.caching_row()
         if self._round is None or self._setup is None:
@@ -90,7 +91,7 @@ class SearchView(LiveView):
             (state,) = round_.parents
             origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
-        left = show_seconds(self._left())
+        left = show_seconds(self._seconds_left())
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
 
     def _table(self) -> Listing:
@@ -113,7 +114,7 @@ class SearchView(LiveView):
         return table
 
     def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
-        """A candidate's state over its seeds, and its score so far."""
+        """Return a candidate's state over its seeds, and its mean score so far."""
         results = [self._results[job.key] for job in jobs if job.key in self._results]
         if any(isinstance(result, Failure) for result in results):
             return Text("failed", style="red"), ""
@@ -141,7 +142,7 @@ class SearchView(LiveView):
 
     @property
     def _words(self) -> str:
-        """What the objective's score is called."""
+        """The name of the objective's score in words, such as `top-1`."""
         assert self._setup is not None
         return load_objective(self._setup.config.search.objective).words
 
@@ -150,13 +151,13 @@ class SearchView(LiveView):
         return self._setup.config.training.epochs_of(self._setup.data.train)
 
     def _share(self, job: Job) -> float:
-        """How much of a training is done, as its worker last said."""
+        """Return the share of a training that is done, from 0 to 1, by the last report of its worker."""
         assert self._run is not None
         progress = read_progress(self._run.job_folder(job))
         return progress.clips / progress.total if progress is not None else 0.0
 
-    def _left(self) -> float:
-        """Seconds left of the whole search."""
+    def _seconds_left(self) -> float:
+        """Estimate the seconds left of the whole search."""
         if self._round is None or self._clock is None:
             return 0.0
         running = [
@@ -173,7 +174,7 @@ def _brief(result: Result, words: str) -> str:
 
 
 def _score(results: Sequence[Result]) -> str:
-    """A candidate's score, and how many videos were too short for its clips."""
+    """Return a candidate's score in words, with the number of videos looped as too short for its clips."""
     got = outcome(results)
     if isinstance(got, Failed):
         return "failed"

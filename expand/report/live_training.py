@@ -1,6 +1,7 @@
-"""What a full training shows: its schedule before, then the step, the loss, the scores and the time left.
+"""Shows a full training: its schedule first, then its step, loss, validation scores and time left.
 
-On a terminal a line that stays in place; elsewhere a line a validation, and one a minute.
+On a terminal it is a line that is refreshed in place; elsewhere a new line every minute. Both print a line
+for each validation.
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ from expand.system.listing import Listing
 from expand.system.units import show_seconds
 from expand.training.schedule import Phase, Schedule
 
-_EVERY = 60.0  # seconds between two lines, where there is no terminal
+_EVERY = 60.0  # seconds between two lines of progress without a terminal
 
 
 class TrainingView(LiveView):
-    """A TrainingDisplay (expand/full/train.py) on a console, as a context manager; silent if not `shown`."""
+    """A TrainingDisplay (expand/full/train.py) on a console; use it as a context manager.
+
+    Args:
+        console: the console.
+        shown: whether anything is printed: of several processes, one alone prints.
+    """
 
     def __init__(self, console: Console, *, shown: bool = True) -> None:
         self._steps, self._first, self._step, self._loss = 0, 0, 0, math.nan
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
         super().__init__(console if shown else Console(quiet=True))
 
     def note(self, text: str) -> None:
@@ -43,12 +49,12 @@ class TrainingView(LiveView):
         if step:
             self.note(f"going on after step {step:,} of {schedule.steps:,}")
         self._steps, self._first, self._step = schedule.steps, step, step
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def progress(self, progress: TrainingProgress) -> None:
         self._step, self._loss = progress.step, progress.loss
-        if not self._console.is_terminal and time.monotonic() - self._told >= _EVERY:
-            self._told = time.monotonic()
+        if not self._console.is_terminal and time.monotonic() - self._printed >= _EVERY:
+            self._printed = time.monotonic()
             self.note(self._line())
 
     def validated(self, row: Validation) -> None:
@@ -57,13 +63,13 @@ class TrainingView(LiveView):
             for name, title in SCORES.items()
             if f"val_{name}" in row and name != "loss"
         )
-        self._told = time.monotonic()
+        self._printed = time.monotonic()
         self.note(
-            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._left()}"
+            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._time_left()}"
         )
 
     def render(self) -> RenderableType:
-        """The state of now."""
+        """Return the current display: a progress bar with the step, the loss and the time left."""
         if self._caching is not None:
             return self.caching_row()
         if not self._steps:
@@ -74,10 +80,10 @@ class TrainingView(LiveView):
 
     def _line(self) -> str:
         loss = "" if math.isnan(self._loss) else f", loss {self._loss:.3f}"
-        return f"step {self._step:,} of {self._steps:,}{loss}{self._left()}"
+        return f"step {self._step:,} of {self._steps:,}{loss}{self._time_left()}"
 
-    def _left(self) -> str:
-        """How long it will go on, by the steps so far: they cost about the same all along."""
+    def _time_left(self) -> str:
+        """Return the time left in words; the estimate assumes that all steps cost about the same."""
         done = self._step - self._first
         if not done or self._step == self._steps:
             return ""
@@ -86,7 +92,7 @@ class TrainingView(LiveView):
 
 
 def history_table(rows: Sequence[Validation]) -> Listing:
-    """The validations of a training."""
+    """Return the table of a training's validations."""
     names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
     headings = ("epochs", "train loss", *(SCORES[name] for name in names), "time")
     table = Listing(headings, right=headings, spare=["train loss", "time", "loss", "top-5"], gap=2)
@@ -99,10 +105,11 @@ def history_table(rows: Sequence[Validation]) -> Listing:
 
 
 def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
-    """What the steps see, phase by phase.
+    """Return the table of a schedule, a row for each phase.
 
-    Clips in a batch; their frames × stride, and their sizes from step to step; the parts of a process's batch
-    that BatchNorm takes one by one; the batch's volume B·T·H·W in shares of the usual one's.
+    Its columns: steps; clips in a batch, and below the clips of the whole training; frames × stride of the
+    clips; their sizes, which alternate from step to step; the parts of a process's batch that BatchNorm
+    normalises separately; the learning rate; and the batch's volume B·T·H·W, in percent of the last phase's.
     """
     table = Table(box=None, header_style="dim", padding=(0, 1))
     for heading, right in (

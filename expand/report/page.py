@@ -1,8 +1,8 @@
-"""A run as one HTML page that needs nothing else: figures, tables, and what each mark stands for.
+r"""Writes a run as one HTML page without further files: figures, tables, and the details of each candidate.
 
-The figures are those of `expand.plots`, as SVG in the page. A mark that the pointer is over shows its
-candidate: scores, cost, factors, and the exact architecture. All that comes from data or configs is escaped,
-and its control characters are written out.
+The figures are those of `expand.plots`, as SVG in the page. Pointing at a mark in a figure shows its
+candidate: scores, cost, factors and architecture. Texts from data and configs are escaped, and control
+characters in them are shown as `\x1b`.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from search_spaces.base import presentation_of
 
 REPORT = "report.html"
 
-# What a reader who has not seen such a figure needs to know.
+# A caption for each figure, for readers who have not seen such a figure.
 _WORDS: dict[Kind, str] = {
-    "trace": "Each round grows every axis once, by about the same cost, and keeps the best. The line is the "
-    "way that was taken; what was turned down is faint.",
-    "rounds": "What growing each axis gave. Where error bars overlap, the round could as well have gone the "
-    "other way.",
-    "factors": "What the accepted growths added up to.",
+    "trace": "Each round grows the network along every axis, by about the same cost, and keeps the best "
+    "candidate. The line connects the networks that were kept; candidates that were not kept are faint.",
+    "rounds": "The score of each candidate. Where error bars overlap, the round could as well have kept the "
+    "other candidate.",
+    "factors": "The factors of the networks that were kept, round by round.",
     "frontier": "Every network that was measured, against four kinds of cost.",
-    "timeline": "What the workers did, and when.",
+    "timeline": "The trainings of each worker over time.",
 }
-# The same of other strategies than progressive expansion, which may do anything.
+# The captions for other strategies than progressive expansion, which may accept any networks or none.
 _OTHER_WORDS = _WORDS | {
     "trace": "Every network that was measured. The line connects those that were accepted, if the strategy "
-    "accepts any; what was turned down is faint.",
-    "rounds": "What each round measured. Where error bars overlap, it could as well have gone the other way.",
-    "factors": "What the accepted networks, and those of the targets, are.",
+    "accepts any; the others are faint.",
+    "rounds": "The score of each network. Where error bars overlap, their order could as well be the other.",
+    "factors": "The factors of the accepted networks, and of those of the targets.",
 }
 
 
@@ -67,7 +67,7 @@ def write_report(folder: Path, file: Path | None = None) -> Path:
 
 
 def render(record: RunRecord) -> str:
-    """The page of a run."""
+    """Return the page of a run as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     explained = _WORDS if record.config.search.strategy == "expansion" else _OTHER_WORDS
@@ -99,7 +99,7 @@ def render(record: RunRecord) -> str:
 
 
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """What the run is, in a few lines."""
+    """Yield the facts of a run, as (name, text)."""
     data, search = record.data, record.config.search
     yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos"
     yield "classes", visible_line(", ".join(data.classes))
@@ -120,17 +120,17 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _inline(kind: Kind, record: RunRecord) -> str:
-    """A figure as an SVG element: names that no other figure of the page has, marks as classes."""
+    """Return a figure as an SVG element, with ids that are unique on the page and marks of class `mark`."""
     svg = to_bytes(draw(kind, [record]), "svg", kind).decode()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)  # as wide as the page
+    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)  # the style sheet sets the width
     svg = re.sub(r'id="mark:[^:"]*:([^"]*)"', r'class="mark" data-key="\1"', svg)
     return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
 
 
 def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
-    """What the page shows of a candidate."""
+    """Return the details that the page shows of a candidate, as JSON."""
     network, seeds, cost = row.network, row.seeds, record.setup.cost
     each = f" ({', '.join(map(share, seeds.scores))})" if len(seeds.scores) > 1 else ""
     score = share(seeds.mean) + each
@@ -165,13 +165,13 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
 
 
 def _factor(record: RunRecord, name: str) -> str:
-    """A factor as papers write it, such as γt frames."""
+    """Return a factor's name with its symbol, if the space has one: `γt frames`."""
     symbol = presentation_of(record.setup.space).symbols.get(name)
     return name if symbol is None else f"{symbol.text} {name}"
 
 
 def _lines(values: Any, name: str = "") -> Iterator[str]:
-    """An architecture's JSON as short lines, one for each part that is a list of its own."""
+    """Yield an architecture's JSON as short lines, one for each dict in it, such as a stage."""
     if isinstance(values, dict):
         flat = {key: value for key, value in values.items() if not isinstance(value, dict | list)}
         if flat:
@@ -187,5 +187,5 @@ def _lines(values: Any, name: str = "") -> Iterator[str]:
 
 
 def _script(values: Any) -> str:
-    """JSON that can stand in a script element, whatever its texts hold."""
+    """Return values as JSON that cannot end the script element it stands in."""
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""A run's tables as people read them, in text: the same on a terminal and in a report."""
+"""A run's tables with each cell as text, for terminals and the HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ Emphasis = Literal["", "bold", "dim"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row: whose it is (the row's `key`), a text for each column, and how it stands out."""
+    """A row of a table.
+
+    Attributes:
+        key: the candidate that the row belongs to, as in `rows.key_of`.
+        cells: a text for each column.
+        emphasis: how the row stands out.
+    """
 
     key: str
     cells: tuple[str, ...]
@@ -26,8 +32,10 @@ class Sheet:
     """A table.
 
     Attributes:
-        right: of each column, whether it holds numbers, which stand at its right.
-        spare: headings of the columns to leave out where there is no room, in this order.
+        headings: the headings of the columns.
+        right: for each column, whether it is aligned at the right, as numbers are.
+        lines: the rows.
+        spare: headings of columns that are left out, in this order, where the table is too wide.
     """
 
     headings: tuple[str, ...]
@@ -37,7 +45,7 @@ class Sheet:
 
 
 def trajectory_sheet(record: RunRecord) -> Sheet:
-    """The accepted states, and the model of each target."""
+    """Return the table of the accepted states, then of the targets' networks, which are bold."""
     rows, words = record.trajectory, record.objective.words
     several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
@@ -59,17 +67,17 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
 
 
 def _beside(record: RunRecord) -> str:
-    """The heading of the second score: the top-1 where the objective is another."""
+    """Return the heading of the second score: mean class accuracy if the objective is top-1, else top-1."""
     return "mean class" if record.config.search.objective == "top1" else "top-1"
 
 
 def _cost(record: RunRecord) -> tuple[str, ...]:
-    """The heading of the column of what the search counts; nothing where that is the multiply-adds."""
+    """Return the heading of the column of costs; none where the cost is MACs, which have a column anyway."""
     return () if record.setup.cost.name == "macs" else (record.setup.cost.unit,)
 
 
 def rounds_sheet(record: RunRecord) -> Sheet:
-    """Every candidate of every round, and the axes along which it has none."""
+    """Return the table of every round: its candidates, then the axes without a candidate."""
     cost = _cost(record)
     lines: list[Line] = []
     for number in record.numbers:
@@ -100,7 +108,7 @@ def rounds_sheet(record: RunRecord) -> Sheet:
 
 
 def trials_sheet(record: RunRecord) -> Sheet:
-    """Every training."""
+    """Return the table of trainings."""
     cost, words = _cost(record), record.objective.words
     lines = []
     for row in record.trials:
@@ -124,10 +132,11 @@ def trials_sheet(record: RunRecord) -> Sheet:
 
 
 def state_of(row: CandidateRow) -> str:
-    """The state of a candidate of a round, in words."""
+    """Return the state of a candidate in words, with the reason where it failed."""
     state = "accepted" if row.accepted and row.state == "done" else row.state
     return f"{state}: {row.reason}" if row.reason else state
 
 
 def share(value: float | None) -> str:
+    """Return a share from 0 to 1 in percent, such as `41.2%`; empty for None."""
     return "" if value is None else f"{value:.1%}"

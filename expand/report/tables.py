@@ -1,4 +1,4 @@
-"""A run's tables in the formats that others read."""
+"""Writes a run's tables as text, CSV, Markdown, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -24,10 +24,17 @@ Form = Literal["text", "csv", "markdown", "json", "parquet"]
 def write_table(
     folder: Path, what: What, form: Form, file: Path | None, console: rich.console.Console
 ) -> None:
-    """Print a table of a run, or put it into a file.
+    """Print a table of a run, or write it to a file.
+
+    Args:
+        folder: the run folder.
+        what: which table.
+        form: its format.
+        file: the file; None to print the table.
+        console: where it is printed.
 
     Raises:
-        UserError: the folder is no run, parquet without a file, or a file that cannot be written.
+        UserError: the folder is no run, the file cannot be written, or Parquet is wanted without a file.
     """
     record = read_run(folder)
     if form == "parquet" and file is None:
@@ -56,14 +63,8 @@ def _print(record: RunRecord, what: What, form: Form, console: rich.console.Cons
         console.file.write(_markdown(frame(record, what)))
 
 
-def _frame(record: RunRecord, what: What) -> Any:
-    from pandas import DataFrame
-
-    return DataFrame(list(getattr(record, what)))
-
-
 def _markdown(frame: Any) -> str:
-    """A table as GitHub reads it: four digits, whole numbers whole, nothing for what is not there."""
+    """Return a table in GitHub's Markdown: numbers with four digits, whole numbers in full, None as empty."""
     lines = [list(map(str, frame.columns)), ["---"] * len(frame.columns)]
     lines += [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: its tables, its state, what a search will cost."""
+"""What a terminal shows of a run: tables, the workers' trainings, and the forecast of a search."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
 from expand.training.memory_forecast import Foresight
 
-_NEAR = 2  # times the largest network that was timed: so far a forecast of seconds is not worth a word
+_NEAR = 2  # times the MACs of the largest timed network, up to which a forecast isn't called extrapolated
 
 
 def to_table(sheet: Sheet) -> Listing:
-    """A sheet for the terminal."""
+    """Turn a sheet into a table for the terminal."""
     right = [heading for heading, holds in zip(sheet.headings, sheet.right, strict=True) if holds]
     listing = Listing(sheet.headings, right=right, wrapped=["state"], spare=sheet.spare)
     for line in sheet.lines:
@@ -30,7 +30,15 @@ def to_table(sheet: Sheet) -> Listing:
 def forecast_text(
     setup: Setup, clock: Clock, machine: Machine, speed: Speed, foresight: Foresight | None
 ) -> str:
-    """What a search will cost, in a few lines."""
+    """Return the forecast of a search as lines: its start, targets and trainings, its time and its memory.
+
+    Args:
+        setup: the search.
+        clock: forecasts its seconds.
+        machine: the workers.
+        speed: the workers' measured speed.
+        foresight: the forecast of memory, if there is one.
+    """
     expected, config, data = forecast(setup), setup.config, setup.data
     start = setup.space.sampling(setup.space.start)
     unit, begin = setup.cost.unit, setup.problem.start.cost
@@ -54,7 +62,7 @@ def forecast_text(
 
 
 def _extrapolated(expected: Forecast, speed: Speed) -> str:
-    """That much larger networks than those that were timed are in a search, where they are."""
+    """Return a warning if the search has much larger networks than those that were timed, else nothing."""
     if speed.timed is None:
         return "; no network could be timed, so this is a guess"
     if expected.dearest <= _NEAR * speed.timed:
@@ -63,7 +71,7 @@ def _extrapolated(expected: Forecast, speed: Speed) -> str:
 
 
 def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> dict[str, Any]:
-    """What a search will cost, for scripts."""
+    """Return the forecast of a search as JSON."""
     expected = forecast(setup)
     return {
         "trainings": expected.trainings,
@@ -75,7 +83,7 @@ def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None
 
 
 def at_work_table(found: Sequence[AtWork]) -> Listing:
-    """What the workers do."""
+    """Return the table of workers, and the training that each does."""
     headings = ("worker", "round", "candidate", "seed", "epoch", "time", "attempt")
     right = [heading for heading in headings if heading not in ("worker", "candidate")]
     listing = Listing(headings, right=right, wrapped=["worker"], spare=["attempt", "round", "time"])

@@ -1,4 +1,4 @@
-"""A run from its configuration to its models: the search asks, the workers train, the study records."""
+"""Drives a search: trains each round's candidates by workers, records the results, and writes the models."""
 
 from __future__ import annotations
 
@@ -28,43 +28,43 @@ from expand.workers import TRAINER, Ended, Task, Workers
 
 log = logging.getLogger(__name__)
 
-SLACK = 60.0  # seconds that a candidate may take besides: a process starts, libraries are read
+SLACK = 60.0  # seconds added to the time limit of a training, for starting a process and importing libraries
 
 
 class SearchDisplay(Protocol):
-    """What is shown while a run goes on; every method returns at once."""
+    """Shows the progress of a search. No method may block, since the driver waits for it."""
 
     def caching(self, progress: StageProgress) -> None:
-        """The videos are being decoded."""
+        """Show the progress of decoding the videos."""
         ...
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
-        """The search starts or goes on."""
+        """Show that the search starts or is resumed."""
         ...
 
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
-        """A round starts, of which `results` are there already."""
+        """Show that a round starts; `results` has the results known before, by the jobs' keys."""
         ...
 
     def finished(self, job: Job, result: Result) -> None:
-        """A training ended."""
+        """Show that a training has ended."""
         ...
 
 
 def drive(
     run: Run, prepared: Prepared, speed: Speed, view: SearchDisplay, *, trainer: str = TRAINER
 ) -> Trajectory:
-    """Run the search to its end, from wherever it is. The caller holds the run's lock.
+    """Run a search to its end, and return its trajectory. Trainings that have a result are not repeated.
 
     Args:
-        run: with what was measured so far.
-        prepared: the search, with its videos.
-        speed: of the workers.
-        view: is told what happens.
-        trainer: what does a job, as `module:function` of its folder.
+        run: the run folder, whose lock the caller must hold.
+        prepared: the search, with its decoded videos.
+        speed: the workers' speed, for time limits and the time left.
+        view: shows the progress.
+        trainer: the function that does a job, as `module:function`; its argument is the job's folder.
 
     Raises:
-        RunFailed: the search cannot go on.
+        RunFailed: the search cannot go on, such as when all workers are lost or the disk is full.
     """
     setup, machine = prepared.setup, prepared.machine
     with ExitStack() as stack:
@@ -82,7 +82,7 @@ def drive(
         try:
             replay = Replay(setup)
             while replay.current is not None:
-                _accept(run, setup, replay.current.round.states[-1:], replay, results)
+                _write_accepted(run, setup, replay.current.round.states[-1:], replay, results)
                 view.round(replay.current, results)
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
@@ -108,18 +108,18 @@ def train_round(
     workers: Workers,
     clock: Clock,
 ) -> Iterator[tuple[Job, Result]]:
-    """Train what a round still lacks, the dearest first; record each result and yield it as it comes.
+    """Do the jobs of a round that have no result, the most expensive first; record and yield each result.
 
     Args:
-        run: is told the results.
-        prepared: the search, with its videos.
-        jobs: of the round.
-        results: what was measured before; what the caller adds meanwhile makes no difference.
-        workers: that train.
-        clock: how long a training may take.
+        run: the run folder, whose study gets the results.
+        prepared: the search, with its decoded videos.
+        jobs: the jobs of the round.
+        results: the results known before, by the jobs' keys; the caller may add to it meanwhile.
+        workers: do the jobs.
+        clock: forecasts the seconds of a training, for its time limit.
 
     Raises:
-        RunFailed: all workers were lost, and nothing of the round has a result.
+        RunFailed: all workers were lost, and no job of the round has a result.
     """
     answered = any(job.key in results for job in jobs.jobs)
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
@@ -128,15 +128,15 @@ def train_round(
     for folder in by_cost:
         candidate, job = missing[folder]
         if read_result(folder) is not None:
-            done.append(Ended(folder))  # just before a crash
+            done.append(Ended(folder))  # the driver died before it recorded the result
             continue
         write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
-        tasks.append(Task(folder, _limit(prepared, clock.seconds(candidate.macs))))
+        tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs))))
 
     def record(folder: Path) -> tuple[Job, Result]:
         candidate, job = missing[folder]
         result = read_result(folder)
-        assert result is not None, "a job that is not lost has a result when it has ended"
+        assert result is not None, "a job that has ended has a result, unless its worker was lost"
         params = prepared.setup.space.point_to_json(candidate.point)
         run.record(job, candidate, jobs.round.number, params, result, close_attempts(folder))
         words = _brief(result, load_objective(job.objective).words)
@@ -151,8 +151,8 @@ def train_round(
             answered = True
             yield record(ended.folder)
     if lost and not answered:
-        # Nothing says that it was the candidates' fault: nothing is recorded, so that they are tried again.
-        raise RunFailed(f"all workers were lost: {lost[0].lost}; see to the machine and resume.")
+        # The machine may be at fault, not the candidates: without a result, they are tried again on resume.
+        raise RunFailed(f"all workers were lost: {lost[0].lost}; check the machine and resume.")
     for ended in lost:
         assert ended.lost is not None
         write_result(ended.folder, Failure(reason=ended.lost))
@@ -176,27 +176,27 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
     )
 
 
-def _limit(prepared: Prepared, expected: float) -> float | None:
-    """How long an attempt may take before it counts as one that hangs."""
+def _time_limit(prepared: Prepared, expected: float) -> float | None:
+    """Return the time limit of an attempt in seconds, given its expected seconds; None for no limit."""
     times = prepared.setup.config.run.time_limit
     return None if times is None else times * expected + SLACK
 
 
-def _accept(
+def _write_accepted(
     run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
 ) -> None:
-    """Write the model of the state that was accepted last, if there is one."""
+    """Log the last accepted state and write its model; `last` has that state, or is empty at the start."""
     for state in last:
         log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
-        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
 def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    """Write the models of all states so far, and of each target that was measured."""
+    """Write a model file for each accepted state, and for each target whose network has all its results."""
     for state in replay.states:
-        _write(run, setup, state.name, state.candidate, replay, results, step=state.step)
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
-        _write(
+        _write_model(
             run,
             setup,
             found.name,
@@ -208,7 +208,7 @@ def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, R
         )
 
 
-def _write(
+def _write_model(
     run: Run,
     setup: Setup,
     name: str,

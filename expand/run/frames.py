@@ -1,7 +1,8 @@
-"""A run's tables as columns: pandas frames for Python, and the plain rows that CSV, JSON and Markdown show.
+"""A run's tables by column: as pandas frames for Python, and as rows for CSV, JSON and Markdown.
 
-The names of columns stand here alone. A candidate's score is in `top1`, or in `score` where the search has
-another objective; its smallest, largest and deviation over the seeds in `_min`, `_max` and `_std` beside it.
+This module defines the names of the columns. A candidate's mean score over its seeds is in `top1`, or in
+`score` where the search has another objective; the smallest and largest score and the standard deviation are
+in the columns of that name with `_min`, `_max` and `_std` appended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Table = Literal["trajectory", "rounds", "trials", "attempts"]
-Columns = dict[str, Any]
+Columns = dict[str, Any]  # a row: its values by the names of the columns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class RunFrames:
 
 
 def load_run(path: str | Path) -> RunFrames:
-    """A run as pandas frames: trials, rounds, trajectory, attempts; also while it runs.
+    """Read a run, finished or not, as pandas frames: trials, rounds, trajectory and attempts.
 
     Raises:
         UserError: the folder is no run.
@@ -57,14 +58,14 @@ def load_run(path: str | Path) -> RunFrames:
 
 
 def frame(record: RunRecord, table: Table) -> DataFrame:
-    """One of a run's tables as a pandas frame."""
+    """Return a table of a run as a pandas frame."""
     from pandas import DataFrame
 
     return DataFrame(columns(record, table))
 
 
 def columns(record: RunRecord, table: Table) -> list[Columns]:
-    """One of a run's tables as plain rows: its columns' values by name."""
+    """Return the rows of a table of a run, each a dict of values by the names of the columns."""
     tables: dict[Table, Callable[[RunRecord], Iterator[Columns]]] = {
         "trajectory": _trajectory,
         "rounds": _rounds,
@@ -82,7 +83,7 @@ def _trajectory(record: RunRecord) -> Iterator[Columns]:
 
 
 def _rounds(record: RunRecord) -> Iterator[Columns]:
-    """The candidates of each round, then the axes along which it has none."""
+    """Yield, round by round, a row for each candidate, then a row for each axis without a candidate."""
     for number in record.numbers:
         for candidate in (row for row in record.rounds if row.round == number):
             yield _candidate(record, candidate)
@@ -107,7 +108,7 @@ def _ungrown(row: UngrownRow) -> Columns:
 
 
 def _trial(record: RunRecord, row: TrialRow) -> Columns:
-    """A training; the score where it is not the top-1, which is there anyway."""
+    """Return the row of a training; `score` is left out where it equals `top1`."""
     found = asdict(row.measurement) if row.measurement is not None else {}
     if record.config.search.objective == "top1":
         found.pop("score", None)
@@ -155,7 +156,7 @@ def _measured(record: RunRecord, row: Measured) -> Columns:
 
 
 def _scores(record: RunRecord, row: Measured) -> Columns:
-    """The score over the seeds, and what else says how good a candidate is."""
+    """Return the columns of the score over the seeds, and of further accuracies."""
     name, seeds = "score", row.seeds
     beside = {"top1": seeds.top1, "mean_class_accuracy": seeds.mean_class_accuracy}
     if record.config.search.objective == "top1":

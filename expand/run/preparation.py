@@ -1,4 +1,4 @@
-"""A search made ready: its configuration checked, its data listed, its videos decoded."""
+"""Prepares a search: checks its configuration, lists its data, and decodes its videos."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ from search_spaces.base import ClipSampling
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchPlan:
-    """A search that could be made: checked and counted; nothing is decoded or written yet.
+    """A search whose configuration and lists of videos are checked; no video is decoded yet.
 
     Attributes:
-        setup: with the videos as they are listed; which of them are bad is not known yet.
+        setup: the search, counting every listed video, since which of them are bad is not known yet.
+        source: the lists of videos.
+        needs: the frames that the cache of decoded videos must hold.
+        machine: the workers that will train.
     """
 
     setup: Setup
@@ -44,7 +47,10 @@ class Prepared:
     """A search whose videos are decoded.
 
     Attributes:
-        segments: what each video shows, by its key; None: every video has one label.
+        setup: the search, counting the videos that could be decoded.
+        machine: the workers that will train.
+        cached: the decoded videos.
+        segments: the labelled parts of each video by its key; None where every video has one label.
     """
 
     setup: Setup
@@ -54,10 +60,10 @@ class Prepared:
 
 
 def plan(config: Config) -> SearchPlan:
-    """Check a configuration and look at the data's lists.
+    """Check a configuration and list its videos, without opening a video.
 
     Raises:
-        UserError: the configuration or the data does not allow a search.
+        UserError: the configuration is invalid, or the data cannot be searched on.
     """
     if config.run.tensorboard:
         check_tensorboard()
@@ -79,7 +85,11 @@ def plan(config: Config) -> SearchPlan:
 
 
 def _check_labels(config: Config, source: Source) -> None:
-    """Raises UserError where the search is not for videos with so many labels."""
+    """Check that the objective and the recipe fit videos with one label, or with several, as the source has.
+
+    Raises:
+        UserError: they do not fit, or no validation video has a label.
+    """
     segments = segments_of(source)
     check_labels(config.search.objective, source.name, "one" if segments is None else "several")
     if segments is None:
@@ -87,27 +97,31 @@ def _check_labels(config: Config, source: Source) -> None:
     check_recipe(config.training)
     if not any(segments[item.key] for item in source.splits["val"]):
         raise UserError(
-            f"the videos to decide by must have labels, but of {source.name} none has any: name others "
-            "(data.val), or leave them out and a share of training is set aside."
+            f"the validation videos of {source.name} must have labels, but none has any: name others "
+            "(data.val), or leave data.val out, so that a share of the training videos is set aside."
         )
 
 
 def possible_clips(config: Config) -> tuple[ClipSampling, ...]:
-    """The most that a search may ask of a video: a step over the last target is the furthest it goes.
+    """Return clips such that no network of the search needs more or larger frames of a video.
 
-    Without a target, the most of two steps.
+    No network costs more than `search.step` times the largest target. Without a target the limit is the cost
+    of the start, grown twice by `search.step`.
     """
     problem, step = problem_of(config), config.search.step
     return furthest_clips(problem, step * max(problem.targets or (round(step**2 * problem.start.cost),)))
 
 
 def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False) -> Report:
-    """Look at the data of a search, and at what its clips need; without a target, at two steps' clips.
+    """Examine a search's data: bad videos, leaks between splits, videos too short for its clips.
 
-    Quick: at the lists alone.
+    Args:
+        config: the configuration; its clips are those of `possible_clips`.
+        on_progress: called with the progress.
+        quick: check the lists alone, without opening a video.
 
     Raises:
-        UserError: the data cannot be listed at all.
+        UserError: the data cannot be listed.
     """
     clips = possible_clips(config)
     needs = cache_needs(config.data, clips)
@@ -115,16 +129,16 @@ def examine_data(config: Config, on_progress: OnProgress, *, quick: bool = False
 
 
 def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None = None) -> Prepared:
-    """Decode the videos, once for all runs with the same needs.
+    """Decode the videos into the cache, which all runs with equal needs share.
 
     Args:
         planned: the search.
-        on_progress: called with how far it is.
-        wanted: the data of a run that goes on; None: any.
+        on_progress: called with the progress.
+        wanted: the data of the run that is resumed, which the videos must equal; None for a new run.
 
     Raises:
-        UserError: too many videos are bad, or they are no longer those that the run was started with.
-        RunFailed: the disk is full, or a video was changed meanwhile.
+        UserError: too many videos are bad, or they differ from those that the run was started with.
+        RunFailed: the disk is full, or a video changed while it was decoded.
     """
     source, machine, config = planned.source, planned.machine, planned.setup.config
     cached = open_cache(
@@ -141,12 +155,12 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
     else:
         shown = [frozenset(one.label for one in segments[key]) for key in val.keys]
     card = _card(source, planned.needs, len(cached.train), shown, checksum=cached.checksum)
-    if wanted is not None:  # what the folder is called now decides nothing
+    if wanted is not None:  # the folder of the videos may have been renamed
         card = replace(card, name=wanted.name)
-    if wanted is not None and card != wanted:  # such as another number of bad videos, by another FFmpeg
+    if wanted is not None and card != wanted:  # another version of FFmpeg may find other videos bad
         raise UserError(
-            f"the data must be as the run was started, {_describe(wanted)}, but it is {_describe(card)}: put "
-            "the videos back, or start another run."
+            f"the data must be as when the run was started, {_describe(wanted)}, but it is "
+            f"{_describe(card)}: put the videos back, or start another run."
         )
     setup = replace(planned.setup, data=card)
     return Prepared(setup=setup, machine=machine, cached=cached, segments=segments)
@@ -155,7 +169,15 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
 def _card(
     source: Source, needs: CacheNeeds, train: int, val: Sequence[frozenset[int]], *, checksum: str
 ) -> DataCard:
-    """What is known of data with so many videos to train on, and with others that show these classes."""
+    """Make the DataCard of a source.
+
+    Args:
+        source: the lists of videos.
+        needs: the frames that the cache holds.
+        train: number of training videos.
+        val: for each validation video, the indices of the classes that it shows.
+        checksum: the hash of the videos; empty where they are not decoded yet.
+    """
     counts = Counter(chain.from_iterable(val))
     return DataCard(
         name=source.name,

@@ -1,4 +1,4 @@
-"""A run, finished or not, as tables: read from its study and the replayed search, without its videos."""
+"""Reads a run, finished or not, as tables of rows, from its folder alone: its videos are not needed."""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ from expand.training.objectives import Chance, Objective, load_objective
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """What is known of a run.
+    """A run's tables, and the facts beside them.
 
     Attributes:
+        folder: the run folder.
         setup: its configuration and data, with the space and its axes.
-        trials: the trainings that are over, in the order of the candidates.
+        trials: the trainings that have ended, in the order of the candidates.
         rounds: the candidates of all rounds so far.
         ungrown: the axes along which a round has no candidate.
         trajectory: the accepted states, then the targets.
-        attempts: workers' tries at trainings, those under way as well, by the time of their start.
+        attempts: the attempts of workers at trainings, running ones included, by the time of their start.
         starts: when a driver started or resumed the run, in seconds since 1970.
-        models: the model files by name.
-        finished: whether every target has been dealt with, and every model is written.
-        problem: why the search cannot go on, if it cannot.
+        models: the paths of the model files by name.
+        finished: whether the search has ended and every model is written.
+        problem: why the search cannot go on; None where it can.
     """
 
     folder: Path
@@ -63,12 +64,12 @@ class RunRecord:
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The numbers of its rounds, in order."""
+        """The numbers of the rounds, in order."""
         return tuple(dict.fromkeys(row.round for row in self.rounds))
 
     @property
     def measured(self) -> list[CandidateRow]:
-        """The candidates that have a score."""
+        """The candidates that have a score over all their seeds."""
         return [row for row in self.rounds if row.seeds.mean is not None]
 
     @property
@@ -82,12 +83,12 @@ class RunRecord:
         return [row for row in self.trajectory if isinstance(row, TargetRow) and row.seeds.mean is not None]
 
     def became(self, network: Network) -> dict[str, str]:
-        """What each factor of a network became, in words."""
+        """The whole numbers that a network's factors come to, as texts by the factors' names."""
         return dict(self.setup.space.describe(network.point))
 
     @property
     def state(self) -> str:
-        """How far the run is, in words."""
+        """The state of the run in words, such as `in round 3, 2 candidates to come`."""
         if self.finished or self.problem is not None:
             return self.problem or "finished"
         waiting = sum(row.state == "waiting" for row in self.rounds)
@@ -99,12 +100,12 @@ class RunRecord:
 
     @property
     def objective(self) -> Objective:
-        """What candidates are scored by."""
+        """The objective that candidates are scored by."""
         return load_objective(self.config.search.objective)
 
     @property
     def chance(self) -> Chance | None:
-        """What one scores without looking at the validation videos."""
+        """The score of guessing, without a look at the videos; None where the objective has none."""
         counts, videos = np.array(self.data.val_counts), self.data.val - self.data.unlabelled
         return self.objective.chance(counts, videos)
 
@@ -115,11 +116,13 @@ class RunRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replayed:
-    """A run with its search, as far as it has come.
+    """A run's search, replayed up to its first round without all results.
 
     Attributes:
-        replay: whose `current` is the round that is not over.
-        problem: why the search cannot go on, if it cannot.
+        setup: its configuration and data.
+        results: the results of the trainings, by the jobs' keys.
+        replay: the replayed search; its `current` is the unfinished round, or None after the last round.
+        problem: why the search cannot go on; None where it can.
     """
 
     setup: Setup
@@ -129,10 +132,10 @@ class Replayed:
 
 
 def replayed(run: Run) -> Replayed:
-    """Decide again what the measurements of a run have decided.
+    """Repeat a search's decisions from the results in a run folder.
 
     Raises:
-        UserError: its configuration is not what it was started with, or cannot be read.
+        UserError: the configuration differs from that at the start of the run, or a file cannot be read.
     """
     run.check_config()
     setup, results = Setup.of(run.config, run.data), run.results()
@@ -146,10 +149,10 @@ def replayed(run: Run) -> Replayed:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """A run's tables.
+    """Read a run's tables.
 
     Raises:
-        UserError: the folder is no run.
+        UserError: the folder is no run, or it cannot be read.
     """
     run = Run.open(folder)
     so_far = replayed(run)
@@ -175,14 +178,14 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def search_words(setup: Setup) -> str:
-    """How networks are searched, such as `expansion, targets in MACs, scored by top-1`."""
+    """Return the kind of a search in words, such as `expansion, targets in MACs, scored by top-1`."""
     search = setup.config.search
     words = load_objective(search.objective).words
     return visible_line(f"{search.strategy}, targets in {setup.cost.unit}, scored by {words}")
 
 
 def _chosen(replay: Replay) -> set[Candidate]:
-    """The candidates that were accepted, or are the network of a target."""
+    """Return the candidates that were accepted, or are the network of a target."""
     targets = replay.trajectory.targets if replay.trajectory is not None else ()
     return {state.candidate for state in replay.states} | {model.candidate for model in targets}
 
@@ -190,7 +193,7 @@ def _chosen(replay: Replay) -> set[Candidate]:
 def _trajectory_rows(
     setup: Setup, replay: Replay, results: Mapping[str, Result]
 ) -> Iterator[StateRow | TargetRow]:
-    """A row a state, then a row a target."""
+    """Yield a row for each accepted state, then a row for each target."""
     rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
 
     def measured(candidate: Candidate) -> dict[str, Any]:
@@ -205,7 +208,7 @@ def _trajectory_rows(
 
 
 def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> list[TrialRow]:
-    """A row a training, at the first candidate that asked for it."""
+    """Return a row for each training; one that several candidates share is listed at the first of them."""
     rows: dict[str, TrialRow] = {}
     for number, candidate, job in _jobs(rounds):
         if job.key in results and job.key not in rows:
@@ -222,7 +225,7 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: Mapping[str,
 def _attempt_rows(
     run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]
 ) -> Iterator[AttemptRow]:
-    """A row an attempt."""
+    """Yield a row for each attempt of a worker at a training."""
     recorded, last_asked = (
         run.attempts(),
         {job.key: (number, candidate, job) for number, candidate, job in _jobs(rounds)},
@@ -242,7 +245,7 @@ def _attempt_rows(
 
 
 def _jobs(rounds: Sequence[RoundJobs]) -> Iterator[tuple[int, Candidate, Job]]:
-    """The jobs of all rounds, each with its round and its candidate."""
+    """Yield (round's number, candidate, job) for the jobs of all rounds."""
     for jobs in rounds:
         for candidate, ones in jobs.by_candidate.items():
             for job in ones:
@@ -250,7 +253,13 @@ def _jobs(rounds: Sequence[RoundJobs]) -> Iterator[tuple[int, Candidate, Job]]:
 
 
 def _end_of(attempt: Attempt, last: bool, result: Result | None) -> AttemptState:
-    """How an attempt ended: done or failed; cut off; or running, as far as is known."""
+    """Return an attempt's state; without a result, the last attempt is running unless its end was recorded.
+
+    Args:
+        attempt: the attempt.
+        last: whether it is the last attempt at its training.
+        result: the result of its training, if there is one.
+    """
     if last and result is not None:
         return "done" if isinstance(result, Measurement) else "failed"
     return "running" if last and attempt.seconds is None else "cut off"
@@ -280,7 +289,14 @@ def _ungrown_rows(jobs: RoundJobs) -> Iterator[UngrownRow]:
 
 
 def _measured(setup: Setup, candidate: Candidate, results: Sequence[Result], wanted: int) -> dict[str, Any]:
-    """The fields of `Measured` but the round, from the results so far of `wanted` trainings."""
+    """Return the fields of a `Measured` except its round.
+
+    Args:
+        setup: the search.
+        candidate: the candidate.
+        results: the results so far of its trainings.
+        wanted: number of its trainings, one for each seed.
+    """
     reason = next((one.reason for one in results if isinstance(one, Failure)), None)
     whole = outcome(results) if results and len(results) == wanted else None
     return {

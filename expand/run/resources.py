@@ -1,4 +1,4 @@
-"""What the `run` section of a config means here: how many workers, on what, and how fast they are."""
+"""Chooses the workers of a search by the `run` section of its config: their number, device and memory."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ if TYPE_CHECKING:
 
 _MOST_WORKERS = 6  # a round has about six candidates
 _MOST_ON_GPU = 4  # enough that one computes while others read their clips
-# What a worker on a GPU should have. X3D-M with 16 clips takes about 8.4 GB, by the count of what is kept for
-# the gradients: three bfloat16 numbers for each of its activations (convolution, norm, activation).
+# Bytes of GPU memory for each worker. A training of X3D-M with 16 clips takes about 8.4 GB, counting three
+# bfloat16 numbers for each of its activations, which are kept for the gradients: the outputs of convolution,
+# norm and activation function.
 _GPU_BYTES = 10e9
 _ALLOCATED = 0.9  # share of a GPU's memory for the workers' tensors; CUDA itself takes some for each worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """Where candidates are trained.
+    """The workers that train candidates: how many, and on which device.
 
     Attributes:
-        workers: candidates at a time.
-        threads: of each.
+        workers: number of candidates that are trained at a time.
+        threads: number of CPU threads of each worker.
         device: cpu, cuda or mps.
-        gpus: names of CUDA devices, where local processes have several.
-        cluster: a Ray cluster; None: this machine.
-        memory: bytes that each worker may take, on a CPU; None: as much as there is where it works.
+        gpus: names of the CUDA devices that local workers are spread over; empty where there is at most one.
+        cluster: the Ray cluster that the workers run on; None for this machine.
+        memory: bytes of memory that each worker on a CPU may take; None for no limit.
     """
 
     workers: int
@@ -46,16 +47,18 @@ class Machine:
     device: str
     gpus: tuple[str, ...] = ()
     cluster: Cluster | None = None
-    memory: int | None = field(default=None, compare=False)  # differs from moment to moment
+    memory: int | None = field(default=None, compare=False)  # changes with the free memory
 
     @classmethod
     def of(cls, config: Config) -> Machine:
-        """Where nothing is said: a worker a core, at most six, and the cores shared out.
+        """Choose the workers for a config.
 
-        On CUDA devices at most four each, and each has 10 GB; one on MPS.
+        Where the config leaves their number open, there is one worker for each CPU core, six at most; on CUDA
+        up to four workers for each device, with 10 GB of its memory each; and one worker on MPS. Where it
+        leaves the threads open, the cores are divided among the workers.
 
         Raises:
-            UserError: there is no such device, or no such cluster.
+            UserError: the machine has no such device, or there is no such cluster.
         """
         from expand.training.devices import choose_device
 
@@ -91,12 +94,12 @@ class Machine:
 
     @property
     def decoders(self) -> int:
-        """How many processes decode videos, which is done on this machine before the search."""
+        """Number of processes that decode videos, on this machine, before the search."""
         return cores() if self.cluster is not None else min(cores(), self.workers * self.threads)
 
     @property
     def memory_share(self) -> float:
-        """How much of a CUDA device's memory each worker may take."""
+        """The share of a CUDA device's memory, from 0 to 1, that each worker may take."""
         if self.cluster is not None:
             gpus = self.cluster.config.gpus
             return _ALLOCATED * gpus if 0 < gpus < 1 else 1.0
@@ -105,13 +108,13 @@ class Machine:
 
     @property
     def described(self) -> str:
-        """The workers in words."""
+        """The workers in words, such as `2 workers on cpu`."""
         where = " of a Ray cluster" if self.cluster is not None else ""
         return f"{self.workers} worker{'s' * (self.workers != 1)}{where} on {self.device}"
 
     @property
     def repeats(self) -> str:
-        """Whether the same search would decide the same elsewhere, in words."""
+        """Whether a repetition of the search on other machines gives the same result, in words."""
         if self.device != "cpu":
             return f"not promised: {self.device} may add up in another order, and close decisions may differ"
         if self.threads > 1:
@@ -123,11 +126,14 @@ class Machine:
 
     @contextmanager
     def open(self, folders: Sequence[Path], trainer: str = TRAINER) -> Iterator[Workers]:
-        """The workers.
+        """Start the workers, and end them with the block.
 
         Args:
-            folders: that all of them must see.
-            trainer: what does a job, as `module:function` of its folder.
+            folders: folders that every worker must be able to read, which is checked on a cluster.
+            trainer: the function that does a job, as `module:function`; its argument is the job's folder.
+
+        Raises:
+            UserError: a node of the cluster does not see a folder, or has another version of xpand.
         """
         if self.cluster is None:
             with open_workers(self.workers, gpus=self.gpus, trainer=trainer) as workers:
@@ -140,15 +146,15 @@ class Machine:
             yield Supervised(engine)
 
     def fitting(self, setup: Setup) -> Machine:
-        """With fewer workers where their number was left open and memory is too short for all to be at it.
+        """Return a Machine with no more workers than fit into memory, if the config leaves their number open.
 
-        So many that the largest batch of the forecast fits as a whole, or one. The threads of each stay: they
-        decide how numbers are rounded.
+        It has the largest number of workers, at least one, with which each has memory for the whole largest
+        batch of the forecast. The threads of each worker are kept, since they decide how numbers are rounded.
         """
         if self.memory is None or setup.config.run.workers is not None:
             return self
         found = self.foresee(setup)
-        assert found is not None, "where there is a number for memory, all is foreseen"
+        assert found is not None, "with a limit for memory there is a forecast"
         for workers in range(self.workers, 0, -1):
             memory = worker_memory(workers)
             if workers == 1 or memory is None or self._room(memory) >= found.needed:
@@ -156,7 +162,7 @@ class Machine:
         return self
 
     def foresee(self, setup: Setup) -> Foresight | None:
-        """Whether the networks of a search fit into memory; None where it is not known how much there is."""
+        """Forecast whether a search's networks fit into memory; None where the memory is not known."""
         if self.memory is None:
             return None
         from expand.training.footprint import way_of
@@ -164,13 +170,13 @@ class Machine:
         return foresee(setup, self._room(self.memory), measure_by(setup, way_of(self.device)))
 
     def _room(self, memory: int) -> int:
-        """What a worker may take, which has the same limits as this process."""
+        """Return the bytes that a worker's tensors may take, of the `memory` bytes that the worker has."""
         found = free_memory(self.threads, given=memory)
-        assert found is not None, "something was given"
+        assert found is not None, "free memory is known where a limit is given"
         return found
 
     def time(self, setup: Setup) -> Speed:
-        """How fast it trains; takes a few steps of small networks."""
+        """Measure the workers' speed by training small networks for a few steps."""
         if self.cluster is not None:
             found = self.cluster.time(setup.config, asdict(setup.data), self.device, self.threads)
             return Speed.of(found)
@@ -188,7 +194,7 @@ def _usual_workers(device: str, gpus: int) -> int:
 
 
 def _gpus() -> tuple[str, ...]:
-    """The names of the CUDA devices, where there are several."""
+    """Return the names of the CUDA devices, as in CUDA_VISIBLE_DEVICES, or nothing for fewer than two."""
     import torch
 
     count = torch.cuda.device_count()

@@ -16,16 +16,16 @@ AttemptState = Literal["done", "failed", "cut off", "running"]  # of an attempt
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
-    """A candidate's network, as numbers.
+    """A candidate's network: its point, its clips and its cost.
 
     Attributes:
         candidate: its name within the round: an axis, a target or `start`.
-        axis: that was grown or contracted; None: none in particular.
-        point: of the space.
+        axis: the axis that was grown or contracted; None where there is no single one.
+        point: its point in the space.
         factors: the point's factors by name, as JSON.
-        clips: frames, stride and size of the clips that it sees.
-        macs, params, activations: of one clip (Complexity).
-        cost: what the search counts.
+        clips: the clips that it sees.
+        macs, params, activations: its complexity for one clip, as in `Complexity`.
+        cost: its cost in the unit of the search's targets.
     """
 
     candidate: str
@@ -41,11 +41,13 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedScores:
-    """What the trainings of one candidate gave, over its seeds; None where no training has a value.
+    """The measurements of one candidate's trainings, and statistics over its seeds.
+
+    A statistic is None where no training has a value for it.
 
     Attributes:
-        measurements: of the seeds that have one.
-        mean: the objective's score over all seeds; None until each has one, and where one failed.
+        measurements: the measurements so far, at most one for each seed.
+        mean: the mean score over all seeds; None until every seed has a score, and where a training failed.
     """
 
     measurements: tuple[Measurement, ...]
@@ -53,7 +55,7 @@ class SeedScores:
 
     @property
     def scores(self) -> list[float]:
-        """The objective's score of each seed."""
+        """The score of each measured seed."""
         return [one.score for one in self.measurements]
 
     @property
@@ -66,7 +68,7 @@ class SeedScores:
 
     @property
     def deviation(self) -> float | None:
-        """The sample standard deviation; None below two seeds."""
+        """The sample standard deviation of the scores; None for fewer than two."""
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
     @property
@@ -85,23 +87,25 @@ class SeedScores:
 
     @property
     def seconds(self) -> float | None:
-        """All trainings together."""
+        """Seconds of all measured trainings together."""
         return sum(one.seconds for one in self.measurements) if self.measurements else None
 
     @property
     def latency(self) -> float | None:
-        """Seconds of a forward pass of one clip, the fastest that was measured."""
+        """Seconds of a forward pass of one clip, the smallest over the seeds."""
         return min((one.latency for one in self.measurements), default=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """A candidate and what its trainings gave.
+    """A candidate and the scores of its trainings.
 
     Attributes:
-        round: its number.
-        state: over its seeds.
-        reason: of the first seed that failed; None: none did.
+        round: the number of its round.
+        network: its network.
+        state: failed if a training failed, done if every seed has a score, else waiting.
+        reason: why the first failed training failed; None where none did.
+        seeds: its scores over the seeds.
     """
 
     round: int
@@ -112,12 +116,12 @@ class Measured:
 
     @property
     def key(self) -> str:
-        """The candidate's name within its run, the same in every table."""
+        """The candidate's name within the run, the same in every table: `3-depth`."""
         return key_of(self.round, self.network.candidate)
 
     @property
     def score(self) -> float:
-        """The mean over its seeds, for rows that are known to have one."""
+        """The mean score; only for a row that has one."""
         assert self.seeds.mean is not None, f"{self.key} has no score"
         return self.seeds.mean
 
@@ -127,7 +131,7 @@ class CandidateRow(Measured):
     """A candidate of a round.
 
     Attributes:
-        kind: of the round: start, expansion, contraction, or what the strategy calls it.
+        kind: the kind of its round: start, expansion, contraction, or another name that the strategy gives.
         accepted: whether the search went on from it, or it is the network of a target.
     """
 
@@ -140,7 +144,11 @@ class UngrownRow:
     """An axis along which a round has no candidate.
 
     Attributes:
-        why: saturated: no network's cost lies within a step; free: the axis does not change the cost.
+        round: the number of the round.
+        kind: the kind of the round.
+        axis: the axis's name.
+        why: `saturated`, where no network along the axis costs about a step more, or `free`, where the axis
+            does not change the cost.
     """
 
     round: int
@@ -158,8 +166,8 @@ class StateRow(Measured):
     """An accepted state.
 
     Attributes:
-        name: of its model file.
-        step: 0 is the start.
+        name: the name of its model file.
+        step: its number on the path; the start has 0.
     """
 
     name: str
@@ -171,9 +179,10 @@ class TargetRow(Measured):
     """The network of a target.
 
     Attributes:
-        name: of its model file.
-        step: of the accepted state that the network is, or was contracted from; None: there is none.
-        target: the most that the network may cost, in what the search counts.
+        name: the name of its model file.
+        step: the step of the accepted state that the network equals, or was contracted from; None if there is
+            none.
+        target: the largest cost that the network may have, in the unit of the search's targets.
     """
 
     name: str
@@ -183,7 +192,15 @@ class TargetRow(Measured):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrialRow:
-    """One training: a candidate with one seed."""
+    """One training that has ended: a candidate with one seed.
+
+    Attributes:
+        round: the number of the first round that has the training.
+        network: the candidate's network.
+        seed: the seed.
+        job: the key of its job.
+        result: its result.
+    """
 
     round: int
     network: Network
@@ -197,18 +214,28 @@ class TrialRow:
 
     @property
     def measurement(self) -> Measurement | None:
-        """What it gave; None: it failed."""
+        """The measurement; None where the training failed."""
         return self.result if isinstance(self.result, Measurement) else None
 
     @property
     def reason(self) -> str | None:
-        """Why it failed; None: it did not."""
+        """Why the training failed; None where it did not."""
         return self.result.reason if isinstance(self.result, Failure) else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AttemptRow:
-    """A worker's try at a training."""
+    """An attempt of a worker at a training.
+
+    Attributes:
+        round: the number of the last round that has the training.
+        candidate: the candidate's name.
+        axis: the candidate's axis, if it has one.
+        seed: the seed.
+        job: the key of its job.
+        state: done, failed, running, or cut off, where the worker or the driver died.
+        attempt: the worker, and the times.
+    """
 
     round: int
     candidate: str
@@ -224,7 +251,7 @@ class AttemptRow:
 
 
 def key_of(number: int, candidate: str) -> str:
-    """A candidate's name within its run."""
+    """Return a candidate's name within its run, from its round's number and its name: `3-depth`."""
     return f"{number}-{candidate}"
 
 

@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder while it is driven by another process, or by none; takes no lock."""
+"""Reads the state of a run from its folder, without the lock, so also while another process drives it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from expand.system.units import show_seconds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AtWork:
-    """A worker and what it trains.
+    """A worker and the training that it does.
 
     Attributes:
-        worker: process and host.
-        round, candidate, seed: what.
-        attempt: 1, or more after a worker that died.
-        epoch: how far it is, by its last report.
-        epochs: of the whole training.
-        seconds: since this attempt began.
+        worker: its process and host.
+        round, candidate, seed: the training.
+        attempt: the number of the attempt: 1, or more after a worker died.
+        epoch: epochs done, by the worker's last report.
+        epochs: epochs of the whole training.
+        seconds: seconds since this attempt began.
     """
 
     worker: str
@@ -44,13 +44,13 @@ class AtWork:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """A run as it is now.
+    """The state of a run.
 
     Attributes:
         record: its tables.
-        driver: who drives it; None: nobody.
-        at_work: what is trained.
-        seconds_left: of the whole search, about; None: finished, or not driven.
+        driver: the process that drives it; None where there is none.
+        at_work: the workers, with the training that each does.
+        seconds_left: estimate of the whole search; None where the run is finished, or has no driver.
     """
 
     record: RunRecord
@@ -60,11 +60,11 @@ class Status:
 
     @property
     def repeated(self) -> int:
-        """Attempts that were cut off, by a worker or a driver that died."""
+        """Number of attempts that were cut off, as the worker or the driver died."""
         return sum(row.state == "cut off" for row in self.record.attempts)
 
     def lines(self) -> str:
-        """What there is to say beside the tables."""
+        """Return the state as lines for a terminal, to stand above the tables."""
         record = self.record
         measured = [row.measurement for row in record.trials if row.measurement is not None]
         done, failed = len(measured), len(record.trials) - len(measured)
@@ -86,7 +86,7 @@ class Status:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """Return the state and the tables as JSON."""
         record = self.record
         return {
             "finished": record.finished,
@@ -102,7 +102,7 @@ class Status:
 
 
 def read_status(folder: Path) -> Status:
-    """How far a run is.
+    """Read the state of a run.
 
     Raises:
         UserError: the folder is no run.
@@ -115,7 +115,9 @@ def read_status(folder: Path) -> Status:
         record=record,
         driver=driver,
         at_work=_at_work(run, record) if driver is not None else (),
-        seconds_left=_left(run, found, driver) if driver is not None and not record.finished else None,
+        seconds_left=_seconds_left(run, found, driver)
+        if driver is not None and not record.finished
+        else None,
     )
 
 
@@ -142,8 +144,8 @@ def _at_work(run: Run, record: RunRecord) -> tuple[AtWork, ...]:
     return tuple(found)
 
 
-def _left(run: Run, found: Replayed, driver: Driver) -> float | None:
-    """Seconds left, as the driver reckons them."""
+def _seconds_left(run: Run, found: Replayed, driver: Driver) -> float | None:
+    """Estimate the seconds left as the driver does; None if it has announced no speed, or nothing is left."""
     facts, current = driver.facts, found.replay.current
     if current is None or "per_mac" not in facts:
         return None

@@ -1,4 +1,4 @@
-"""Optuna's storage in a file, for whole trials."""
+"""Optuna's SQLite storage, with a faster way to add a finished trial."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sqlalchemy import URL, func, insert, inspect, select
 class StudyStorage(optuna.storages.RDBStorage):
     """A study database in SQLite, which one process writes.
 
-    Optuna writes each parameter and attribute of a new trial by statements of its own, and looks the trial up
-    before each, which takes longer than all else that is done for a candidate. Here a finished trial is a
-    statement a table, for the same rows. The method is private, so pyproject.toml
-    holds Optuna below its next minor version.
+    Optuna writes each parameter and attribute of a new trial by a statement of its own, and looks the trial
+    up before each, which takes longer than all the driver's other work on a candidate. This class writes the
+    same rows of a finished trial by one statement for each table. It overrides a private method, so
+    pyproject.toml holds Optuna below its next minor version.
     """
 
     def __init__(self, path: Path) -> None:
         url = URL.create("sqlite", database=str(path.absolute())).render_as_string()
-        braced = url.replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
+        braced = url.replace("{", "{{").replace("}", "}}")  # Optuna takes the URL as a template
         super().__init__(braced, engine_kwargs={"connect_args": {"timeout": 60}})
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
@@ -45,7 +45,10 @@ class StudyStorage(optuna.storages.RDBStorage):
 
 
 def _row(study_id: int, trial: FrozenTrial) -> dict[str, Any]:
-    """A trial's own row. Optuna's model knows how times are kept, which differs between its versions."""
+    """Return a trial's row in the table of trials, by the names of its columns.
+
+    It is made by Optuna's model of the table, as versions of Optuna store times differently.
+    """
     row = models.TrialModel(
         study_id=study_id,
         number=trial.number,
@@ -58,7 +61,7 @@ def _row(study_id: int, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _parts(trial: FrozenTrial) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-    """A trial's rows in other tables."""
+    """Yield each further table of Optuna with the trial's rows in it."""
     key = {"trial_id": trial._trial_id}
     stored = [models.TrialValueModel.value_to_stored_repr(value) for value in trial.values or ()]
     yield (

@@ -1,13 +1,13 @@
-"""The run folder and its Optuna study: what has been measured, each thing once.
+"""The folder of a run, and its Optuna study, which holds the result of each training.
 
-    config.yaml      the configuration, whole
-    study.db         an Optuna study in SQLite: a trial per candidate and seed; written by the driver alone
-    report.html      all figures and tables of a finished run (report.py)
-    log.txt          what happened when
-    checkpoints/     a folder a job (jobs.py)
-    models/          a YAML for each accepted state and each target, and their weights
+    config.yaml      the whole configuration
+    study.db         an Optuna study in SQLite, a trial for each candidate and seed; only the driver writes it
+    report.html      all figures and tables of a finished run (expand/report/page.py)
+    log.txt          the log, with times
+    checkpoints/     a folder for each job (expand/jobs/folder.py)
+    models/          a YAML file for each accepted state and each target, and their weights
 
-A run folder appears whole, by one rename, so there is none that lacks its study.
+A new run is made in a temporary folder, which is then renamed, so that no run folder lacks its study.
 """
 
 from __future__ import annotations
@@ -55,18 +55,18 @@ from expand.system.folders import (
 from expand.system.version import VERSION
 from expand.training.objectives import load_objective
 
-FORMAT = 2  # of what a study holds; 1 had neither attempts nor latencies
+FORMAT = 2  # the version of the study's attributes; version 1 had neither attempts nor latencies
 
-_FACTORS = (2.0**-6, 2.0**10)  # a range for Optuna's plots, which scale by it; nothing samples from it
+_FACTORS = (2.0**-6, 2.0**10)  # the range of factors on the axes of Optuna's plots; nothing samples from it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 class Run:
-    """A run folder.
+    """A run folder: one driver, which holds the lock, writes; others may read meanwhile.
 
-    with Run.create(folder, config, card) as run, run.locked(): ...
-    Run.open(folder).results()          # without the lock: to look at it, also while it runs
+    Run.create(folder, config, card)    # a new run; `with run.locked():` makes this process its driver
+    Run.open(folder).results()          # an existing run; reading needs no lock
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,11 +74,11 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: Config, data: DataCard) -> Run:
-        """A new run folder, in place in one step.
+        """Create a run folder in one step.
 
         Raises:
-            UserError: there is something at `folder` already, or it cannot be written.
-            RunFailed: the disk is full or failing; nothing is left there.
+            UserError: `folder` holds a run or other files, or cannot be written.
+            RunFailed: the disk is full or failing; no part of the folder is left.
         """
         check_free(folder)
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
@@ -98,7 +98,7 @@ class Run:
         (partial / CONFIG).write_text(to_yaml(placed(config)), encoding="utf-8")
         storage = StudyStorage(partial / STUDY)
         study = optuna.create_study(storage=storage, study_name=folder.name, direction="maximize")
-        with warnings.catch_warnings():  # a name for dashboards; experimental in Optuna
+        with warnings.catch_warnings():  # Optuna calls metric names experimental; dashboards show them
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([load_objective(config.search.objective).name])
         study.set_user_attr("format", FORMAT)
@@ -111,7 +111,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path) -> Run:
-        """An existing run.
+        """Open an existing run.
 
         Raises:
             UserError: the folder is no run.
@@ -129,14 +129,14 @@ class Run:
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The study.
+        """The Optuna study.
 
         Raises:
-            UserError: study.db holds none, or one that another version wrote in another way.
+            UserError: study.db holds no study, cannot be read, or has another format.
         """
         path = self.folder / STUDY
         with _reading(path):
-            if not path.stat().st_size:  # Optuna would make a new database of it
+            if not path.stat().st_size:  # Optuna would turn an empty file into a new database
                 raise ValueError("it is empty")
             study = optuna.load_study(study_name=None, storage=StudyStorage(path))
             attrs = study.user_attrs
@@ -153,47 +153,51 @@ class Run:
 
     @property
     def starts(self) -> tuple[float, ...]:
-        """When a driver started or went on, in seconds since 1970."""
+        """When drivers started or resumed the run, in seconds since 1970."""
         return tuple(self.study.user_attrs.get("starts", ()))
 
     def note_start(self, **facts: Any) -> None:
-        """A driver starts or goes on, now; `facts` is what `driver` says of it besides."""
+        """Record that a driver starts or resumes the run now, with `facts` for the readers of `driver`."""
         with _writing(self.folder / STUDY):
             self.study.set_user_attr("starts", [*self.starts, time.time()])
         announce(self.folder, facts)
 
     def driver(self) -> Driver | None:
-        """Who drives it, or was the last to do so."""
+        """Return the process that drives the run, or did until it was killed; None if there is none."""
         return read_driver(self.folder)
 
     def check_config(self) -> None:
-        """Raises UserError where config.yaml no longer says what the run was started with."""
-        # Read anew: settings that there were not yet have their defaults.
+        """Check that config.yaml still has the settings that the run was started with.
+
+        Raises:
+            UserError: a setting that affects the search has changed.
+        """
+        # Validation adds the defaults of settings that the version that started the run did not have yet.
         then = validated(self.study.user_attrs["config"], f"{self.folder / STUDY}: config", Config)
         changes = list(differences(then.deciding(), self.config.deciding()))
         if changes:
             raise UserError(
-                f"{self.folder / CONFIG} must be as the run was started, but it differs: "
+                f"{self.folder / CONFIG} must be as when the run was started, but it differs: "
                 f"{'; '.join(changes)}. Change it back, or start another run with `xpand search --config`."
             )
 
     def move_data(self, folder: Path) -> None:
-        """Keep where the videos are now; for the driver alone."""
+        """Write to config.yaml that the videos are in another folder now; only the driver calls it."""
         write_atomic(self.folder / CONFIG, to_yaml(placed(moved(self.config, folder))))
-        del self.config  # it is read again
+        del self.config  # drop the cached value, so that the file is read again
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run as its only driver. The lock of a process that died is free.
+        """Lock the run for this process as its only driver; the lock of a process that died is free.
 
         Raises:
-            UserError: another process drives it; says which.
+            UserError: another process drives the run.
         """
         with locked(self.folder):
             yield
 
     def job_folder(self, job: Job | str) -> Path:
-        """The folder of a job, or of the job with this key."""
+        """Return the folder of a job, given the job or its key."""
         return self.folder / CHECKPOINTS / (job if isinstance(job, str) else job.key)
 
     @property
@@ -206,21 +210,24 @@ class Run:
 
     @property
     def segments_file(self) -> Path:
-        """What the videos show, for the workers, where they have several labels."""
+        """The file from which workers read the labelled parts of videos, where videos have several labels."""
         return self.folder / "segments.json"
 
     def curves_folder(self, round_number: int, candidate: str, seed: int) -> Path:
-        """For the event files of one training."""
+        """Return the folder for the TensorBoard event files of one training."""
         return self.folder / "tensorboard" / f"round-{round_number}" / f"{candidate}-seed-{seed}"
 
     def sweep(self) -> None:
-        """Remove the temporary files of a killed driver or worker."""
+        """Remove the temporary files that killed drivers and workers have left."""
         for pattern in (".*.partial", f"{MODELS}/.*.partial", f"{CHECKPOINTS}/*/.*.partial"):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
     def drop_leftovers(self) -> None:
-        """Remove what nobody reads once a run is finished: its weights are those beside its models."""
+        """Remove the files in checkpoints/ that a finished run needs no more: weights, and states of epochs.
+
+        The weights of the models are kept in models/.
+        """
         for path in (self.folder / CHECKPOINTS).glob(f"*/{WEIGHTS}"):
             path.unlink()
         for path in (self.folder / CHECKPOINTS).glob(f"*/{EPOCHS}"):  # of trainings that failed
@@ -235,7 +242,19 @@ class Run:
         result: Result,
         attempts: Sequence[Attempt] = (),
     ) -> None:
-        """Add a finished job to the study, in one transaction."""
+        """Add the result of a job to the study, in one transaction.
+
+        Args:
+            job: the job.
+            candidate: the candidate that it trains.
+            round_number: the number of its round.
+            params: the candidate's point as JSON.
+            result: the job's result.
+            attempts: the attempts of workers at the job.
+
+        Raises:
+            RunFailed: study.db cannot be written.
+        """
         numbers = {
             name: float(value)
             for name, value in params.items()
@@ -274,11 +293,11 @@ class Run:
             self.study.add_trial(trial)
 
     def results(self) -> dict[str, Result]:
-        """All that has been measured, by the job's key."""
+        """Return the results of all recorded jobs, by their keys."""
         return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in self._trials()}
 
     def attempts(self) -> dict[str, tuple[Attempt, ...]]:
-        """Who worked when at the jobs that are recorded, by the job's key."""
+        """Return the attempts of workers at all recorded jobs, by the jobs' keys."""
         return {
             trial.user_attrs["job"]: tuple(Attempt(**values) for values in trial.user_attrs["attempts"])
             for trial in self._trials()
@@ -289,13 +308,13 @@ class Run:
             return self.study.get_trials(deepcopy=False)
 
     def models(self) -> dict[str, Path]:
-        """The model files by name."""
+        """Return the paths of the model files by name."""
         return {path.stem: path for path in sorted(self.models_folder.glob("*.yaml"))}
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raises UserError where study.db is torn, or not what it is said to be."""
+    """Turn the errors of a damaged study.db inside the block into a UserError that names `path`."""
     try:
         yield
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, KeyError, ValueError) as error:
@@ -308,7 +327,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _writing(path: Path, then: str = "resume") -> Iterator[None]:
-    """As files.writing; also where it is SQLite that says so.
+    """Turn disk errors inside the block into a RunFailed, as `files.writing` does, those of SQLite included.
 
     Raises:
         RunFailed: `path` cannot be written.

@@ -46,13 +46,13 @@ out, err = Console(), Console(stderr=True)
 
 
 def to_type(name: str, path: str) -> str:
-    """A program for a shell: its name where that leads to it, else its path, as it was called."""
+    """Return how to call a program in a shell: by its name if that leads to `path`, else by the path."""
     found = shutil.which(name)
     return name if found is not None and Path(found).absolute() == Path(path).absolute() else quote(path)
 
 
 def own_command() -> str:
-    """This command for a shell: `xpand`, or the path that it was called by, such as .venv/bin/xpand."""
+    """Return how to call xpand in a shell: `xpand`, or the path it was called by: .venv/bin/xpand."""
     called = sys.argv[0]
     return to_type("xpand", called) if Path(called).name == "xpand" else "xpand"
 

@@ -21,7 +21,7 @@ from expand.system.files import write_json
 # What run folders hold.
 CONFIG = "config.yaml"
 STUDY = "study.db"  # of a search
-TRAINING = "training.json"  # of a full training: what must stay as it is when it goes on
+TRAINING = "training.json"  # of a full training: settings that must not change on resume
 CHECKPOINTS = "checkpoints"
 MODELS = "models"
 LOG = "log.txt"

@@ -38,7 +38,7 @@ class Ended:
 
 
 class Workers(Protocol):
-    """Does jobs; the package's docstring has an example."""
+    """Trains candidates, a job each; the docstring of the package has an example."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Ended]:
         """Start these jobs in this order, and yield each when it has ended.

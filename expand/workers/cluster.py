@@ -271,7 +271,7 @@ def _show(request: dict[str, float]) -> str:
 
 
 def _do(trainer: str, folder: str, cwd: str) -> None:
-    """Do a job, in the worker; in the driver's working directory, so that the user's modules are found."""
+    """Do a job, on a node; in the driver's working directory, so that the user's modules can be imported."""
     with contextlib.suppress(OSError):
         os.chdir(cwd)
     if not (Path(folder) / "job.json").exists():

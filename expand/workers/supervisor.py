@@ -25,7 +25,9 @@ class Engine(Protocol):
         """Whether one more job can be started."""
         ...
 
-    def start(self, folder: Path) -> None: ...
+    def start(self, folder: Path) -> None:
+        """Give the job in `folder` to a worker, or queue it for one."""
+        ...
 
     def began(self, folder: Path, /) -> bool:
         """Whether a worker has begun the job, which may be queued for a while after `start`."""

@@ -20,7 +20,7 @@ _TOLERANCE = 1e-9  # of float arithmetic, in grid steps
 
 
 class HasBasis(Protocol):
-    """What an axis needs of the space."""
+    """A space with a basis, the only part of a space that these axes use."""
 
     @property
     def basis(self) -> Basis: ...

@@ -2,8 +2,8 @@
 
 The library is in torch's folder of extensions ($TORCH_EXTENSIONS_DIR, else torch_extensions in the user's
 cache), under a name that is a hash of the sources, torch's version, the processor and the flags, so that
-several kinds of machine can share the folder. It is put in place in one step: a build that is killed leaves
-neither a lock nor half a library.
+several kinds of machine can share the folder. It is built in a temporary folder and then moved, so that a
+build that is killed leaves neither a lock nor a part of a library.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class NotBuilt(Exception):
-    """The compiled kernels cannot be had; the message says why."""
+    """The kernels cannot be built on this machine; the message says why."""
 
 
 @functools.cache

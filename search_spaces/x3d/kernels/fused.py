@@ -51,6 +51,7 @@ def usable(x: Tensor, module: nn.Module, norms: Sequence[nn.BatchNorm3d], widths
 
 
 def _is_usual(norm: nn.BatchNorm3d, training: bool, first: nn.BatchNorm3d, dtype: torch.dtype) -> bool:
+    """Whether the kernels can compute a norm, which must have the settings of the module's first norm."""
     return (
         type(norm) in (nn.BatchNorm3d, SplitBatchNorm)
         and splits_of(norm) == splits_of(first)
@@ -64,6 +65,7 @@ def _is_usual(norm: nn.BatchNorm3d, training: bool, first: nn.BatchNorm3d, dtype
 
 
 def _hooked(part: nn.Module) -> bool:
+    """Whether a module has hooks, which the kernels would not call."""
     return bool(
         part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks
     )
@@ -78,11 +80,12 @@ def _lanes(dtype: torch.dtype) -> float:
 
 
 def norm_parameters(norm: nn.BatchNorm3d | None) -> tuple[Maybe, Maybe]:
+    """Return a norm's weight and bias, or None for both without a norm."""
     return (norm.weight, norm.bias) if norm is not None else (None, None)
 
 
 def count_batch(norms: Sequence[nn.BatchNorm3d]) -> tuple[bool, float, float]:
-    """Return (training, momentum, eps) of norms that have these alike; in training, count the batch."""
+    """Return (training, momentum, eps), equal in all norms; in training, add 1 to their counts of batches."""
     first = norms[0]
     if first.training:
         counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
@@ -172,7 +175,7 @@ class _Block(torch.autograd.Function):
 
 
 class _Part(torch.autograd.Function):
-    """The stem or the head. The head's kernel returns the gradient of x first, the stem's has none."""
+    """The stem or the head. Only the head's kernel returns the gradient of x, before the others."""
 
     @staticmethod
     def forward(

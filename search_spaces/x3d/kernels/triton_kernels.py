@@ -28,7 +28,7 @@ def map_frames(
     x_pointer,
     taps_pointer,  # (KT·KH·KW, channels)
     out_pointer,
-    channel_units,  # channels in units of UNIT, so that the compiler knows how wide it may load
+    channel_units,  # channels / UNIT; the compiler then knows that UNIT divides the channels, for wide loads
     frames,
     height,
     width,
@@ -55,7 +55,7 @@ def map_frames(
     out_offset = (row * out_width + column)[:, None] * channels + channel[None, :]
     out_there = ((row < out_height) & (column < out_width))[:, None] & (channel < channels)[None, :]
 
-    # Of the output frames from `frame - REACH` on, where `frame` is the one that is read.
+    # sums[i] belongs to output frame `frame - REACH + i`, where `frame` is the input frame that is read.
     sums = zeros(KT, TILE_H * TILE_W, TILE_C)
     for frame in range(tl.maximum(first - REACH, 0), last + REACH):
         start = x_pointer + (clip.to(tl.int64) * frames + frame) * height * width * channels
@@ -112,7 +112,7 @@ def sum_products(
     begin = tl.program_id(0) * share
     for item in range(begin, tl.minimum(begin + share, items)):
         clip, row, column = tile_pixels(item, out_height, out_width, TILE_H, TILE_W)
-        grads = zeros(KT, TILE_H * TILE_W, TILE_C)  # of the output frames from `frame - REACH` on
+        grads = zeros(KT, TILE_H * TILE_W, TILE_C)  # grads[i]: of output frame `frame - REACH + i`
         for coming in range(frames + REACH):
             start = grad_pointer + (clip.to(tl.int64) * frames + coming) * out_height * out_width * channels
             there = (row >= 0) & (coming < frames)

@@ -107,7 +107,7 @@ def test_other_videos_are_not_those_that_moved(videos: Path, tmp_path: Path, xpa
     other = Path(shutil.copytree(videos, tmp_path / "copy"))
     told = replace_one(other)
     assert refused(xpand("resume", run, "--data", other)) == (
-        f"error: the videos of copy must be as the run was started, but {told}: put them back, or start "
+        f"error: the videos of copy must be as when the run was started, but {told}: put them back, or start "
         "another run."
     )
     assert refused(xpand("resume", run, "--data", tmp_path / "none")) == (
@@ -142,8 +142,8 @@ def test_videos_that_changed_under_a_run_are_named(
     caches = sorted((tmp_path / "cache").iterdir())
     told = change(videos)
     assert refused(xpand("resume", run)) == (
-        f"error: the videos of videos must be as the run was started, but {told}: put them back, or start "
-        "another run."
+        f"error: the videos of videos must be as when the run was started, but {told}: put them back, or "
+        "start another run."
     )
     assert sorted((tmp_path / "cache").iterdir()) == caches
 

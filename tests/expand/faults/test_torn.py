@@ -92,7 +92,7 @@ def test_a_lost_study_is_made_again_of_its_checkpoints(whole: Path, tmp_path: Pa
     [
         (b"search: {targets: [4000", "must be YAML, but it cannot be parsed at line 1."),
         (b"\xff\xfe\x00", "must be YAML text in UTF-8."),
-        (b"", "must be as the run was started, but it differs: "),
+        (b"", "must be as when the run was started, but it differs: "),
     ],
 )
 def test_a_damaged_config_is_refused(run: Path, xpand: Xpand, content: bytes, told: str) -> None:

@@ -106,7 +106,7 @@ def test_workers_that_all_die_end_the_run_and_not_the_candidates(
     with pytest.raises(RunFailed) as caught:
         drive(run, ready, SPEED, Quiet())
     assert str(caught.value) == (
-        f"all workers were lost: {DIED[kind]}, 4 times; see to the machine and resume."
+        f"all workers were lost: {DIED[kind]}, 4 times; check the machine and resume."
     )
     assert run.results() == {}
     deadly.unlink()

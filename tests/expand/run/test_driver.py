@@ -143,7 +143,7 @@ def test_all_workers_lost_ends_a_round_without_a_result(tmp_path: Path, cache: P
     assert replay.current is not None
     with pytest.raises(RunFailed) as caught:
         list(train_round(run, ready, replay.current, {}, Losing(), clock))
-    assert str(caught.value) == "all workers were lost: killed; see to the machine and resume."
+    assert str(caught.value) == "all workers were lost: killed; check the machine and resume."
     assert run.results() == {}
 
 
@@ -184,7 +184,7 @@ def test_data_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) 
     with pytest.raises(UserError) as caught:
         decode(plan(other), Quiet().caching, wanted)
     assert str(caught.value) == (
-        "the videos of synthetic must be as the run was started, but their checksum is "
+        "the videos of synthetic must be as when the run was started, but their checksum is "
         f"{now.checksum[:12]} and was {wanted.checksum[:12]}: put them back, or start another run."
     )
 
@@ -195,8 +195,8 @@ def test_equal_videos_of_which_others_are_bad_are_refused(cache: Path) -> None:
     with pytest.raises(UserError) as caught:
         decode(plan(toy_config(cache)), Quiet().caching, replace(now, train=now.train + 1))
     assert str(caught.value) == (
-        "the data must be as the run was started, synthetic with 25 + 12 videos of 12 classes and checksum "
-        f"{now.checksum[:12]}, but it is synthetic with 24 + 12 videos of 12 classes and checksum "
+        "the data must be as when the run was started, synthetic with 25 + 12 videos of 12 classes and "
+        f"checksum {now.checksum[:12]}, but it is synthetic with 24 + 12 videos of 12 classes and checksum "
         f"{now.checksum[:12]}: put the videos back, or start another run."
     )
 

@@ -122,8 +122,8 @@ def test_what_several_labels_need(
     (unlabelled / "Charades_v1_test.csv").write_text("id,actions,length\nTEST00,,1.0\n")
     search = ("search", "--data", unlabelled, *TOY, "--target", "900", "--no-flip")
     assert refused(xpand(*search, "--set", "search.objective=mAP")).endswith(
-        "the videos to decide by must have labels, but of unlabelled none has any: name others (data.val), "
-        "or leave them out and a share of training is set aside."
+        "the validation videos of unlabelled must have labels, but none has any: name others (data.val), or "
+        "leave data.val out, so that a share of the training videos is set aside."
     )
 
 

@@ -101,7 +101,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(run: Run) -> Non
         Run.open(run.folder).check_config()
     was = toy_config().training.learning_rate
     assert str(caught.value) == (
-        f"{path} must be as the run was started, but it differs: search.seeds: 1 → 2; "
+        f"{path} must be as when the run was started, but it differs: search.seeds: 1 → 2; "
         f"training.learning_rate: {was} → {float(f'7{was}')}. Change it back, or start another run with "
         "`xpand search --config`."
     )

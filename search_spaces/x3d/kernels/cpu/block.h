@@ -7,8 +7,8 @@
 //   p = project(swish(y))         (B, C', T, H', W')
 //   out = relu(norm3(p) + shortcut(x))
 //
-// Only x, e, d, p, the shortcut and out are kept; a, swish(y) and all gradients between are worked out again, tile
-// by tile, where they are needed: memory is what the CPU waits for.
+// Only x, e, d, p, the shortcut and out are kept for the backward pass. a, swish(y) and the gradients between the
+// layers are recomputed tile by tile where they are needed, since memory bandwidth limits the speed on a CPU.
 #pragma once
 
 #include <vector>
@@ -21,21 +21,22 @@ namespace xpand {
 
 using Tensors = std::vector<at::Tensor>;
 
-// Places in the list of a block's parameters; the gradients come in the same order.
+// Indices in the list of a block's parameters; the gradients have the same order.
 enum Parameter {
   kExpand, kNorm1Weight, kNorm1Bias, kDepthwise, kNorm2Weight, kNorm2Bias, kProject, kNorm3Weight, kNorm3Bias,
   kSqueeze, kSqueezeBias, kExcite, kExciteBias,        // undefined without squeeze-excite
   kShortcut, kShortcutNormWeight, kShortcutNormBias,   // undefined without a convolution, or a norm, on it
   kParameters
 };
-// Running mean and variance of each norm.
+// Indices in the list of buffers: of each norm's running mean, which its running variance follows.
 enum Buffer { kNorm1, kNorm2 = 2, kNorm3 = 4, kShortcutNorm = 6 };
-// What a forward pass gives: the output, and what the backward pass wants. kMeans are those of d, a sample.
+// Indices in the list that the forward pass returns: the output, and the tensors that the backward pass needs.
+// kS is the output of the shortcut's convolution; kMeans are the means of d over each sample, (B, I).
 enum Saved {
   kOut, kE, kD, kP, kS, kSaved1, kSaved2, kSaved3, kSavedShortcut, kMeans, kHidden, kGate, kResults
 };
 
-// The taps of a channelwise (C, 1, 3, 3, 3) weight as (3, 3, 3, C), in order or all reversed.
+// The taps (elements of the kernel) of a channelwise (C, 1, 3, 3, 3) weight as (3, 3, 3, C), reversed if wanted.
 template <class T>
 std::vector<T> taps_of(const at::Tensor& weight, bool reversed) {
   const int64_t channels = weight.size(0), count = weight.numel() / channels;
@@ -48,7 +49,7 @@ std::vector<T> taps_of(const at::Tensor& weight, bool reversed) {
   return taps;
 }
 
-// norm(x) for rows x (n, C) that are few.
+// norm(x) for a few rows x (n, C), without vector instructions.
 template <class T>
 at::Tensor normalised(const Norm<T>& norm, const at::Tensor& x) {
   at::Tensor y = at::empty(x.sizes(), x.options());
@@ -59,7 +60,7 @@ at::Tensor normalised(const Norm<T>& norm, const at::Tensor& x) {
   return y;
 }
 
-// The row of x under a row of the output, where the shortcut's convolution has a stride.
+// Maps a row of the output to the row of x that a 1×1×1 convolution with a spatial stride reads for it.
 struct Under {
   int64_t height, width, out_height, out_width, stride;
 
@@ -71,7 +72,7 @@ struct Under {
 
 Tensors block_forward(const at::Tensor& x, const Tensors& parameters, const Tensors& buffers, int64_t stride,
                       bool training, double momentum, double eps);
-// The gradient of x, then those of the parameters.
+// Returns the gradient of x, then those of the parameters.
 Tensors block_backward(const at::Tensor& grad, const at::Tensor& x, const Tensors& parameters,
                        const Tensors& saved, int64_t stride);
 

@@ -1,4 +1,4 @@
-// The backward pass of a block; block.h has the names. A gradient is called by what it is of: d_e, d_d, d_p.
+// The backward pass of a block, with the names of block.h; d_e is the gradient of e, and so on.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/sigmoid_backward.h>
@@ -70,7 +70,7 @@ class Backward {
     }
   }
 
-  // From d_p to the gradient of y: through the projection and swish, both worked out again by tile.
+  // Computes d_y from d_p, through the projection and swish, whose outputs are recomputed tile by tile.
   void project() {
     const int64_t width = out_.channels;
     const T *d = values(kD), *p = values(kP);
@@ -104,7 +104,7 @@ class Backward {
         });
   }
 
-  // y = scale · d + shift with the gate in it, as in the forward pass.
+  // Sets scale_ and shift_ so that y = scale · d + shift includes norm2 and the gate, as in the forward pass.
   void set_gates() {
     const T* gates = saved_[kGate].defined() ? values(kGate) : nullptr;
     for (int64_t i = 0; i < in_.samples * inner_; ++i) {
@@ -114,7 +114,7 @@ class Backward {
     }
   }
 
-  // From d_y to d_d, which is affine in d_y and d: of_grad_ · d_y + to_d_.of_x · d + constant_, a sample.
+  // Computes the coefficients of d_d, which is affine: of_grad_ · d_y + to_d_.of_x · d + constant_ for each sample.
   void gate() {
     const std::vector<double> sums = by_sample(0), products = by_sample(1);
     const bool gated = saved_[kGate].defined();
@@ -141,7 +141,7 @@ class Backward {
     }
   }
 
-  // What sums2_ holds of each sample, (B, I).
+  // The sums of sums2_ over each sample, (B, I).
   std::vector<double> by_sample(int which) const {
     std::vector<double> totals(in_.samples * inner_);
     for (int64_t unit = 0; unit < out_units_.count(); ++unit) {
@@ -151,8 +151,8 @@ class Backward {
     return totals;
   }
 
-  // The gradients of squeeze-excite, and of the means (B, I) that it starts from; `sums` and `products` are those
-  // of the gradient of y, and of that times d − mean, a sample.
+  // Computes the gradients of squeeze-excite's parameters, and returns that of its input, the means (B, I).
+  // `sums` and `products` are the sums over each sample of d_y and of d_y · (d − mean), (B, I).
   at::Tensor squeeze(const std::vector<double>& sums, const std::vector<double>& products) {
     const at::Tensor &gate = saved_[kGate], &hidden = saved_[kHidden];
     at::Tensor d_gate = at::empty(gate.sizes(), gate.options());
@@ -169,7 +169,7 @@ class Backward {
     return d_hidden.mm(matrix(parameters_[kSqueeze]));
   }
 
-  // From d_d to the gradient under the ReLU of a, line by line, and that of the taps.
+  // Computes, line by line, the gradients of the taps and of norm1's output (before the ReLU) from d_d.
   void depthwise() {
     const std::vector<T> taps = taps_of<T>(parameters_[kDepthwise], stride_ == 1);
     const Units units(in_.samples, out_.height);
@@ -244,13 +244,13 @@ class Backward {
       }
   }
 
-  // The gradient of one line of a.
+  // Computes the gradient of one line of a.
   void correlate_back(Ring<T>& d_ring, const std::vector<T>& taps, int64_t frame, int64_t h, T* line) const {
     Meetings<T> meetings;
     for (int64_t t = 0; t < 3; ++t)
       for (int64_t k = 0; k < 3; ++k) {
         const int64_t other = stride_ == 1 ? frame + t - 1 : frame - t + 1;
-        const int64_t twice = h + 1 - k;  // with stride 2, twice the height of the line that tap k met
+        const int64_t twice = h + 1 - k;  // with stride 2, twice the height of the output line that used tap k
         const int64_t height = stride_ == 1 ? h + k - 1 : twice / 2;
         if (other < 0 || other >= in_.frames || height < 0 || height >= out_.height) continue;
         if (stride_ == 2 && twice % 2 != 0) continue;
@@ -263,7 +263,7 @@ class Backward {
       spread_line(meetings, blocks, in_.width, line);
   }
 
-  // Lets a line of d_a through the ReLU, keeps it, and adds it to the sums for the first norm.
+  // Applies the ReLU's gradient to a line of d_a, stores it, and adds it to the sums for norm1's gradient.
   void finish(Ring<T>& a_ring, const T* line, int64_t sample, int64_t frame, int64_t h, Sums<T>& sums,
               int64_t unit) const {
     const int64_t offset = ((sample * in_.frames + frame) * in_.height + h) * in_.width * inner_;
@@ -277,7 +277,7 @@ class Backward {
     });
   }
 
-  // From d_e to the gradient of x: through the expansion, and past it where the shortcut is x itself.
+  // Computes the gradient of x through the expansion, plus that of the shortcut where the shortcut is x itself.
   void expand() {
     const int64_t width = in_.channels;
     const bool plain = !parameters_[kShortcut].defined();
@@ -300,7 +300,7 @@ class Backward {
         });
   }
 
-  // Adds to the gradient of x what comes through the shortcut's convolution.
+  // Adds the gradient through the shortcut's convolution to the gradient of x.
   void shortcut() {
     const int64_t width = out_.channels, depth = in_.channels;
     const Under under{in_.height, in_.width, out_.height, out_.width, stride_};
@@ -338,8 +338,8 @@ class Backward {
   Sums<T> sums2_;
   Tensors gradients_;
   std::optional<NormGradient<T>> to_p_, to_shortcut_, to_d_, to_e_;
-  std::vector<T> scale_, shift_;       // of y, a sample: (B, I)
-  std::vector<T> of_grad_, constant_;  // of d_d, a sample: (B, I)
+  std::vector<T> scale_, shift_;       // y = scale · d + shift: (B, I)
+  std::vector<T> of_grad_, constant_;  // coefficients of d_d: (B, I)
 };
 
 }  // namespace

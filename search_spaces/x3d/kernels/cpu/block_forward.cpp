@@ -1,4 +1,4 @@
-// The forward pass of a block; block.h has the names.
+// The forward pass of a block, with the names of block.h.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/relu.h>
@@ -110,7 +110,7 @@ class Forward {
     if (parameters_[kSqueeze].defined()) squeeze(moments, units.parts);
   }
 
-  // Squeeze-excite: the mean of norm2(d) over each sample, two small layers, and a gate for each channel.
+  // Squeeze-excite: computes a gate for each channel from the means of norm2(d) over each sample, by two layers.
   void squeeze(const Moments<T>& moments, int64_t parts) {
     const Norm<T>& norm2 = *norm2_;
     results_[kMeans] = at::empty({in_.samples, inner_}, x_.options());
@@ -126,7 +126,7 @@ class Forward {
         at::addmm(parameters_[kExciteBias], results_[kHidden], matrix(parameters_[kExcite]).t()));
   }
 
-  // y = scale · d + shift with the gate in it, for each sample.
+  // Sets scale_ and shift_, (B, I), so that y = scale · d + shift includes norm2 and the gate.
   void gate() {
     const Norm<T>& norm2 = *norm2_;
     scale_.resize(in_.samples * inner_);

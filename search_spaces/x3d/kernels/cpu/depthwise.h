@@ -1,7 +1,8 @@
-// Channelwise 3×3×3 convolution, line by line: correlation, and both of its gradients.
+// Channelwise 3×3×3 convolution, line by line: the convolution itself, and its gradients of input and weight.
 //
-// A line is one row of pixels, W × C values, here with a pixel of zeros at either end. A padded frame's lines
-// and frames outside the clip are left out, so a clip of one frame pays for 3×3 taps.
+// A line is one row of pixels, W × C values. Here it is padded: a pixel of zeros is added at either end. Taps (the
+// elements of the kernel) that would read padding above, below, before or after the clip are skipped, so a clip of
+// one frame costs 3×3 taps only.
 #pragma once
 
 #include <vector>
@@ -10,7 +11,7 @@
 
 namespace xpand {
 
-// The lines of a sample that are at hand, each worked out once: those of every frame at a few heights.
+// A ring buffer of a sample's lines, so that each is computed once: those of all frames at the last kHeights heights.
 template <class T>
 class Ring {
  public:
@@ -25,7 +26,7 @@ class Ring {
 
   void forget() { std::fill(height_.begin(), height_.end(), -1); }
 
-  // Work out the lines of this height with fill(frame, line) unless they are there.
+  // Computes the lines of this height by fill(frame, line), unless the buffer holds them.
   template <class F>
   void need(int64_t height, const F& fill) {
     if (height_[height % kHeights] == height) return;
@@ -33,7 +34,7 @@ class Ring {
     for (int64_t frame = 0; frame < frames_; ++frame) fill(frame, line(frame, height) + channels_);
   }
 
-  // With its zeros: pixel −1 comes first.
+  // The padded line, which starts with the zeros of pixel −1.
   T* line(int64_t frame, int64_t height) {
     return values_.data() + (height % kHeights * frames_ + frame) * length_;
   }
@@ -44,7 +45,8 @@ class Ring {
   std::vector<int64_t> height_;
 };
 
-// Padded lines, each with the three taps (3, C) that it meets: at most three frames at three heights.
+// The padded lines that one output line reads, each with its three taps (3, C): at most nine, of three frames at
+// three heights.
 template <class T>
 struct Meetings {
   const T* lines[9];
@@ -57,7 +59,7 @@ struct Meetings {
   }
 };
 
-// out[w] = sum over meetings and k of line[Stride·w + k] · taps[k], for Width pixels from w on.
+// out[w] = sum over lines and k of line[Stride·w + k] · taps[k], for Width pixels from w on.
 template <class T, int Stride, int Width>
 inline void correlate(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t w, T* out) {
   const int64_t channels = blocks.channels;
@@ -77,7 +79,7 @@ inline void correlate(const Meetings<T>& meetings, const Blocks<T>& blocks, int6
   }
 }
 
-// f<Width>(w) so that all of `width` pixels are covered; the last ones may be covered twice.
+// Calls f<Width>(w), for pixels w to w + Width - 1, so that `width` pixels are covered; the last may be covered twice.
 template <class F>
 inline void for_pixels(int64_t width, const F& f) {
   const auto go = [&]<int Width>() {
@@ -99,8 +101,8 @@ inline void correlate_line(const Meetings<T>& meetings, const Blocks<T>& blocks,
   });
 }
 
-// The input gradient of a line for stride 2, from lines of the output's gradient: pixel 2w takes the middle tap
-// of w, pixel 2w + 1 the last tap of w and the first of w + 1.
+// The input gradient of a line for stride 2, from lines of the output's gradient: at pixel 2w it is the middle tap
+// times pixel w, at pixel 2w + 1 the last tap times pixel w plus the first tap times pixel w + 1.
 template <class T, int Width>
 inline void spread(const Meetings<T>& meetings, const Blocks<T>& blocks, int64_t w, int64_t width,
                    T* out) {
@@ -131,8 +133,8 @@ inline void spread_line(const Meetings<T>& meetings, const Blocks<T>& blocks, in
              [&]<int Width>(int64_t w) { spread<T, Width>(meetings, blocks, w, width, out); });
 }
 
-// Adds grad[w] · line[Stride·w + k] over a line to the gradient of the taps of up to three lines, kept by block.
-// `grad` is a padded line as well; the sums of line i start at sums[i].
+// Adds the sum over w of grad[w] · line[Stride·w + k] to the gradients of the taps k of up to three lines. `grad` is
+// a padded line, too. The sums of line i start at sums[i], in packed blocks (see vectors.h).
 template <class T, int Stride, int Lines>
 inline void tap_gradients(const T* grad, const T* const* lines, const Blocks<T>& blocks, int64_t width,
                           T* const* sums) {

@@ -45,7 +45,7 @@ Tensors backward(const at::Tensor& grad, const at::Tensor& input, const at::Tens
   const int64_t channels = norm.channels, group_rows = in.rows() / grad.size(0);
   const T share = T(1) / group_rows;
   const T *from = x.const_data_ptr<T>(), *f = saved[1].const_data_ptr<T>(), *means = of_means.const_data_ptr<T>();
-  // What reaches norm(f) at a row: the same for every row of a group that the ReLU lets through.
+  // The gradient of norm(f) at a vector: that of the group's mean, divided by its rows, where the ReLU is not 0.
   const auto through = [&](int64_t row, int64_t at, int64_t c) {
     const Vector<T> value = load(f + row * channels + at) * load(&norm.scale[c]) + load(&norm.shift[c]);
     const int64_t group = (row + at / channels) / group_rows;

@@ -1,4 +1,4 @@
-// What torch.ops.xpand offers.
+// Registers the kernels as torch.ops.xpand.
 #include <torch/library.h>
 
 #include "head.h"
@@ -8,7 +8,7 @@ namespace {
 
 using Optional = std::vector<std::optional<at::Tensor>>;
 
-// Lists that may hold None, as undefined tensors, and back.
+// Convert between Python's lists of tensors or None, and lists of tensors in which None is an undefined tensor.
 xpand::Tensors plain(const Optional& tensors) {
   xpand::Tensors found;
   for (const auto& tensor : tensors) found.push_back(tensor.value_or(at::Tensor()));
@@ -25,7 +25,7 @@ c10::List<std::optional<at::Tensor>> optional(const xpand::Tensors& tensors) {
 }  // namespace
 
 TORCH_LIBRARY(xpand, library) {
-  // The fewest channels that the kernels can do in the precision of a tensor.
+  // The fewest channels that the kernels support in the precision of a tensor.
   library.def("lanes", [](const at::Tensor& like) -> int64_t {
     return like.scalar_type() == at::kDouble ? xpand::kLanes<double> : xpand::kLanes<float>;
   });

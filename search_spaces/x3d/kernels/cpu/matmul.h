@@ -1,4 +1,4 @@
-// Products of a tall matrix with a small one, by one register tile.
+// Products of a tall matrix with a small one, in tiles whose sums are held in registers.
 #pragma once
 
 #include <vector>
@@ -53,17 +53,17 @@ inline void tile_panel(int count, int64_t rows, int64_t depth, const T* a, int64
   if (count == 1) tile_rows<T, 1, Add>(rows, depth, a, row, step, b, ldb, c, ldc);
 }
 
-// How many vectors the panel takes that starts at this block: panels of nearly one size.
+// Number of vectors in the panel that starts at this block, at most kGemmBlocks; all panels have nearly one size.
 inline int panel_at(int64_t block, int64_t blocks) {
   const int64_t left = blocks - block, panels = (left + kGemmBlocks - 1) / kGemmBlocks;
   return static_cast<int>((left + panels - 1) / panels);
 }
 
-// A (depth, columns) matrix laid out in panels of columns.
+// A (depth, columns) matrix stored in panels of columns, in the order in which the product reads it.
 template <class T>
 class Packed {
  public:
-  // Element (k, n) is from[k·row + n·step]; one of the two is 1.
+  // Element (k, n) is from[k·row + n·step]; either row or step is 1.
   Packed(const T* from, int64_t depth, int64_t columns, int64_t row, int64_t step)
       : blocks_(columns), depth_(depth), values_(blocks_.packed() * depth) {
     T* to = values_.data();
@@ -103,8 +103,8 @@ class Packed {
   std::vector<T> values_;
 };
 
-// Adds gᵀ · x to `sums`, for g (rows, n) and x (rows, columns): the gradient of a weight (n, columns), whose rows
-// are kept by block.
+// Adds gᵀ · x to `sums`, for g (rows, n) and x (rows, columns): the gradient of a weight (n, columns), each of whose
+// rows is stored in packed blocks (see vectors.h).
 template <class T>
 inline void add_outer(int64_t rows, const T* g, int64_t n, const T* x, const Blocks<T>& columns, T* sums) {
   for (int64_t block = 0; block < columns.count;) {

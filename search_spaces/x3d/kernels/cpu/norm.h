@@ -1,4 +1,4 @@
-// BatchNorm as a scale and a shift a channel, and its gradient as an affine function of two tensors.
+// BatchNorm as a scale and a shift of each channel, and its gradient as an affine function of two tensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,7 +8,7 @@
 
 namespace xpand {
 
-// The parameters and running statistics of a BatchNorm, and what one pass makes of them.
+// A BatchNorm in one pass: its parameters, and the statistics, scale and shift that the pass uses.
 template <class T>
 struct Norm {
   int64_t channels;
@@ -17,7 +17,7 @@ struct Norm {
   T *mean, *inverse;
   std::vector<T> scale, shift;  // y = scale · x + shift
 
-  // `saved` is undefined in a forward pass.
+  // `saved` is the forward pass's in a backward pass, and undefined in a forward pass.
   Norm(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& saved)
       : channels(weight.numel()),
         weight(weight.const_data_ptr<T>()),
@@ -37,7 +37,7 @@ struct Norm {
     }
   }
 
-  // From the batch; moves the running statistics, whose variance is the unbiased one.
+  // Takes the statistics of the batch, and updates the running ones by them; the running variance is unbiased.
   void set_from(const Moments<T>& moments, const at::Tensor& running_mean, const at::Tensor& running_var,
                 double momentum, double eps) {
     T* means = running_mean.data_ptr<T>();
@@ -63,13 +63,13 @@ struct Norm {
   }
 };
 
-// dx = of_grad · dy + of_x · x + constant: BatchNorm's input gradient, a channel.
+// BatchNorm's input gradient, dx = of_grad · dy + of_x · x + constant, with coefficients for each channel.
 template <class T>
 struct NormGradient {
-  at::Tensor weight, bias;  // their gradients
+  at::Tensor weight, bias;  // the gradients of the norm's weight and bias
   std::vector<T> of_grad, of_x, constant;
 
-  // From the sums of dy and of dy · (x − mean) over all `rows`.
+  // `sum` and `product` are the sums of dy and of dy · (x − mean) over all `rows`, by channel.
   NormGradient(const Norm<T>& norm, double rows, const std::vector<double>& sum,
                const std::vector<double>& product)
       : weight(at::empty({norm.channels}, norm.saved.options())),
@@ -97,7 +97,7 @@ struct NormGradient {
   }
 };
 
-// What a gradient is under a ReLU that gave `out`.
+// The gradient of a ReLU's input, given the ReLU's output and the gradient of that.
 template <class T>
 struct UnderRelu {
   const T *out, *grad;
@@ -106,7 +106,7 @@ struct UnderRelu {
     return load(out + offset) > T(0) ? load(grad + offset) : Vector<T>{};
   }
 
-  // BatchNorm's gradient where the norm came just before, of `input`.
+  // The gradient of a BatchNorm of `input` that comes just before the ReLU.
   NormGradient<T> through(const Norm<T>& norm, const Units& units, const T* input) const {
     Sums<T> sums(units.count(), norm.channels);
     in_parallel(units.count(), [&](int64_t unit) {
@@ -125,7 +125,7 @@ struct UnderRelu {
   }
 };
 
-// f(offset, channel) for every vector of `rows` rows.
+// Calls f(offset, channel) for every vector of `rows` rows; `channel` is its first channel.
 template <class T, class F>
 inline void for_vectors(int64_t rows, int64_t channels, const F& f) {
   const Blocks<T> blocks(channels);

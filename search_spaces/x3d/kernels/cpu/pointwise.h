@@ -1,17 +1,17 @@
-// Convolutions of 1×1×1: products of rows, tile by tile, with what comes before and after them in the same tile.
+// 1×1×1 convolutions: matrix products, tile by tile, each fused with the operations before and after it.
 #pragma once
 
 #include "tensors.h"
 
 namespace xpand {
 
-// (N, K) of a 1×1×1 convolution, contiguous whatever the layout of its weight.
+// The weight of a 1×1×1 convolution as a contiguous matrix (N, K).
 inline at::Tensor matrix(const at::Tensor& weight) {
   return weight.contiguous().view({weight.size(0), weight.size(1)});
 }
 
-// y = left · weightᵀ for weight (N, K), and the moments of y where they are wanted. left(row, rows, scratch) says
-// where `rows` rows of K are, all of one sample; it may put them into the scratch.
+// Computes y = left · weightᵀ for weight (N, K), and returns the moments of y if wanted. left(row, rows, scratch)
+// returns a pointer to `rows` rows of the left side, (rows, K), all of one sample; it may compute them in `scratch`.
 template <class T, class Left>
 Moments<T> pointwise(const at::Tensor& weight, const Units& units, T* y, bool wants_moments, const Left& left) {
   const int64_t n = weight.size(0), depth = weight.size(1);
@@ -35,9 +35,10 @@ Moments<T> pointwise(const at::Tensor& weight, const Units& units, T* y, bool wa
   return moments;
 }
 
-// The way back: the gradient of the weight (N, K), with its `sizes`. For each tile, grad(row, rows, to) puts the
-// gradient of y there, and take(row, rows, segments, back, scratch) gets that of the left side, back (rows, K), and
-// says where the left side's own rows are; it may put them into the scratch.
+// The backward pass of `pointwise`: returns the gradient of the weight, in the weight's shape. For each tile,
+// grad(row, rows, to) must write the gradient of y to `to`, (rows, N). Then take(row, rows, segments, back, scratch)
+// is given the gradient of the left side, back (rows, K), and returns a pointer to the left side's own rows; it may
+// compute them in `scratch`.
 template <class T, class Grad, class Take>
 at::Tensor pointwise_back(const at::Tensor& weight, const Units& units, const Grad& grad, const Take& take) {
   const at::Tensor flat = matrix(weight);

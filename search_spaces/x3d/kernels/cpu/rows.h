@@ -1,7 +1,8 @@
-// Work over the rows of channels-last tensors: how it is shared out, sums over rows, and BatchNorm's arithmetic.
+// Rows of channels-last tensors: their division among threads, sums over rows, and the moments for BatchNorm.
 //
-// A tensor (B, C, T, H, W) is B·T·H·W rows of C channels. The rows of a sample are cut into parts, and what is
-// summed is summed by part and put together in order: results don't depend on the number of threads.
+// A tensor (B, C, T, H, W) is B·T·H·W rows of C channels. The rows of a sample are divided into parts. Each part is
+// summed by itself, and the parts' sums are added in a fixed order, so that results don't depend on the number of
+// threads.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -12,10 +13,12 @@
 
 namespace xpand {
 
-constexpr int64_t kTileRows = 96;  // rows that go through a chain of steps while they are in the cache
-constexpr int64_t kParts = 16;     // parts that a batch is cut into, at least, where it has the rows
+// Rows in a tile: all steps of a layer are applied to a tile before the next, so that it stays in the cache.
+constexpr int64_t kTileRows = 96;
+constexpr int64_t kParts = 16;  // the least number of parts of a batch, if it has that many lines
 
-// The parts of a batch: `parts` for each sample. `lines` is what a sample is cut along, rows or lines of pixels.
+// The division of a batch into units: `parts` units for each sample. A unit is a range of a sample's `lines`, which
+// are its rows, or its lines of pixels.
 struct Units {
   int64_t samples, lines, parts;
 
@@ -27,14 +30,15 @@ struct Units {
   int64_t count() const { return samples * parts; }
   int64_t rows() const { return samples * lines; }
   int64_t sample(int64_t unit) const { return unit / parts; }
-  // First line of a unit within its sample, and the line after its last.
+  // A unit's first line within its sample, and the line after its last.
   int64_t first(int64_t unit) const { return lines * (unit % parts) / parts; }
   int64_t last(int64_t unit) const { return lines * (unit % parts + 1) / parts; }
-  // The same for rows that are counted over the whole batch.
+  // A unit's first line, counted over the whole batch.
   int64_t first_row(int64_t unit) const { return sample(unit) * lines + first(unit); }
 };
 
-// Runs of consecutive units, each the work of one thread at a time: few enough that a sum for each is cheap.
+// The division of units into shares of consecutive units. One thread works on a share at a time. There are few
+// shares, since each needs memory for its own sums.
 struct Shares {
   int64_t units, count;
 
@@ -52,7 +56,8 @@ inline void in_parallel(int64_t count, const F& f) {
   });
 }
 
-// f(row, rows, segments) for each tile of a share; segments(g) calls g(unit, row, rows) for the units in it.
+// Calls f(row, rows, segments) for each tile of a share, `rows` rows from `row` on; segments(g) calls
+// g(unit, row, rows) for each unit's rows in the tile.
 template <class F>
 inline void for_tiles(const Units& units, int64_t first_unit, int64_t last_unit, const F& f) {
   const auto begin_of = [&](int64_t unit) {
@@ -75,13 +80,14 @@ inline void for_tiles(const Units& units, int64_t first_unit, int64_t last_unit,
   }
 }
 
-// Two sums a channel for every unit, in double precision.
+// Two sums for each channel and unit, in double precision.
 template <class T>
 class Sums {
  public:
   Sums(int64_t units, int64_t channels) : blocks_(channels), values_(units * 2 * channels) {}
 
-  // f(offset, channel, first, second) adds what `rows` rows hold at this offset to two vectors.
+  // Adds the sums over `rows` rows to a unit's. f(offset, channel, first, second) must add the two terms of the
+  // vector at `offset`, whose first channel is `channel`, to `first` and `second`.
   template <class F>
   void add(int64_t unit, int64_t rows, const F& f) {
     double* first = values_.data() + unit * 2 * blocks_.channels;
@@ -90,19 +96,19 @@ class Sums {
       const int64_t channel = blocks_.start(block);
       Vector<T> one{}, two{};
       for (int64_t row = 0; row < rows; ++row) f(row * blocks_.channels + channel, channel, one, two);
-      for (int64_t lane = block * kLanes<T> - channel; lane < kLanes<T>; ++lane) {  // none twice
+      for (int64_t lane = block * kLanes<T> - channel; lane < kLanes<T>; ++lane) {  // skips lanes of the block before
         first[channel + lane] += one[lane];
         second[channel + lane] += two[lane];
       }
     }
   }
 
-  // The sums of a unit, by channel.
+  // A unit's sums by channel: the first ones, or the second ones if `which` is 1.
   const double* of(int64_t unit, int which) const {
     return values_.data() + (unit * 2 + which) * blocks_.channels;
   }
 
-  // Of all units together.
+  // The sums of all units together, by channel.
   std::vector<double> total(int which) const {
     std::vector<double> sums(blocks_.channels);
     for (int64_t unit = 0; unit < units(); ++unit)
@@ -117,11 +123,12 @@ class Sums {
   std::vector<double> values_;
 };
 
-// Mean and variance of each channel over units, without cancellation: each unit's are taken around its first row.
+// Mean and variance of each channel over units. To avoid cancellation, a unit's sums are of differences from its first
+// row.
 template <class T>
 class Moments {
  public:
-  // Of some units: rows, and by channel the mean and the sum of squares around it.
+  // The moments of several units: number of rows, and by channel the mean and the sum of squared deviations from it.
   struct Merged {
     double rows = 0;
     std::vector<double> mean, squares;
@@ -141,7 +148,7 @@ class Moments {
     });
   }
 
-  // Of the units from `first` to before `last`.
+  // The moments of units `first` to `last` - 1.
   Merged merge(int64_t first, int64_t last) const {
     Merged merged{0, std::vector<double>(channels_), std::vector<double>(channels_)};
     for (int64_t unit = first; unit < last; ++unit) {

@@ -5,7 +5,7 @@
 namespace xpand {
 namespace {
 
-constexpr int64_t kPatch = 27;  // values under a 3×3 kernel
+constexpr int64_t kPatch = 27;  // values of a patch: 3×3 pixels of 3 colours
 constexpr int64_t kTaps = 5;
 
 // The spatial weight as (C, 27), in the order in which a patch lies in memory: height, width, colour.
@@ -13,7 +13,8 @@ at::Tensor patches_weight(const at::Tensor& spatial) {
   return spatial.squeeze(2).permute({0, 2, 3, 1}).reshape({spatial.size(0), kPatch});
 }
 
-// The patches under one line of the output, (width, 27). `padded` is room for three lines and their borders.
+// Copies the patches that one line of the output reads to `patches`, (width, 27). `padded` is scratch for three padded
+// lines.
 template <class T>
 void gather(const T* frame, const Shape& in, int64_t h, int64_t width, std::vector<T>& padded, T* patches) {
   const int64_t length = (in.width + 2) * 3;
@@ -28,7 +29,7 @@ void gather(const T* frame, const Shape& in, int64_t h, int64_t width, std::vect
   }
 }
 
-// Calls f(line, tap) for each line of `frames` that a tap brings to this frame.
+// Calls f(other, tap) for each temporal tap by which output frame `frame` reads an existing frame `other`.
 template <class F>
 void for_taps(int64_t frame, int64_t frames, const F& f) {
   for (int64_t tap = 0; tap < kTaps; ++tap) {

@@ -1,4 +1,4 @@
-// Tensors (B, C, T, H, W) whose channels lie innermost.
+// Tensors (B, C, T, H, W) whose channels are innermost in memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,7 +30,7 @@ inline at::Tensor empty_clips(int64_t samples, int64_t channels, int64_t frames,
                    like.options().memory_format(at::MemoryFormat::ChannelsLast3d));
 }
 
-// The gradient of a weight (n, columns), summed up by share of the work and put together in order.
+// The gradient of a weight (n, columns): a sum for each share of the work, added up in a fixed order at the end.
 template <class T>
 class WeightSums {
  public:

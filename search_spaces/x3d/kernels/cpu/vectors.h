@@ -1,9 +1,11 @@
-// Vectors of the widest registers, by the compilers' own extension: one source for AVX-512, AVX2 and NEON.
+// Vectors as wide as the processor's registers, by the vector extension of GCC and Clang, which compiles to AVX-512,
+// AVX2 or NEON.
 //
-// Channels lie innermost in memory. A row of C channels is walked in blocks of kLanes; where C is no multiple
-// of that, the last block starts at C - kLanes and overlaps the one before it. So no lane is ever masked, and
-// what an overlapped lane computes twice is equal. It may be stored twice, but not added twice: what adds up
-// in memory is kept by block (Blocks::packed) and unpacked at the end. C must be at least kLanes.
+// Channels are innermost in memory. A row of C channels is processed in blocks of kLanes channels. If C is not a
+// multiple of kLanes, the last block starts at C - kLanes and overlaps the block before it, so that no lane needs a
+// mask. Channels in the overlap are computed twice, with equal results; they may be stored twice, but must not be
+// added twice. Sums in memory are therefore kept in packed blocks, one after the other without overlap
+// (Blocks::packed), and unpacked at the end. C must be at least kLanes.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +51,7 @@ inline Vector<T> splat(T value) {
   return value - Vector<T>{};
 }
 
-// NaN stays NaN, as in torch.
+// The ReLU of NaN is NaN, as in torch.
 template <class T>
 inline Vector<T> relu(Vector<T> x) {
   return x < T(0) ? Vector<T>{} : x;
@@ -60,7 +62,8 @@ inline Vector<double> exponential(Vector<double> x) {
   return x;
 }
 
-// 2^n · e^r with n the nearest whole number to x / ln 2, and e^r by its Taylor series: 2 ulp. It saturates.
+// e^x as 2^n · e^r, where n is the whole number nearest to x / ln 2, and e^r is its Taylor series. The error is
+// at most 2 ulp for x from −87 to 88; beyond, the result is that at the end of this range.
 inline Vector<float> exponential(Vector<float> x) {
   typedef int32_t Bits __attribute__((vector_size(kVectorBytes)));
   constexpr float kRound = 12582912.0f;  // 1.5 · 2^23: adding it leaves the whole number in the low bits
@@ -84,7 +87,7 @@ inline Vector<T> sigmoid(Vector<T> x) {
   return T(1) / (T(1) + exponential(-x));
 }
 
-// How C channels are walked in vectors.
+// The blocks of kLanes channels that C channels are processed in.
 template <class T>
 struct Blocks {
   static constexpr int L = kLanes<T>;
@@ -93,7 +96,7 @@ struct Blocks {
   explicit Blocks(int64_t channels) : channels(channels), count((channels + L - 1) / L) {}
 
   int64_t start(int64_t block) const { return std::min(block * L, channels - L); }
-  // Length of an array that holds the blocks one after the other.
+  // Length of an array of the packed blocks, one after the other without overlap.
   int64_t packed() const { return count * L; }
 };
 
