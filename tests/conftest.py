@@ -90,8 +90,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{counts:<10}  {what:<{wide}}  {wanted}")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell reports which row of the table they are."""
+    """Files with slow tests come first, so that none is left to one process at the end.
+
+    And reports are told which row of the table of faults they are.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     for item in items:
         for mark in item.iter_markers("fault"):
             item.user_properties.append(("fault", mark.args))
