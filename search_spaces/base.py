@@ -140,9 +140,9 @@ class Presentation:
 
     Attributes:
         start: the name of the start.
-        symbols: of factors, by the names that `point_to_json` gives them.
-        factors: a sentence for the figure of factors: what they are, and what stands over the points.
-        published: results of networks of this space.
+        symbols: the factors' symbols, by the factors' names in `point_to_json`.
+        factors: the caption of the figure of factors, which explains them and the texts above its points.
+        published: published results of networks of this space.
     """
 
     start: str = "start"

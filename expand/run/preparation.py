@@ -105,8 +105,8 @@ def _check_labels(config: Config, source: Source) -> None:
 def possible_clips(config: Config) -> tuple[ClipSampling, ...]:
     """Return clips such that no network of the search needs more or larger frames of a video.
 
-    No network costs more than `search.step` times the largest target. Without a target the limit is the cost
-    of the start, grown twice by `search.step`.
+    No network costs more than `search.step` times the largest target. Without a target, the cost of the start
+    after two steps counts as one.
     """
     problem, step = problem_of(config), config.search.step
     return furthest_clips(problem, step * max(problem.targets or (round(step**2 * problem.start.cost),)))

@@ -147,8 +147,8 @@ class UngrownRow:
         round: the number of the round.
         kind: the kind of the round.
         axis: the axis's name.
-        why: `saturated`, where no network along the axis costs about a step more, or `free`, where the axis
-            does not change the cost.
+        why: `saturated`, where no larger network along the axis costs at most a step more, or `free`, where
+            the axis does not change the cost.
     """
 
     round: int
