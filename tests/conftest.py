@@ -13,6 +13,7 @@ from torch.utils.cpp_extension import get_default_build_root
 
 from expand.command.cli import main
 from expand.system import child_processes
+from search_spaces.x3d.kernels.build import load_kernels
 from tests.expand.commands import ROOT, Done, Xpand
 
 # Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
@@ -45,6 +46,12 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     _environment.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kernels() -> None:
+    """Builds the compiled kernels before the first test, which has time limits for trainings."""
+    load_kernels()
 
 
 @pytest.fixture(autouse=True)
