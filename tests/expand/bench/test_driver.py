@@ -30,6 +30,7 @@ def test_a_search_comes_to_the_candidates_that_are_asked_for(count: int) -> None
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="reads open files from /proc")
+@pytest.mark.slow
 def test_a_search_leaves_no_file_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(driver, "CANDIDATES", 60)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import expand
 
 
+@pytest.mark.slow
 def test_settings_of_a_search_are_values(tmp_path: Path, cache: Path) -> None:
     run = expand.run_search(
         targets=[900],

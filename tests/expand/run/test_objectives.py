@@ -55,6 +55,7 @@ def charades(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_search_on_several_labels(
     tmp_path: Path, charades: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
