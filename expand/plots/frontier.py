@@ -55,9 +55,10 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     title = captions.title(records[0], _TITLE) if len(records) == 1 else f"{_TITLE}: {len(records)} runs"
     if not any(measured):
         return captions.nothing(records, title, "No candidate has a score yet.")
-    published = _published_of(records)
-    figure = new_figure(7.4 if published else 5.2, title)
-    lines = 2 + math.ceil(len(published) / 2)
+    panels, published = _panels_of(records), _published_of(records)
+    own = math.ceil(len(panels) / 2)
+    lines = own + math.ceil(len(published) / 2)
+    figure = new_figure(0.8 + 2.2 * lines, title)
     cells = figure.add_gridspec(1 + lines, 2, height_ratios=(0.04, *[1] * lines))
     top = figure.add_subplot(cells[0, :])
     top.set_axis_off()
@@ -66,7 +67,8 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
     grid = np.array(
         [[figure.add_subplot(cells[1 + line, column]) for column in (0, 1)] for line in range(lines)]
     )
-    for axes, panel in zip(grid[:2].flat, _PANELS, strict=True):
+    costs = list(zip(grid[:own].flat, panels, strict=False))
+    for axes, panel in costs:
         _draw(axes, records, measured, panel)
     captions.caption(
         figure,
@@ -79,17 +81,26 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
         *dict.fromkeys(captions.about(record) for record in records),
         *dict.fromkeys(series.source for series in published),
     )
-    apart = list(zip(grid[2:].flat, published, strict=False))
+    apart = list(zip(grid[own:].flat, published, strict=False))
     for axes, series in apart:
         _draw_published(axes, series, published)
-    for axes in grid[2:].flat[len(published) :]:
+    for axes in (*grid[:own].flat[len(panels) :], *grid[own:].flat[len(published) :]):
         axes.set_visible(False)
     settle(figure)
     for axes, series in apart:
         _name_published(axes, series)
-    for axes, panel in zip(grid[:2].flat, _PANELS, strict=True):
+    for axes, panel in costs:
         _name_targets(axes, records, measured, panel)
     return figure
+
+
+def _panels_of(records: Sequence[RunRecord]) -> tuple[Panel, ...]:
+    """Return the panels of every run, and one of the cost that the runs limit, if it is another."""
+    limited = {record.setup.cost.name: record.setup.cost for record in records}
+    name, cost = next(iter(limited.items()))
+    if len(limited) > 1 or any(panel.name == name for panel in _PANELS):
+        return _PANELS
+    return (Panel(name, lambda row: row.network.cost, cost.unit, show_count), *_PANELS)
 
 
 def pareto(rows: Sequence[CandidateRow], cost: Callable[[Measured], float]) -> list[CandidateRow]:

@@ -88,3 +88,17 @@ def test_a_candidate_of_no_axis_has_its_own_name(long: RunRecord) -> None:
         said = words(draw(kind, [other]))
         assert "a draw" in said
         assert said.count("X2D") == 1
+
+
+def test_the_frontier_has_a_panel_of_a_cost_of_ones_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "docs" / "examples")
+    search = {"cost": "own_parts:Memory", "targets": [3_000_000]}
+    record = read_run(made_up_run(folder / "own-cost", x3d_config(search=search)).folder)
+    figure = draw("frontier", [record])
+    first = figure.axes[1]
+    assert first.get_xlabel() == "bytes"
+    drawn = {float(line.get_xdata()[0]) for line in first.get_lines() if line.get_gid()}  # type: ignore[index]
+    assert drawn == {float(row.network.cost) for row in record.measured}
+    assert overlaps(figure) == []
