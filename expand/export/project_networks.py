@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from search_spaces.x3d.architecture import Architecture, Stage
+from search_spaces.x3d.architecture import Architecture, Stage, round_width
 
 DEPTHS = (1, 2, 5, 3)  # blocks of res2 to res5 where the depth factor is 1; no argument changes them
 _SQUEEZE = 1 / 16
@@ -72,17 +72,19 @@ class Target:
         """Return the channels of the stem and of res2 to res5 for a width factor of 1."""
         if self.doubled:
             return (base, *(base * 2**index for index in range(4)))
-        res2 = _rounded(base, 2.0, _EIGHT, self.least) if scale_res2 else base
+        res2 = round_width(base, 2.0, _EIGHT, self.least) if scale_res2 else base
         widths = [res2]
         while len(widths) < len(DEPTHS):
-            widths.append(_rounded(widths[-1], 2.0, _EIGHT, self.least))
+            widths.append(round_width(widths[-1], 2.0, _EIGHT, self.least))
         return (base, *widths)
 
     def widths(self, base: int, width: float, scale_res2: bool = False) -> tuple[int, ...]:
         """Return the channels of the stem and of res2 to res5."""
         if self.doubled:
-            return self.bases(_rounded(base, width, self.divisor, self.least))
-        return tuple(_rounded(each, width, self.divisor, self.least) for each in self.bases(base, scale_res2))
+            return self.bases(round_width(base, width, self.divisor, self.least))
+        return tuple(
+            round_width(each, width, self.divisor, self.least) for each in self.bases(base, scale_res2)
+        )
 
     def build(self, arguments: Arguments, *, frames: int, size: int) -> Architecture:
         """Return the network that the target builds from its arguments."""
@@ -95,7 +97,7 @@ class Target:
                 Stage(
                     width=width,
                     inner_width=inner_width,
-                    squeeze_width=_rounded(inner_width, _SQUEEZE, _EIGHT, _EIGHT),
+                    squeeze_width=round_width(inner_width, _SQUEEZE, _EIGHT, _EIGHT),
                     depth=math.ceil(arguments.depth * base_depth),
                     shortcut_norm=self.norm_every_shortcut or width != width_in,
                 )
@@ -116,10 +118,3 @@ SLOWFAST = Target(name="SlowFast's X3D", divisor=1, least=1, scales_res2=True)
 SLOWFAST_PTV = Target(name="SlowFast's PTVX3D", divisor=8, least=8, norm_every_shortcut=False)
 PYTORCHVIDEO = Target(name="PyTorchVideo's create_x3d", divisor=8, least=8, norm_every_shortcut=False)
 MMACTION2 = Target(name="MMAction2's X3D", divisor=8, least=8, base=24, hidden=2048, doubled=True)
-
-
-def _rounded(width: int, factor: float, divisor: int, least: int) -> int:
-    """Round `width · factor` to the nearest multiple of `divisor`; up if that would lose over a tenth."""
-    scaled = width * factor
-    nearest = max(least, int(scaled + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * scaled else nearest

@@ -136,10 +136,13 @@ def squeeze_width(inner_width: int) -> int:
     return round_width(inner_width, _SQUEEZE_RATIO, _SQUEEZE_MULTIPLE)
 
 
-def round_width(width: int, factor: float, multiple: int) -> int:
-    """Round `width · factor` to the nearest multiple, at least one; up if that would lose over a tenth."""
+def round_width(width: int, factor: float, multiple: int, least: int | None = None) -> int:
+    """Round `width · factor` to the nearest multiple, at least `least` or else one multiple.
+
+    Up if that would lose over a tenth. Source: `round_width` of SlowFast and of PyTorchVideo.
+    """
     scaled = width * factor
-    rounded = max(multiple, int(scaled + multiple / 2) // multiple * multiple)
+    rounded = max(least or multiple, int(scaled + multiple / 2) // multiple * multiple)
     return rounded + multiple if rounded < 0.9 * scaled else rounded
 
 
