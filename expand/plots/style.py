@@ -143,7 +143,9 @@ def settle(figure: Figure) -> None:
     What is placed after that, such as labels, is then as near to its point in every file. And matplotlib no
     longer lays the figure out anew for each file, twice, which takes longer than to draw it.
     """
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None, "a figure is settled once"
+    engine.execute(figure)
     figure.set_layout_engine(None)
 
 
