@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mmengine.config import Config
 
 from expand.export import mmaction2
 from expand.export.base import FormatFiles, NetworkToExport
@@ -22,6 +21,9 @@ def written(folder: Path, model: Model, **options: Any) -> FormatFiles:
 
 def loaded(folder: Path, model: Model, **options: Any) -> Any:
     """The config as MMAction2 reads it."""
+    # Not at the top: its first import writes a cache file, which two processes that collect tests would tear.
+    from mmengine.config import Config
+
     return Config.fromfile(written(folder, model, **options).files[0])
 
 
