@@ -155,14 +155,18 @@ def read_run(folder: Path) -> RunRecord:
         UserError: the folder is no run, or it cannot be read.
     """
     run = Run.open(folder)
-    so_far = replayed(run)
+    return record_of(run, replayed(run))
+
+
+def record_of(run: Run, so_far: Replayed) -> RunRecord:
+    """Return the tables of a run whose decisions were repeated."""
     setup, results, replay = so_far.setup, so_far.results, so_far.replay
     rounds = merged(replay.rounds)
     trajectory = tuple(_trajectory_rows(setup, replay, results))
     chosen = _chosen(replay)
     models = run.models()
     return RunRecord(
-        folder=folder,
+        folder=run.folder,
         setup=setup,
         trials=tuple(_trial_rows(setup, rounds, results)),
         rounds=tuple(row for jobs in rounds for row in _candidate_rows(setup, jobs, results, chosen)),
@@ -226,10 +230,8 @@ def _attempt_rows(
     run: Run, rounds: Sequence[RoundJobs], results: Mapping[str, Result]
 ) -> Iterator[AttemptRow]:
     """Yield a row for each attempt of a worker at a training."""
-    recorded, last_asked = (
-        run.attempts(),
-        {job.key: (number, candidate, job) for number, candidate, job in _jobs(rounds)},
-    )
+    recorded = run.attempts()
+    last_asked = {job.key: (number, candidate, job) for number, candidate, job in _jobs(rounds)}
     for key, (number, candidate, job) in last_asked.items():
         attempts = recorded.get(key) or read_attempts(run.job_folder(job))
         for attempt in attempts:

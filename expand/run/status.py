@@ -11,7 +11,7 @@ from typing import Any
 from expand.jobs.folder import read_progress
 from expand.jobs.job import Measurement
 from expand.run.frames import columns
-from expand.run.record import Replayed, RunRecord, read_run, replayed, search_words
+from expand.run.record import Replayed, RunRecord, record_of, replayed, search_words
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.escaping import visible_line
@@ -110,7 +110,8 @@ def read_status(folder: Path) -> Status:
     run = Run.open(folder)
     before = read_driver(folder)
     driver = before if before is not None and before.alive else None
-    found, record = replayed(run), read_run(folder)
+    found = replayed(run)
+    record = record_of(run, found)
     return Status(
         record=record,
         driver=driver,
