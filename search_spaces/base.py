@@ -157,6 +157,33 @@ def presentation_of(space: object) -> Presentation:
     return own if isinstance(own, Presentation) else Presentation()
 
 
+class Growth(Protocol):
+    """The method `grow` that a space may have: weights for a network, from those of its parent."""
+
+    def __call__(
+        self, parent: Any, weights: Mapping[str, Tensor], child: Any, seed: int, *, zero_init: bool = False
+    ) -> dict[str, Tensor]:
+        """Return the state dict with which `child` starts.
+
+        If the clips are the same and no part of `child` is smaller, it computes what `parent` computes with
+        `weights`: the logits are equal up to rounding, in evaluation and in training mode. A child that was
+        contracted keeps parts of its parent, by a rule that the space states.
+
+        Args:
+            parent, child: architectures of the space.
+            weights: the parent's state dict, which is not changed.
+            seed: seeds the fresh weights.
+            zero_init: as for `SearchSpace.build`, in what is fresh.
+        """
+        ...
+
+
+def growth_of(space: object) -> Growth | None:
+    """The space's method `grow`; None: it has none, so its candidates are trained from scratch."""
+    own: Growth | None = getattr(space, "grow", None)
+    return own
+
+
 class SearchSpace(Protocol[P, A]):
     """A family of video networks that can be grown along axes.
 
@@ -171,7 +198,8 @@ class SearchSpace(Protocol[P, A]):
 
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
-    A space may also have a member `presentation` (see `Presentation`), for figures.
+    A space may also have a member `presentation` (see `Presentation`), for figures, and a method `grow` (see
+    `Growth`), by which candidates start from what the network that they were grown from has learned.
     """
 
     @property

@@ -18,9 +18,12 @@ import json
 import pickle
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace
+from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace, growth_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SpaceT = SearchSpace[Any, Any]
 
@@ -235,7 +238,80 @@ class SpaceConformance:
                 network = space.build(architecture, self.counted_classes)
             assert sum(p.numel() for p in network.parameters()) == space.complexity(architecture).params
 
+    # Growth, of spaces that have a method `grow`
+
+    def test_a_grown_network_starts_as_its_parent(self) -> None:
+        import torch
+
+        space, trained = self.space(), self._trained()
+        if growth_of(space) is None:
+            return
+        for axis in space.axes.values():
+            point = self._grown(axis)
+            if space.sampling(point).frames != space.sampling(space.start).frames:
+                continue  # the two networks take no clip that is the same
+            child = self._child(trained, point)
+            clips = torch.rand_like(space.example(space.architecture(point), 2), dtype=torch.float64)
+            for training in (False, True):
+                with torch.no_grad():
+                    logits, wanted = child.train(training)(clips), trained.train(training)(clips)
+                difference = float((logits - wanted).abs().max())
+                assert difference < 1e-10, (
+                    f"grown along {axis.name}, a network must start as its parent, but logits differ by "
+                    f"{difference:.1e} in {'training' if training else 'evaluation'}"
+                )
+
+    def test_growth_is_a_pure_function(self) -> None:
+        import torch
+
+        space, trained = self.space(), self._trained()
+        if (grow := growth_of(space)) is None:
+            return
+        before = {name: value.clone() for name, value in trained.state_dict().items()}
+        start = space.architecture(space.start)
+        for point in self._points():
+            once, again = (grow(start, trained.state_dict(), space.architecture(point), 1) for _ in range(2))
+            for name, value in once.items():
+                assert torch.equal(value, again[name]), f"{name} must follow from the seed"
+                value.zero_()
+        for name, value in trained.state_dict().items():
+            assert torch.equal(value, before[name]), f"{name} of the parent must not be changed"
+
+    def test_a_contraction_gets_weights_too(self) -> None:
+        space, trained = self.space(), self._trained()
+        if (grow := growth_of(space)) is None:
+            return
+        start = space.architecture(space.start)
+        for point in self._points():
+            grown = self._child(trained, point).state_dict()
+            self._network(space.start).load_state_dict(grow(space.architecture(point), grown, start, 1))
+
     # What the checks share
+
+    def _network(self, point: Any) -> nn.Module:
+        """Return the network at a point, in float64 and for 5 classes."""
+        space = self.space()
+        return space.build(space.architecture(point), 5, dropout=0.0, zero_init=False).double()
+
+    def _trained(self) -> nn.Module:
+        """Return the start network with other numbers than a fresh one has."""
+        import torch
+
+        torch.manual_seed(0)
+        network = self._network(self.space().start)
+        for value in network.state_dict().values():
+            if value.is_floating_point():
+                value.add_(0.1 * torch.rand_like(value))
+        return network
+
+    def _child(self, trained: nn.Module, point: Any) -> nn.Module:
+        """Return the network at a point, grown from the start network."""
+        space = self.space()
+        grow, network = growth_of(space), self._network(point)
+        assert grow is not None
+        start, child = space.architecture(space.start), space.architecture(point)
+        network.load_state_dict(grow(start, trained.state_dict(), child, 1))
+        return network
 
     def _sizes(self, size: int) -> tuple[int, int]:
         """Return larger sizes that networks must take: the next even one, and that of 30-view tests."""

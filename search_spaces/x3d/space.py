@@ -96,6 +96,20 @@ class X3DSpace:
 
         return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
 
+    def grow(
+        self,
+        parent: Architecture,
+        weights: Mapping[str, Tensor],
+        child: Architecture,
+        seed: int,
+        *,
+        zero_init: bool = False,
+    ) -> dict[str, Tensor]:
+        """Weights with which `child` computes what `parent` computes with `weights`; see `growth.grow`."""
+        from search_spaces.x3d.growth import grow
+
+        return grow(parent, weights, child, seed, zero_init=zero_init)
+
     def example(self, architecture: Architecture, batch: int) -> Tensor:
         """A batch of (B, 3, T, S, S) zeros."""
         import torch
