@@ -231,8 +231,8 @@ draw("rounds", [read_run(Path("axis"))])
 #             stages=stages,
 #         )
 #
-#     def build(self, architecture, num_classes, *, dropout=0.0, zero_init=False):
-#         """(B, 3, T, S, S) clips to (B, classes) logits; zero_init is for residual branches."""
+#     def build(self, architecture, num_classes, *, dropout=0.0, residual_start=1.0):
+#         """(B, 3, T, S, S) clips to (B, classes) logits; residual_start is for residual branches."""
 #         from torch import nn  # here, so that counting needs no torch
 #
 #         width = architecture.width

@@ -161,7 +161,13 @@ class Growth(Protocol):
     """The method `grow` that a space may have: weights for a network, from those of its parent."""
 
     def __call__(
-        self, parent: Any, weights: Mapping[str, Tensor], child: Any, seed: int, *, zero_init: bool = False
+        self,
+        parent: Any,
+        weights: Mapping[str, Tensor],
+        child: Any,
+        seed: int,
+        *,
+        residual_start: float = 1.0,
     ) -> dict[str, Tensor]:
         """Return the state dict with which `child` starts.
 
@@ -173,7 +179,7 @@ class Growth(Protocol):
             parent, child: architectures of the space.
             weights: the parent's state dict, which is not changed.
             seed: seeds the fresh weights.
-            zero_init: as for `SearchSpace.build`, in what is fresh.
+            residual_start: as for `SearchSpace.build`, in what is fresh.
         """
         ...
 
@@ -234,8 +240,8 @@ class SearchSpace(Protocol[P, A]):
     def build(self, architecture: A, num_classes: int, **options: Any) -> nn.Module:
         """The network with fresh weights: (B, 3, T, H, W) float clips to (B, num_classes) logits.
 
-        Options that every space takes: `dropout` (before the classifier) and `zero_init` (the last
-        BatchNorm of each residual branch starts at zero).
+        Options that every space takes: `dropout` (before the classifier) and `residual_start` (the initial
+        weight of the last BatchNorm of each residual branch; with 0, the branch adds nothing at first).
         """
         ...
 

@@ -194,7 +194,7 @@ class SpaceConformance:
 
         space = self.space()
         architecture = space.architecture(space.start)
-        network = space.build(architecture, 5, dropout=0.0, zero_init=False).eval()
+        network = space.build(architecture, 5, dropout=0.0, residual_start=1.0).eval()
         clips = torch.rand_like(space.example(architecture, 2))
         with torch.inference_mode():
             logits = network(clips)
@@ -207,7 +207,7 @@ class SpaceConformance:
 
         space = self.space()
         architecture = space.architecture(space.start)
-        network = space.build(architecture, 5, dropout=0.0, zero_init=False).eval()
+        network = space.build(architecture, 5, dropout=0.0, residual_start=1.0).eval()
         for size in self._sizes(space.sampling(space.start).size):
             clips = torch.rand_like(space.example(space.resized(architecture, size), 2))
             with torch.inference_mode():
@@ -220,8 +220,8 @@ class SpaceConformance:
 
         space = self.space()
         architecture = space.architecture(space.start)
-        for zero_init in (False, True):
-            network = space.build(architecture, 5, dropout=0.0, zero_init=zero_init)
+        for residual_start in (0.0, 0.2, 1.0):
+            network = space.build(architecture, 5, dropout=0.0, residual_start=residual_start)
             clips = torch.rand_like(space.example(architecture, 4))
             network(clips).square().sum().backward()
             for name, parameter in network.named_parameters():
@@ -291,7 +291,7 @@ class SpaceConformance:
     def _network(self, point: Any) -> nn.Module:
         """Return the network at a point, in float64 and for 5 classes."""
         space = self.space()
-        return space.build(space.architecture(point), 5, dropout=0.0, zero_init=False).double()
+        return space.build(space.architecture(point), 5, dropout=0.0, residual_start=1.0).double()
 
     def _trained(self) -> nn.Module:
         """Return the start network with other numbers than a fresh one has."""

@@ -23,7 +23,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"learning_rate": 0.0125, "gradient_clip": None},
     {"learning_rate": 0.05, "gradient_clip": None},
     {"learning_rate": 0.1},
-    {"zero_init": True},
+    {"residual_start": 0.0},
     {"dropout": 0.5},
 )
 

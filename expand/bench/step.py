@@ -145,7 +145,7 @@ def _row(
     space = X3DSpace()
     architecture = space.architecture(point)
     data = random_batch(architecture, batch)
-    network = space.build(architecture, CLASSES, dropout=0.0, zero_init=False)
+    network = space.build(architecture, CLASSES, dropout=0.0, residual_start=1.0)
     facts: dict[str, Any] = {
         "macs": space.complexity(architecture, CLASSES).macs,
         "frames": architecture.frames,

@@ -54,8 +54,11 @@ class FullConfig(TrainingBase):
         0.0, ge=0, lt=1, description="label smoothing of the training loss; only for videos with one label"
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="dropout before the classifier")
-    zero_init: bool = Field(
-        True, description="initialise the weights of each block's last BatchNorm with zero"
+    residual_start: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="initial weight of each block's last BatchNorm: with 0, blocks start as their shortcuts",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural",

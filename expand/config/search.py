@@ -146,7 +146,13 @@ class DataConfig(Section):
         description="share of each class's training videos that is set aside for validation, if the data has "
         "no validation videos; null: 0.2, or if the data has test videos, these are used for validation",
     )
-    split_seed: int = Field(0, ge=0, description="seed by which val_share is set aside")
+    split_seed: int = Field(0, ge=0, description="seed by which val_share is set aside, and share is drawn")
+    share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of each class's training videos that is used; fewer make every epoch shorter",
+    )
     official_split: Literal[1, 2, 3] = Field(1, description="which of the three splits of UCF101 and HMDB51")
     frames_fps: float | None = Field(
         None,
@@ -195,6 +201,8 @@ class DataConfig(Section):
     def _consistent(self) -> Self:
         if self.format == "synthetic" and self.path is not None:
             raise ValueError("path must be null for synthetic clips")
+        if self.format == "synthetic" and self.share != 1:
+            raise ValueError("share must be 1 for synthetic clips: set synthetic.train instead")
         if self.flip_labels and not self.flip:
             raise ValueError("flip_labels needs flip: true")
         return self
@@ -229,6 +237,9 @@ class TrainingConfig(TrainingBase):
         lt=1,
         description="share of the budget in which the learning rate rises linearly from 0",
     )
+    optimizer: Literal["sgd", "adamw"] = Field(
+        "sgd", description="the optimizer; adamw needs a lower learning_rate, such as 0.001"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(True, description="Nesterov's momentum")
     weight_decay: float = Field(
@@ -239,13 +250,16 @@ class TrainingConfig(TrainingBase):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the training loss")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the classifier")
-    zero_init: bool = Field(
-        False, description="initialise the weights of each block's last BatchNorm with zero"
+    residual_start: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="initial weight of each block's last BatchNorm: with 0, blocks start as their shortcuts",
     )
-    init: Literal["scratch", "parent"] = Field(
+    init: Literal["scratch", "grown"] = Field(
         "scratch",
-        description="parent: start from those weights of the parent network (the one that was grown or "
-        "contracted) whose names and shapes match; scratch: from random weights",
+        description="grown: a candidate starts as the function that its parent has learned, the network that "
+        "it was grown from, so it needs fewer epochs; scratch: from random weights, as in the paper",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural", description="natural: every video once an epoch; balanced: every class equally often"
@@ -258,7 +272,10 @@ class TrainingConfig(TrainingBase):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_budget(cls, values: Any) -> Any:
+    def _defaults(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "zero_init" in values:  # the name in runs before 0.1.0
+            values = {**values, "residual_start": 0.0 if values["zero_init"] else 1.0}
+            del values["zero_init"]
         if isinstance(values, dict) and values.get("epochs") is None and values.get("clips") is None:
             values = {**values, "epochs": DEFAULT_EPOCHS}
         return values
@@ -271,13 +288,16 @@ class TrainingConfig(TrainingBase):
         """The budget in epochs, for `videos` training videos."""
         return self.epochs if self.epochs is not None else (self.clips or 0) / videos
 
-    def share(self, budget: float) -> TrainingConfig:
-        """The same recipe with a share of its budget, in (0, 1]."""
-        if budget == 1:
-            return self
-        if self.clips is not None:
-            return self.model_copy(update={"clips": max(1, round(budget * self.clips))})
-        return self.model_copy(update={"epochs": budget * (self.epochs or 0)})
+    def scaled(self, *, budget: float = 1.0, rate: float = 1.0) -> TrainingConfig:
+        """The same recipe with its budget and its learning rate multiplied."""
+        changed: dict[str, Any] = {}
+        if budget != 1 and self.clips is not None:
+            changed["clips"] = max(1, round(budget * self.clips))
+        elif budget != 1:
+            changed["epochs"] = budget * (self.epochs or 0)
+        if rate != 1:
+            changed["learning_rate"] = rate * self.learning_rate
+        return self.model_copy(update=changed)
 
     @property
     def budget(self) -> str:

@@ -68,6 +68,7 @@ def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
         raise UserError(f"data.path must be a folder, got {config.path}: no such folder.")
     listed = _once(_reader(config).read(config, splits))
     videos, notes = _divided(listed, config, splits)
+    videos = _shared(listed, videos, config)
     _check_filled(listed, videos, splits)
     source = _source(listed, videos, splits, config)
     return replace(source, notes=(*_left_out(listed), *listed.remarks, *notes))
@@ -154,6 +155,17 @@ def _divided(
         "validation was set aside in whole groups of videos that belong together, by UCF101's names or as "
         f"parts of one file: {len(set(groups.values())):,} groups of {len(groups):,} videos",
     )
+
+
+def _shared(listed: Listed, videos: SplitVideos, config: DataConfig) -> SplitVideos:
+    """Return the videos of each split, of training only the configured share of each class."""
+    whole = videos.get("train", ())
+    if config.share == 1 or not whole:
+        return videos
+    pairs = [(video.key, "" if listed.several else video.label) for video in whole]
+    parts = stratified_split(pairs, share=1 - config.share, seed=config.split_seed, group=lambda key: key)
+    kept = {key for key, _ in parts["train"]}
+    return {**videos, "train": tuple(video for video in whole if video.key in kept)}
 
 
 def _check_filled(listed: Listed, videos: SplitVideos, splits: Sequence[SplitName]) -> None:

@@ -195,7 +195,7 @@ def _with_classes(model: Model, videos: Videos, head: str) -> Model:
 
 
 def build_network(model: Model, recipe: Recipe) -> nn.Module:
-    return model.build(dropout=recipe.training.dropout, zero_init=recipe.training.zero_init)
+    return model.build(dropout=recipe.training.dropout, residual_start=recipe.training.residual_start)
 
 
 def course_of(

@@ -13,6 +13,9 @@ from search_spaces.base import Json
 
 LabelCount = Literal["one", "several"]  # how many labels a video has
 
+# A training has learned nothing while its loss is above this share of the loss of a guess.
+LEARNED = 0.95
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -94,6 +97,8 @@ class Measurement:
         loss: the mean loss of the validation videos in nats: −log of the probability of the right class; for
             videos with several labels the binary cross-entropy, over the videos that have any.
         train_loss: the mean training loss over the last tenth of the training clips, in nats.
+        guess_loss: the training loss of the best guess that does not look at the clips: for one label, the
+            entropy of the class frequencies. None: measured by a version that did not know it.
         macs, params, activations: the complexity of the trained network for one clip (Complexity).
         clips_seen, epochs: clips that were trained on, and their number in epochs of the training split.
         seconds: wall-clock seconds of training and validation.
@@ -124,6 +129,12 @@ class Measurement:
     device: str
     threads: int
     host: str
+    guess_loss: float | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether the training has learned anything: its loss at the end is clearly below a guess's."""
+        return self.guess_loss is None or self.train_loss < LEARNED * self.guess_loss
 
     # Fields that may differ between two runs of the same job; model files leave them out.
     VARYING = ("seconds", "peak_memory", "latency", "device", "threads", "host")

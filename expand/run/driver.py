@@ -18,7 +18,7 @@ from expand.run.preparation import Prepared
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed
-from expand.search.replay import Replay, RoundJobs, scored
+from expand.search.replay import Replay, RoundJobs, scored, worth_keeping
 from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from expand.system.logs import log_to
@@ -95,7 +95,8 @@ def drive(
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
         write_models(run, setup, replay, results)
-        run.drop_leftovers()
+        grown = [replay.jobs[state.candidate] for state in replay.states] if setup.problem.grown else []
+        run.drop_leftovers(keep=[job.key for jobs in grown for job in jobs])
         log.info("finished")
         return replay.trajectory
 
@@ -168,7 +169,7 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
         cache=str(prepared.cached.folder.absolute()),
         device=machine.device,
         threads=machine.threads,
-        keep_weights=config.run.keep_weights or config.training.init == "parent",
+        keep_weights=config.run.keep_weights or config.training.init == "grown",
         memory_share=machine.memory_share,
         memory=machine.memory,
         events=None if curves is None else str(curves.absolute()),
@@ -222,7 +223,8 @@ def _write_model(
     jobs = replay.jobs[candidate]
     measurements = scored([results[job.key] for job in jobs])
     if len(measurements) == len(jobs):
-        weights = run.job_folder(jobs[0]) / WEIGHTS if setup.config.run.keep_weights else None
+        best = worth_keeping(jobs, results)[0]
+        weights = run.job_folder(best) / WEIGHTS if setup.config.run.keep_weights else None
         write_model(
             run.models_folder,
             name,

@@ -55,19 +55,27 @@ class Training:
     Attributes:
         candidate: the network.
         seed: seeds the initial weights, the augmentation of clips and their order.
-        budget: the share in (0, 1] of the configured epochs or clips.
+        budget: multiplies the configured epochs or clips.
+        rate: multiplies the configured learning rate.
     """
 
     candidate: Candidate
     seed: int
     budget: float = 1.0
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """The score of a training, or of a candidate over its seeds, by the objective; larger is better."""
+    """The score of a training, or of a candidate over its seeds, by the objective; larger is better.
+
+    Attributes:
+        score: the score.
+        learned: whether the training has learned anything; of a candidate, whether any of its trainings has.
+    """
 
     score: float
+    learned: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +86,8 @@ class Failed:
 
 
 Outcome = Scored | Failed
+
+CONTROL = "control"  # the name of a round's control: the grown network itself, trained on like its candidates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,6 +114,8 @@ class Round:
         kind: one word for tables; progressive expansion has start, expansion and contraction.
         states: the networks accepted before this round, in order.
         trainings: in the order in which their outcomes must be sent.
+        control: the candidate that is the grown network itself, trained on for as long as the others; what a
+            candidate scores above it, growth has given. None: the round has none.
         saturated: axes that were left out because no larger network on them costs at most `search.step` times
             as much.
         free: axes that were left out because the cost does not change along them, so no limit of cost says
@@ -114,6 +126,7 @@ class Round:
     kind: str
     trainings: tuple[Training, ...]
     states: tuple[State, ...] = ()
+    control: Candidate | None = None
     saturated: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
 
@@ -138,13 +151,19 @@ class Round:
     def best(self, outcomes: Sequence[Outcome]) -> State:
         """The state of the candidate with the best score; of equal scores the cheaper one, then the earlier.
 
+        The control does not count.
+
         Args:
             outcomes: one for each training, in order.
 
         Raises:
             RunFailed: no candidate has a score.
         """
-        by_candidate = self.by_candidate(outcomes)
+        by_candidate = {
+            candidate: outcome
+            for candidate, outcome in self.by_candidate(outcomes).items()
+            if candidate != self.control
+        }
         self.check_not_all_failed(by_candidate)
         scores = {one: outcome.score for one, outcome in by_candidate.items() if isinstance(outcome, Scored)}
         winner = max(scores, key=lambda one: (scores[one], -one.cost))  # the first of equal ones
@@ -179,10 +198,17 @@ class TargetModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trajectory:
-    """The result of a search: the accepted states in order, if any, and a model for each target, by cost."""
+    """The result of a search.
+
+    Attributes:
+        states: the accepted states in order, if any.
+        targets: a model for each target, by cost.
+        stopped: why the search ended before every target was passed, in a sentence; None: it did not.
+    """
 
     states: tuple[State, ...]
     targets: tuple[TargetModel, ...]
+    stopped: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +222,7 @@ class Problem:
         num_classes: classes in the data; the cost of the classifier depends on it.
         cost: computes a network's cost.
         seeds: a candidate is trained once with each seed; the mean of the scores decides.
+        grown: whether a candidate starts from the weights of its parent.
         seed: seeds the strategy's own random choices.
     """
 
@@ -205,6 +232,7 @@ class Problem:
     num_classes: int = 400
     cost: Cost = MACS
     seeds: Sequence[int] = (0,)
+    grown: bool = False
 
     @property
     def seed(self) -> int:
@@ -281,12 +309,13 @@ class Strategy(Protocol):
 
 def mean_over_seeds(outcomes: Sequence[Outcome]) -> Outcome:
     """A candidate's outcome: the mean score of its trainings, or the first failure if any training failed."""
-    scores = []
+    scores, learned = [], False
     for outcome in outcomes:
         if isinstance(outcome, Failed):
             return outcome
         scores.append(outcome.score)
-    return Scored(score=sum(scores) / len(scores))
+        learned = learned or outcome.learned
+    return Scored(score=sum(scores) / len(scores), learned=learned)
 
 
 def macs_of(space: Space, point: Any, num_classes: int) -> int:

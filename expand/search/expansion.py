@@ -6,9 +6,11 @@ Source: Feichtenhofer, CVPR 2020, section 3.2.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 
 from expand.search.axes import is_free, largest, smallest_cut
 from expand.search.base import (
+    CONTROL,
     Candidate,
     Outcome,
     Problem,
@@ -16,9 +18,35 @@ from expand.search.base import (
     Scored,
     State,
     TargetModel,
+    Training,
     Trajectory,
 )
 from expand.system.errors import RunFailed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """A way to train the start: its budget and learning rate as multiples of the configured ones.
+
+    Attributes:
+        name: the candidate's name.
+        budget, rate: see `Training`.
+        seeds: added to the search's seeds.
+    """
+
+    name: str
+    budget: float = 1.0
+    rate: float = 1.0
+    seeds: int = 0
+
+
+# What is tried, one after the other, until the start has learned something.
+ATTEMPTS = (
+    Attempt(name="start"),
+    Attempt(name="start-longer", budget=3.0),
+    Attempt(name="start-reseeded", budget=3.0, seeds=1_000),
+    Attempt(name="start-slower", budget=3.0, rate=0.3, seeds=2_000),
+)
 
 
 class Expansion:
@@ -28,23 +56,29 @@ class Expansion:
     it is contracted, along the axis that was grown last, until its cost is within the target. All contracted
     networks are trained in one last round. That round is left out if accepted networks meet every target.
 
+    Where candidates start from what their parent has learned (`Problem.grown`), the start is trained until it
+    has learned something: longer, then with other seeds, then at a lower rate. And each round trains the
+    grown network itself, too, for as long as its candidates: the control. A round in which no candidate
+    beats the control ends the growth.
+
     Args:
         step: the largest factor by which a round may multiply the cost.
+        past_control: grow on even if no candidate of a round beats the control.
     """
 
-    def __init__(self, *, step: float = 2.0) -> None:
-        self._step = step
+    def __init__(self, *, step: float = 2.0, past_control: bool = False) -> None:
+        self._step, self._past_control = step, past_control
 
     def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
         """See `Strategy.search`.
 
         Raises:
-            RunFailed: every candidate of a round failed, or no axis can grow before every target is passed.
+            RunFailed: every candidate of a round failed, no axis can grow before every target is passed, or
+                the start has learned nothing, where candidates start from what it has learned.
         """
         problem.check_targets()
         wanted = sorted(set(problem.targets))
-        round_ = Round(number=0, kind="start", trainings=problem.trainings([problem.start]))
-        states = [round_.best((yield round_))]
+        states, stopped = [(yield from self._start(problem))], None
         while states[-1].candidate.cost < wanted[-1]:
             round_ = self._expansion(problem, states)
             if not round_.trainings:
@@ -53,14 +87,19 @@ class Expansion:
                     f"{problem.cost.unit}) within {self._step:g} × its cost, but the target is "
                     f"{wanted[-1]:,} {problem.cost.unit}: allow more axes or a larger search.step."
                 )
-            states.append(round_.best((yield round_)))
+            outcomes = yield round_
+            best, control = round_.best(outcomes), _score_of_control(round_, outcomes)
+            if control is not None and best.score <= control and not self._past_control:
+                stopped = _stopped(round_, best, control)
+                break
+            states.append(best)
 
         met = {target: _within_target(problem, states, target) for target in wanted}
-        scores: dict[Candidate, Outcome] = {s.candidate: Scored(score=s.score) for s in states}
+        scores: dict[Candidate, Outcome] = {state.candidate: Scored(score=state.score) for state in states}
         missing = tuple(candidate for _, candidate in met.values() if candidate not in scores)
         if missing:
             round_ = Round(
-                number=round_.number + 1,
+                number=states[-1].step + 1 if stopped is None else states[-1].step + 2,
                 kind="contraction",
                 states=tuple(states),
                 trainings=problem.trainings(missing),
@@ -80,12 +119,49 @@ class Expansion:
                 )
                 for target, (state, candidate) in met.items()
             ),
+            stopped=stopped,
+        )
+
+    def _start(self, problem: Problem) -> Generator[Round, Sequence[Outcome], State]:
+        """Train the start; where candidates start from it, until at least one training has learned something.
+
+        Raises:
+            RunFailed: every training failed, or none has learned anything.
+        """
+        for attempt in ATTEMPTS if problem.grown else ATTEMPTS[:1]:
+            candidate = problem.candidate(attempt.name, problem.space.start)
+            round_ = Round(
+                number=0,
+                kind="start",
+                trainings=tuple(
+                    Training(
+                        candidate=candidate,
+                        seed=seed + attempt.seeds,
+                        budget=attempt.budget,
+                        rate=attempt.rate,
+                    )
+                    for seed in problem.seeds
+                ),
+            )
+            outcomes = yield round_
+            state = round_.best(outcomes)
+            learned = [one.score for one in outcomes if isinstance(one, Scored) and one.learned]
+            if not problem.grown:
+                return state
+            if learned:
+                return State(step=0, candidate=candidate, score=sum(learned) / len(learned))
+        longest = max(attempt.budget for attempt in ATTEMPTS)
+        raise RunFailed(
+            f"the start must learn something before it is grown, but none of its "
+            f"{len(ATTEMPTS) * len(problem.seeds)} trainings did, not even with {longest:g} times the "
+            "epochs: give it more epochs, more videos, or a larger start (space.settings), or let every "
+            "candidate start from random weights (--set training.init=scratch)."
         )
 
     def _expansion(self, problem: Problem, states: Sequence[State]) -> Round:
         """The round that grows the last state along each axis that it can grow along."""
         grown = states[-1].candidate
-        candidates, saturated, free = [], [], []
+        candidates, saturated, free = list[Candidate](), list[str](), list[str]()
         for name, axis in problem.axes.items():
             if is_free(problem, axis, grown.point):
                 free.append(name)
@@ -95,23 +171,47 @@ class Expansion:
                 candidates.append(problem.candidate(name, point, axis=name, parent=grown))
             else:
                 saturated.append(name)
+        control = None
+        if problem.grown and candidates:
+            control = problem.candidate(CONTROL, grown.point, parent=grown)
         return Round(
             number=states[-1].step + 1,
             kind="expansion",
             states=tuple(states),
-            trainings=problem.trainings(candidates),
+            trainings=problem.trainings(candidates if control is None else [*candidates, control]),
+            control=control,
             saturated=tuple(saturated),
             free=tuple(free),
         )
+
+
+def _score_of_control(round_: Round, outcomes: Sequence[Outcome]) -> float | None:
+    """The score of a round's control; None: it has none, or its training failed."""
+    if round_.control is None:
+        return None
+    outcome = round_.by_candidate(outcomes)[round_.control]
+    return outcome.score if isinstance(outcome, Scored) else None
+
+
+def _stopped(round_: Round, best: State, control: float) -> str:
+    """Why a search stops after a round in which no candidate beats the control."""
+    return (
+        f"no candidate of round {round_.number} is better than the network it was grown from, trained on "
+        f"for as long ({best.candidate.name} {best.score:.1%}, {CONTROL} {control:.1%}): more epochs or "
+        "seeds may tell them apart, and --set search.settings.past_control=true grows on regardless."
+    )
 
 
 def _within_target(problem: Problem, states: Sequence[State], target: int) -> tuple[State, Candidate]:
     """The first state whose cost reaches the target, and the candidate within the target that it leads to.
 
     That candidate is the state itself if its cost equals the target, else the state contracted along its
-    axis, or the state before if no network lies between the two.
+    axis, or the state before if no network lies between the two. Where no state reaches the target, it is the
+    last one.
     """
-    passing = next(index for index, state in enumerate(states) if state.candidate.cost >= target)
+    passing = next((index for index, state in enumerate(states) if state.candidate.cost >= target), None)
+    if passing is None:
+        return states[-1], states[-1].candidate
     state, grown = states[passing], states[passing].candidate
     if grown.cost == target or grown.axis is None:
         return state, grown

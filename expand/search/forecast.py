@@ -100,7 +100,7 @@ class Speed:
 
 def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
     """The work of training and validating a network of `macs` multiply-adds, with a share of the budget."""
-    recipe, videos = setup.config.training.share(budget), setup.data.train
+    recipe, videos = setup.config.training.scaled(budget=budget), setup.data.train
     return Load(
         passes=TRAIN_FACTOR * recipe.clips_of(videos) + recipe.val_clips * setup.data.val, macs_per_clip=macs
     )

@@ -64,10 +64,23 @@ def outcome(results: Sequence[Result]) -> Outcome:
     """A candidate's outcome over its seeds: the mean score, or the first failure if any seed failed."""
     return mean_over_seeds(
         [
-            Failed(reason=result.reason) if isinstance(result, Failure) else Scored(score=result.score)
+            Failed(reason=result.reason)
+            if isinstance(result, Failure)
+            else Scored(score=result.score, learned=result.learned)
             for result in results
         ]
     )
+
+
+def worth_keeping(jobs: Sequence[Job], results: Mapping[str, Result]) -> tuple[Job, ...]:
+    """The trainings of a candidate whose weights are worth having, in order.
+
+    They are those that have learned something; where none has, all that did not fail.
+    """
+    measured = [(job, results[job.key]) for job in jobs if job.key in results]
+    ended = [(job, result) for job, result in measured if isinstance(result, Measurement)]
+    learned = [job for job, result in ended if result.learned]
+    return tuple(learned or [job for job, _ in ended])
 
 
 def scored(results: Sequence[Result]) -> tuple[Measurement, ...]:
@@ -92,7 +105,7 @@ class Replay:
         self.rounds: list[RoundJobs] = []
         self.current: RoundJobs | None = None
         self.trajectory: Trajectory | None = None
-        self._enter(next(self._search))
+        self._enter(next(self._search), {})
 
     @property
     def states(self) -> tuple[State, ...]:
@@ -109,26 +122,28 @@ class Replay:
         outcomes = self.current.outcomes(results)
         self.current = None
         try:
-            self._enter(self._search.send(outcomes))
+            self._enter(self._search.send(outcomes), results)
         except StopIteration as end:
             self.trajectory = end.value
 
-    def _enter(self, round_: Round) -> None:
-        """Make a round the current one, with a job for each of its trainings."""
+    def _enter(self, round_: Round, results: Mapping[str, Result]) -> None:
+        """Make a round the current one, with a job for each of its trainings; `results` are those so far."""
         jobs = []
         for training in round_.trainings:
-            job = self._setup.job(training, self._parent(training))
+            job = self._setup.job(training, self._parent(training, results))
             self.jobs[training.candidate] = (*self.jobs.get(training.candidate, ()), job)
             jobs.append(job)
         self.current = RoundJobs(round=round_, jobs=tuple(jobs))
         self.rounds.append(self.current)
 
-    def _parent(self, training: Training) -> Job | None:
-        """The job of the candidate's parent with the same seed, whose weights a training starts from.
+    def _parent(self, training: Training, results: Mapping[str, Result]) -> Job | None:
+        """The training of the candidate's parent whose weights a training starts from.
 
-        None: the training starts from fresh weights.
+        The n-th seed starts from the parent's n-th training that is worth keeping, and from the first again
+        where the parent has fewer. None: the training starts from fresh weights.
         """
-        parent = training.candidate.parent
-        if self._setup.config.training.init != "parent" or parent is None:
+        parent, problem = training.candidate.parent, self._setup.problem
+        if not problem.grown or parent is None:
             return None
-        return next((job for job in self.jobs[parent] if job.seed == training.seed), None)
+        jobs = worth_keeping(self.jobs[parent], results)
+        return jobs[(training.seed - problem.seed) % len(jobs)] if jobs else None

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from expand.config.search import Config
+from expand.config.search import Config, TrainingConfig
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
 from expand.search.base import Problem, Strategy, Training
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
-from search_spaces.base import Axis, Json
+from expand.system.errors import UserError
+from search_spaces.base import Axis, Json, growth_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +75,11 @@ class Setup:
     def of(cls, config: Config, data: DataCard) -> Setup:
         """Raises UserError if a name is unknown or cannot be imported, or if a setting is not accepted."""
         space = load_space(config.space.name, config.space.settings)
+        if config.training.init == "grown" and growth_of(space) is None:
+            raise UserError(
+                f"training.init: grown needs a space that can grow weights, but {config.space.name} has no "
+                "method grow: set training.init to scratch, or add the method (search_spaces/base.py)."
+            )
         return cls(
             config=config,
             space=space,
@@ -95,7 +101,7 @@ class Setup:
             space=self.config.space.model_dump(mode="json"),
             architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
             sampling=asdict(self.space.sampling(candidate.point)),
-            recipe=self.config.training.share(training.budget).model_dump(mode="json"),
+            recipe=_recipe(self.config.training.scaled(budget=training.budget, rate=training.rate)),
             data={
                 "checksum": data.checksum,
                 "num_classes": len(data.classes),
@@ -108,6 +114,16 @@ class Setup:
             objective=self.config.search.objective,
             labels=data.labels,
         )
+
+
+def _recipe(training: TrainingConfig) -> Json:
+    """A recipe as jobs have it; settings newer than the jobs on record are left out at their defaults."""
+    values: Json = training.model_dump(mode="json")
+    if values["optimizer"] == "sgd":
+        del values["optimizer"]
+    if values["residual_start"] in (0, 1):
+        values["zero_init"] = values.pop("residual_start") == 0
+    return values
 
 
 def problem_of(config: Config, num_classes: int = 2) -> Problem:
@@ -134,6 +150,7 @@ def _problem(
         num_classes=num_classes,
         cost=cost,
         seeds=tuple(range(options.seed, options.seed + options.seeds)),
+        grown=config.training.init == "grown",
     )
 
 

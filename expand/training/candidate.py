@@ -16,10 +16,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor
 
 from expand.config.search import TrainingConfig
-from expand.config.spaces import load_space
+from expand.config.spaces import Space, load_space
 from expand.data.cache_reader import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.labelled import Videos, read_segments
@@ -41,13 +41,13 @@ from expand.training.footprint import Footprint, halves, way_of
 from expand.training.free_memory import free_memory
 from expand.training.latency import measure_latency
 from expand.training.loop import train
-from expand.training.losses import Diverged
+from expand.training.losses import Diverged, guess_loss
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.objectives import judge, load_objective
 from expand.training.prediction import activation_of
 from expand.training.trainer import validate
 from expand.weights.writing import save_weights
-from search_spaces.base import ClipSampling
+from search_spaces.base import ClipSampling, growth_of
 
 _REPORT_EVERY = 0.5  # seconds between two writes of progress.json
 
@@ -222,13 +222,13 @@ def _measure(
     videos = Videos(
         cached=data, segments=None if place.segments is None else read_segments(Path(place.segments))
     )
-    truth = videos.labels("val")
+    truth, targets = videos.labels("val"), videos.labels("train", swaps=augment.swaps)
     network = space.build(
-        architecture, job.data["num_classes"], dropout=recipe.dropout, zero_init=recipe.zero_init
+        architecture, job.data["num_classes"], dropout=recipe.dropout, residual_start=recipe.residual_start
     )
     if job.parent is not None:
-        inherited = inherit(network, folder.parent / job.parent / WEIGHTS)
-        log.info("%d of %d tensors from %s", inherited, len(network.state_dict()), job.parent)
+        network.load_state_dict(grown_weights(space, recipe, job, folder.parent / job.parent))
+        log.info("grown from %s", job.parent)
     first = epochs.state["clips"] if epochs.state else 0
     if first:
         log.info("continuing from epoch %.4g", first / len(data.train.labels))
@@ -250,7 +250,7 @@ def _measure(
             device=place.device,
             micro_batch=epochs.micro_batch,
             report=report,
-            targets=videos.labels("train", swaps=augment.swaps),
+            targets=targets,
             state=epochs.state,
             save=lambda state: epochs.save(state, peak=peak_bytes(place.device)),
         )
@@ -287,6 +287,13 @@ def _measure(
             device=place.device,
             threads=place.threads,
             host=socket.gethostname(),
+            guess_loss=guess_loss(
+                targets,
+                sampling,
+                job.data["num_classes"],
+                balanced=recipe.sampling == "balanced",
+                label_smoothing=recipe.label_smoothing,
+            ),
         )
         events.end(measurement)
     return measurement
@@ -307,31 +314,39 @@ def _augment(job: Job) -> Augment:
     return Augment(swaps=None if swaps is None else tuple(swaps), jitter=(low, high))
 
 
-def inherit(network: nn.Module, path: Path) -> int:
-    """Load a parent's weights into a network, as far as names and shapes are equal.
+def grown_weights(space: Space, recipe: TrainingConfig, job: Job, parent: Path) -> dict[str, Tensor]:
+    """The weights that a job's network starts with, grown from those that its parent's job saved.
 
-    Returns:
-        The number of tensors that were loaded.
+    Args:
+        space: the job's space.
+        recipe: its recipe.
+        job: the job.
+        parent: the folder of the parent's job.
 
     Raises:
-        UserError: the file is missing or damaged.
+        UserError: the parent's weights are missing or damaged.
     """
+    path = parent / WEIGHTS
     if not path.exists():
         raise UserError(
             f"the parent's weights must be at {path}, but there is no such file: start another run."
         )
     try:
-        parent, own = load_file(path), network.state_dict()
+        weights = load_file(path)
     except SafetensorError:
         raise UserError(
             f"{path} must be the parent's weights, but it is cut off or of an unknown format: "
             "start another run."
         ) from None
-    matching = {
-        name: value for name, value in parent.items() if name in own and value.shape == own[name].shape
-    }
-    network.load_state_dict({**own, **matching})
-    return len(matching)
+    grow, (before, _) = growth_of(space), read_job(parent)
+    assert grow is not None, "a search whose space cannot grow weights starts from scratch"
+    return grow(
+        space.architecture_from_json(before.architecture),
+        weights,
+        space.architecture_from_json(job.architecture),
+        job.seed,
+        residual_start=recipe.residual_start,
+    )
 
 
 def _reporter(folder: Path) -> Callable[[TrainingProgress], None]:

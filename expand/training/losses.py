@@ -10,7 +10,14 @@ import math
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from expand.data.labels import OneLabel, SeveralLabels
 from expand.jobs.job import TrainingProgress
+from search_spaces.base import ClipSampling
+
+_STARTS = 4  # clips of each video from which the frequencies of several labels are estimated
 
 Read = Callable[[], float]  # gives a loss, and waits for the device if necessary
 OnStep = Callable[[TrainingProgress], None]
@@ -18,6 +25,46 @@ OnStep = Callable[[TrainingProgress], None]
 
 class Diverged(Exception):
     """A loss or a probability is not finite."""
+
+
+def guess_loss(
+    targets: OneLabel | SeveralLabels,
+    sampling: ClipSampling,
+    classes: int,
+    *,
+    balanced: bool = False,
+    label_smoothing: float = 0.0,
+) -> float:
+    """The smallest training loss of a network that does not look at its clips, in nats.
+
+    For one label that is the entropy of the class frequencies; for several labels the mean over classes of
+    the entropy of whether a clip shows the class, by a few clips of each video.
+
+    Args:
+        targets: of the training videos.
+        sampling: the clips.
+        classes: number of classes.
+        balanced: whether every class is trained on equally often.
+        label_smoothing: of the training loss.
+    """
+    if isinstance(targets, SeveralLabels):
+        starts = np.linspace(0, targets.seconds, _STARTS, endpoint=False)  # (starts, V)
+        times = starts.reshape(-1, 1) + np.arange(sampling.frames) * sampling.step_seconds
+        videos = np.tile(np.arange(len(targets.seconds)), _STARTS)
+        flags = targets(videos, times, np.zeros(len(videos), np.bool_)).numpy()
+        shown = flags.reshape(-1, classes).mean(axis=0)
+        return float((_entropy(shown) + _entropy(1 - shown)).mean())
+    counts = np.bincount(targets.labels, minlength=classes).astype(np.float64)
+    counts = (counts > 0).astype(np.float64) if balanced else counts
+    if targets.swaps is not None:
+        counts = counts + counts[list(targets.swaps)]
+    share = counts / counts.sum()
+    return float(_entropy((1 - label_smoothing) * share + label_smoothing / classes).sum())
+
+
+def _entropy(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """−p·log p of each share, 0 where the share is 0."""
+    return -share * np.log(np.where(share > 0, share, 1))
 
 
 class Losses:

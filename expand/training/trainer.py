@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,8 +33,8 @@ class Step(Protocol):
     def __call__(self, clips: Tensor, labels: Tensor) -> Read: ...
 
 
-def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> torch.optim.SGD:
-    """SGD, whose weight decay leaves out parameters with one dimension: those of BatchNorm, and biases.
+def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> torch.optim.Optimizer:
+    """The recipe's optimizer; weight decay leaves out parameters with one dimension: BatchNorm's, and biases.
 
     On the CPU and on CUDA it is the fused one: a single kernel updates many parameters. On CUDA the learning
     rate is a tensor on the device, so that a recorded step (graphs.py) uses the value that
@@ -43,12 +43,16 @@ def make_optimizer(network: nn.Module, recipe: TrainingConfig | FullConfig) -> t
     parameters = [p for p in network.parameters() if p.requires_grad]
     cuda = all(p.is_cuda for p in parameters)
     cpu = all(p.is_cpu for p in parameters)
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    rate = torch.tensor(recipe.learning_rate, device="cuda") if cuda else recipe.learning_rate
+    if isinstance(recipe, TrainingConfig) and recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=rate, fused=cuda or cpu or None)
     return torch.optim.SGD(
-        [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ],
-        lr=torch.tensor(recipe.learning_rate, device="cuda") if cuda else recipe.learning_rate,
+        groups,
+        lr=rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
         fused=cuda or cpu or None,

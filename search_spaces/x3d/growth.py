@@ -65,7 +65,7 @@ class Layer:
 
 @torch.no_grad()
 def grow(
-    parent: Architecture, weights: Weights, child: Architecture, seed: int, *, zero_init: bool = False
+    parent: Architecture, weights: Weights, child: Architecture, seed: int, *, residual_start: float = 1.0
 ) -> dict[str, Tensor]:
     """Return weights for `child`, with which it computes what `parent` computes with `weights`.
 
@@ -82,7 +82,7 @@ def grow(
         weights: the parent's state dict. Its number of classes and its number type are kept.
         child: the network that is to be trained.
         seed: seeds the fresh weights of new channels and blocks.
-        zero_init: the last BatchNorm of each block starts at 0 in new channels, as in `X3D`.
+        residual_start: the initial weight of each block's last BatchNorm in new channels, as in `X3D`.
 
     Returns:
         The child's state dict, on the CPU, in tensors of its own.
@@ -98,7 +98,7 @@ def grow(
     _check_parent(parent, weights, classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = X3D(child, classes, zero_init=zero_init).state_dict()
+        fresh = X3D(child, classes, residual_start=residual_start).state_dict()
     grown = {name: value.to(weights["head.classifier.weight"].dtype) for name, value in fresh.items()}
     for name in fresh:
         if name.endswith("num_batches_tracked"):

@@ -28,7 +28,8 @@ class X3D(nn.Module):
         num_classes: number of logits.
         head: `clip` gives (B, classes); `frame` pools over space only and gives (B, T, classes).
         dropout: dropout probability before the classifier.
-        zero_init: the last BatchNorm of each block starts at 0, so that blocks start as their shortcuts.
+        residual_start: the initial weight of each block's last BatchNorm; with 0, blocks start as their
+            shortcuts.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class X3D(nn.Module):
         *,
         head: Literal["clip", "frame"] = "clip",
         dropout: float = 0.5,
-        zero_init: bool = True,
+        residual_start: float = 0.0,
     ) -> None:
         super().__init__()
         if head not in ("clip", "frame"):
@@ -60,9 +61,9 @@ class X3D(nn.Module):
             dropout=dropout,
             per_frame=head == "frame",
         )
-        self.reset_parameters(zero_init=zero_init)
+        self.reset_parameters(residual_start=residual_start)
 
-    def reset_parameters(self, *, zero_init: bool) -> None:
+    def reset_parameters(self, *, residual_start: float) -> None:
         """Initialise weights: He normal (fan out) for convolutions, normal for the classifier, biases 0."""
         if self.head.classifier.weight.is_meta:
             return  # tensors on the meta device hold no numbers
@@ -78,8 +79,8 @@ class X3D(nn.Module):
             if isinstance(module, (nn.Conv3d, nn.Linear)) and module.bias is not None:
                 nn.init.zeros_(module.bias)
         for module in self.modules():
-            if zero_init and isinstance(module, Block):
-                nn.init.zeros_(module.project_norm.weight)
+            if isinstance(module, Block):
+                nn.init.constant_(module.project_norm.weight, residual_start)
 
     def replace_classifier(self, num_classes: int) -> None:
         """Replace the classifier by a new one, for other classes; all other weights are kept."""

@@ -83,18 +83,18 @@ class X3DSpace:
         *,
         head: Literal["clip", "frame"] = "clip",
         dropout: float = 0.5,
-        zero_init: bool = True,
+        residual_start: float = 0.0,
         **unknown: Any,
     ) -> X3D:
         """The network with fresh weights; the options are those of `network.X3D`."""
         if unknown:
             raise ValueError(
-                f"options of an X3D network must be among head, dropout, zero_init, "
+                f"options of an X3D network must be among head, dropout, residual_start, "
                 f"got {', '.join(sorted(unknown))}."
             )
         from search_spaces.x3d.network import X3D  # counting and planning need no torch
 
-        return X3D(architecture, num_classes, head=head, dropout=dropout, zero_init=zero_init)
+        return X3D(architecture, num_classes, head=head, dropout=dropout, residual_start=residual_start)
 
     def grow(
         self,
@@ -103,12 +103,12 @@ class X3DSpace:
         child: Architecture,
         seed: int,
         *,
-        zero_init: bool = False,
+        residual_start: float = 1.0,
     ) -> dict[str, Tensor]:
         """Weights with which `child` computes what `parent` computes with `weights`; see `growth.grow`."""
         from search_spaces.x3d.growth import grow
 
-        return grow(parent, weights, child, seed, zero_init=zero_init)
+        return grow(parent, weights, child, seed, residual_start=residual_start)
 
     def example(self, architecture: Architecture, batch: int) -> Tensor:
         """A batch of (B, 3, T, S, S) zeros."""

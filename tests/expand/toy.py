@@ -89,7 +89,7 @@ class ToySpace:
         return Complexity(macs=macs, params=params, activations=num_classes, stages=(stage,))
 
     def build(self, architecture: Point, num_classes: int, **options: Any) -> nn.Module:
-        options.pop("zero_init", None)
+        options.pop("residual_start", None)
         return Toy(architecture, num_classes, self.fault, self.fault_above, **options)
 
     def example(self, architecture: Point, batch: int) -> torch.Tensor:
@@ -106,6 +106,25 @@ class ToySpace:
 
     architecture_to_json = point_to_json
     architecture_from_json = point_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class GrowingToySpace(ToySpace):
+    """A toy space whose grown networks keep their parent's biases, so that a test can tell the parent."""
+
+    def grow(
+        self,
+        parent: Point,
+        weights: Mapping[str, torch.Tensor],
+        child: Point,
+        seed: int,
+        *,
+        residual_start: float = 1.0,
+    ) -> dict[str, torch.Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            grown = self.build(child, len(weights["classifier.bias"])).state_dict()
+        return {**grown, "classifier.bias": weights["classifier.bias"].clone()}
 
 
 class Toy(nn.Module):

@@ -40,7 +40,7 @@ def at(space: X3DSpace, steps: dict[str, int]) -> Architecture:
 def trained(architecture: Architecture) -> X3D:
     """A network in float64 whose every number differs from that of a fresh one."""
     torch.manual_seed(0)
-    network = X3D(architecture, CLASSES, dropout=0.0, zero_init=False).double()
+    network = X3D(architecture, CLASSES, dropout=0.0, residual_start=1.0).double()
     for name, value in network.state_dict().items():
         if value.is_floating_point():
             value.add_(0.1 * torch.rand_like(value))
@@ -50,8 +50,8 @@ def trained(architecture: Architecture) -> X3D:
     return network
 
 
-def child_of(network: X3D, child: Architecture, seed: int = 1, *, zero_init: bool = False) -> X3D:
-    weights = grow(network.architecture, network.state_dict(), child, seed, zero_init=zero_init)
+def child_of(network: X3D, child: Architecture, seed: int = 1, *, residual_start: float = 1.0) -> X3D:
+    weights = grow(network.architecture, network.state_dict(), child, seed, residual_start=residual_start)
     grown = X3D(child, CLASSES, dropout=0.0).double()
     grown.load_state_dict(weights)
     return grown
@@ -81,15 +81,21 @@ bases = st.sampled_from(
 )
 
 
-@given(basis=bases, before=growths, more=growths, zero_init=st.booleans(), training=st.booleans())
+@given(
+    basis=bases,
+    before=growths,
+    more=growths,
+    residual_start=st.sampled_from([0.0, 1.0]),
+    training=st.booleans(),
+)
 @settings(max_examples=25, deadline=None)
 def test_a_grown_network_computes_what_its_parent_does(
-    basis: dict[str, Any], before: dict[str, int], more: dict[str, int], zero_init: bool, training: bool
+    basis: dict[str, Any], before: dict[str, int], more: dict[str, int], residual_start: float, training: bool
 ) -> None:
     space = X3DSpace(**(SMALL | basis))
     after = {name: before.get(name, 0) + more.get(name, 0) for name in AXES}
     parent, child = trained(at(space, before)), at(space, after)
-    grown = child_of(parent, child, zero_init=zero_init)
+    grown = child_of(parent, child, residual_start=residual_start)
     assert difference(parent, grown, clips(child), training=training) < 1e-10
 
 
@@ -128,7 +134,8 @@ def test_new_channels_learn() -> None:
     labels = torch.tensor([0, 1])
     for _ in range(2):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(grown(clips(child)), labels).backward()
+        loss = nn.functional.cross_entropy(grown(clips(child)), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     for name, parameter in grown.named_parameters():
         assert parameter.grad is not None
@@ -140,10 +147,14 @@ def test_a_smaller_network_keeps_the_first_channels_and_blocks() -> None:
     large, small = at(space, {"width": 20, "depth": 20}), at(space, {})
     parent = trained(large)
     cut = child_of(parent, small)
-    stage, kept = parent.stages[1].blocks[0], cut.stages[1].blocks[0]
-    assert torch.equal(kept.expand.weight, stage.expand.weight[:16, :8])
-    assert torch.equal(kept.depthwise.weight, stage.depthwise.weight[:16])
-    assert torch.equal(kept.project_norm.running_mean, stage.project_norm.running_mean[:16])
+    before, after = parent.state_dict(), cut.state_dict()
+    block = "stages.1.blocks.0"
+    for name, kept in (
+        ("expand.weight", before[f"{block}.expand.weight"][:16, :8]),
+        ("depthwise.weight", before[f"{block}.depthwise.weight"][:16]),
+        ("project_norm.running_mean", before[f"{block}.project_norm.running_mean"][:16]),
+    ):
+        assert torch.equal(after[f"{block}.{name}"], kept), name
     assert torch.equal(cut.head.classifier.bias, parent.head.classifier.bias)
 
 

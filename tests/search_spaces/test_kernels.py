@@ -210,7 +210,7 @@ def test_gradcheck_of_the_stem(calls: list[str]) -> None:
 @pytest.mark.parametrize("name", ["x2d", "x3d-xs"])
 def test_a_network_is_what_its_modules_are(name: str, calls: list[str]) -> None:
     architecture = X3DSpace().architecture(published(name).factors)
-    network = shaken(X3DSpace().build(architecture, 7, dropout=0.0, zero_init=False)).double()
+    network = shaken(X3DSpace().build(architecture, 7, dropout=0.0, residual_start=1.0)).double()
     clips = torch.randn_like(X3DSpace().example(X3DSpace().resized(architecture, 40), 3).double())
     assert largest_difference(network, clips, of_input=False) < 1e-9
     blocks = sum(stage.depth for stage in architecture.stages)

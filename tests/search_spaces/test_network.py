@@ -135,7 +135,7 @@ def test_the_paper_counts_no_parameters_of_batchnorm() -> None:
 
 @pytest.mark.parametrize("name", ["x2d", "x3d-xs"])
 def test_a_published_network_runs(name: str) -> None:
-    network = SPACE.build(SPACE.architecture(published(name).factors), 7, dropout=0.0, zero_init=False)
+    network = SPACE.build(SPACE.architecture(published(name).factors), 7, dropout=0.0, residual_start=1.0)
     logits = network(torch.rand(2, 3, 2, 48, 48))
     logits.square().sum().backward()
     assert logits.shape == (2, 7)
@@ -234,7 +234,7 @@ def test_the_frame_head_is_the_clip_head_on_every_frame() -> None:
     [
         ({"head": "video"}, "head must be 'clip' or 'frame', got 'video'."),
         ({"num_classes": 0}, "num_classes must be at least 1, got 0."),
-        ({"drop": 0.5}, "options of an X3D network must be among head, dropout, zero_init, got drop."),
+        ({"drop": 0.5}, "options of an X3D network must be among head, dropout, residual_start, got drop."),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
@@ -263,14 +263,14 @@ def test_published_initialisation() -> None:
     assert not network.head.classifier.bias.any()
 
 
-@pytest.mark.parametrize("zero_init", [True, False])
-def test_zero_init_is_about_the_last_norm_of_each_block(zero_init: bool) -> None:
-    network = SMALL.build(SMALL_NETWORK, 5, zero_init=zero_init)
+@pytest.mark.parametrize("residual_start", [0.0, 0.25, 1.0])
+def test_residual_start_is_about_the_last_norm_of_each_block(residual_start: float) -> None:
+    network = SMALL.build(SMALL_NETWORK, 5, residual_start=residual_start)
     lasts = {block.project_norm for block in network.modules() if isinstance(block, Block)}
     assert len(lasts) == 11
     for module in network.modules():
         if isinstance(module, nn.BatchNorm3d):
-            expected = 0 if zero_init and module in lasts else 1
+            expected = residual_start if module in lasts else 1
             assert (module.weight == expected).all()
 
 

@@ -22,7 +22,7 @@ SPACE = X3DSpace(size=32, head_width=32, depths=(1, 2, 1, 1))
 @pytest.fixture
 def network() -> X3D:
     torch.manual_seed(0)
-    network = SPACE.build(SPACE.architecture(SPACE.start), 5, dropout=0.0, zero_init=False).train()
+    network = SPACE.build(SPACE.architecture(SPACE.start), 5, dropout=0.0, residual_start=1.0).train()
     for norm in norms_of(network):
         nn.init.uniform_(norm.weight, 0.5, 1.5)
         nn.init.normal_(norm.bias)
@@ -67,7 +67,7 @@ def test_each_part_is_normalised_like_a_batch_of_its_own(network: X3D) -> None:
 @pytest.mark.parametrize("head", ["clip", "frame"])
 def test_the_kernels_split_as_the_plain_modules_do(head: str) -> None:
     torch.manual_seed(0)
-    own = SPACE.build(SPACE.architecture(SPACE.start), 5, head=head, dropout=0.0, zero_init=False)  # type: ignore[arg-type]
+    own = SPACE.build(SPACE.architecture(SPACE.start), 5, head=head, dropout=0.0, residual_start=1.0)  # type: ignore[arg-type]
     own = own.double().train()
     set_splits(own, 2)
     reference = copy.deepcopy(own)

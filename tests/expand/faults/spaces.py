@@ -59,7 +59,7 @@ class FaultySpace(ToySpace):
     def build(self, architecture: Point, num_classes: int, **options: Any) -> nn.Module:
         if self.deadly_while is not None and Path(self.deadly_while).exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        options.pop("zero_init", None)
+        options.pop("residual_start", None)
         assert isinstance(architecture, FaultyPoint)
         return Faulty(architecture, num_classes, self.pause, **options)
 

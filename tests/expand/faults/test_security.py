@@ -15,6 +15,7 @@ import torch
 
 import expand
 from expand.config.base import to_yaml
+from expand.config.search import TrainingConfig
 from expand.data.cache_reader import open_built
 from expand.data.synthetic import CLASSES
 from expand.jobs.folder import read_result, write_job
@@ -24,13 +25,14 @@ from expand.run.record import read_run
 from expand.run.study import Run
 from expand.search.replay import Replay
 from expand.system.errors import UserError
-from expand.training.candidate import inherit, run_job
+from expand.training.candidate import grown_weights, run_job
 from expand.training.checkpoints import load_checkpoint, write_checkpoint
 from expand.weights.models import read_model
 from expand.weights.reading import read_weights
 from tests.expand.commands import ROOT, Xpand, refused
 from tests.expand.models import write_tiny
-from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config
+from tests.expand.runs import SPEED, Quiet, prepared, run_search, toy_config, toy_setup
+from tests.expand.toy import GrowingToySpace
 
 PICKLE = pytest.mark.fault("a pickle in a run folder or data set", "never run: refused, or set aside")
 KINDS = ["pickle", "torch"]
@@ -192,7 +194,7 @@ def test_as_the_weights_of_a_parent(tmp_path: Path, poison: Poison, kind: str) -
     path = tmp_path / "weights.safetensors"
     path.write_bytes(poison(kind))
     with pytest.raises(UserError) as caught:
-        inherit(torch.nn.Linear(1, 1), path)
+        grown_weights(GrowingToySpace(), TrainingConfig(), Replay(toy_setup()).rounds[0].jobs[0], tmp_path)
     assert str(caught.value) == (
         f"{path} must be the parent's weights, but it is cut off or of an unknown format: start another run."
     )

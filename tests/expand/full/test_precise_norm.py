@@ -16,7 +16,7 @@ CLIPS = [
 def network() -> nn.Module:
     torch.manual_seed(0)
     space = X3DSpace(size=32, frames=2)
-    return space.build(space.architecture(space.start), 3, dropout=0.5, zero_init=False)
+    return space.build(space.architecture(space.start), 3, dropout=0.5, residual_start=1.0)
 
 
 def test_statistics_are_means_over_the_batches() -> None:

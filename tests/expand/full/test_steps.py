@@ -25,7 +25,13 @@ from tests.expand.data.splits import ArraySplit
 
 SAMPLING = ClipSampling(frames=4, stride=6, size=32)
 RECIPE = FullConfig(
-    epochs=4, batch_size=8, learning_rate=0.8, validate_epochs=1, precise_norm=2, dropout=0.5, zero_init=False
+    epochs=4,
+    batch_size=8,
+    learning_rate=0.8,
+    validate_epochs=1,
+    precise_norm=2,
+    dropout=0.5,
+    residual_start=1.0,
 )
 
 
@@ -44,7 +50,7 @@ SPLIT = split()
 def network() -> nn.Module:
     torch.manual_seed(0)
     space = X3DSpace(size=32, frames=2)
-    return space.build(space.architecture(space.start), 2, dropout=0.5, zero_init=False)
+    return space.build(space.architecture(space.start), 2, dropout=0.5, residual_start=1.0)
 
 
 def course(recipe: FullConfig = RECIPE, **changes: Any) -> FullCourse:

@@ -15,7 +15,7 @@ from expand.jobs.folder import write_result
 from expand.jobs.job import Failure, Result
 from expand.run.driver import drive, train_round
 from expand.run.preparation import decode, plan
-from expand.run.record import read_run
+from expand.run.record import read_run, replayed
 from expand.run.resources import Machine
 from expand.run.study import Run
 from expand.search.forecast import Clock
@@ -170,10 +170,18 @@ def test_several_seeds_decide_by_their_mean(tmp_path: Path, cache: Path) -> None
 
 
 def test_candidates_can_start_from_their_parents_weights(tmp_path: Path, cache: Path) -> None:
-    config = toy_config(cache, training={"init": "parent"}, search={"targets": [1_000]})
-    run, _ = run_search(tmp_path / "run", config)
+    config = toy_config(
+        cache,
+        space={"name": "tests.expand.toy:GrowingToySpace"},
+        training={"init": "grown", "learning_rate": 1.0, "epochs": 20},
+        search={"targets": [1_000], "settings": {"past_control": True}},
+    )
+    run, trajectory = run_search(tmp_path / "run", config)
     logs = [path.read_text() for path in (run.folder / "checkpoints").glob("*/log.txt")]
-    assert sum("tensors from" in log for log in logs) == len(logs) - 1
+    assert sum("grown from" in log for log in logs) == len(logs) - 1
+    kept = {path.parent.name for path in (run.folder / "checkpoints").glob("*/weights.safetensors")}
+    replay = replayed(run).replay
+    assert kept == {job.key for state in trajectory.states for job in replay.jobs[state.candidate]}
 
 
 def test_data_that_changed_under_a_run_are_refused(tmp_path: Path, cache: Path) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from expand.jobs.job import Failure, Measurement, Result
 from expand.search.base import Failed, Scored
-from expand.search.replay import Replay, outcome
+from expand.search.replay import Replay, merged, outcome, worth_keeping
+from expand.system.errors import UserError
 from tests.expand.runs import toy_setup
 
 
@@ -74,9 +77,15 @@ def test_candidates_that_round_to_one_network_are_trained_once() -> None:
     assert len(replay.current.missing({})) == 1
 
 
+GROWN: dict[str, dict[str, object]] = {
+    "space": {"name": "tests.expand.toy:GrowingToySpace"},
+    "training": {"init": "grown"},
+}
+
+
 def test_a_contracted_candidate_starts_from_the_network_that_it_was_contracted_from() -> None:
-    setup = toy_setup(search={"targets": [1_500, 4_000], "seeds": 2}, training={"init": "parent"})
-    replay, results = Replay(setup), dict[str, Result]()
+    search = {"targets": [1_500, 4_000], "seeds": 2, "settings": {"past_control": True}}
+    replay, results = Replay(toy_setup(search=search, **GROWN)), dict[str, Result]()
     while replay.current is not None:
         answer(replay, results, 0.5)
     assert replay.trajectory is not None
@@ -87,14 +96,61 @@ def test_a_contracted_candidate_starts_from_the_network_that_it_was_contracted_f
         assert [job.parent for job in replay.jobs[found.candidate]] == [job.key for job in grown]
 
 
-def test_candidates_start_from_the_base_with_the_same_seed_where_asked() -> None:
-    replay, results = Replay(toy_setup(search={"seeds": 2}, training={"init": "parent"})), dict[str, Result]()
+def test_candidates_start_from_the_weights_of_the_same_seed() -> None:
+    replay, results = Replay(toy_setup(search={"seeds": 2}, **GROWN)), dict[str, Result]()
     start = replay.rounds[0].jobs
     assert [job.parent for job in start] == [None, None]
     answer(replay, results, 0.1)
     assert replay.current is not None
+    assert [one.name for one in replay.current.by_candidate] == ["frames", "width", "control"]
     for jobs in replay.current.by_candidate.values():
         assert [job.parent for job in jobs] == [job.key for job in start]
+
+
+def test_nothing_grows_from_a_training_that_learned_nothing() -> None:
+    replay, results = Replay(toy_setup(search={"seeds": 3}, **GROWN)), dict[str, Result]()
+    start = replay.rounds[0].jobs
+    for job, loss in zip(start, (2.0, 2.4, 1.0), strict=True):
+        results[job.key] = measurement(0.3, train_loss=loss, guess_loss=2.5)
+    replay.send(results)
+    assert replay.current is not None
+    first, stuck, third = (job.key for job in start)
+    for jobs in replay.current.by_candidate.values():
+        assert [job.parent for job in jobs] == [first, third, first]
+    assert worth_keeping(start, results) == (start[0], start[2])
+    assert stuck not in {job.parent for job in replay.current.jobs}
+
+
+def test_from_scratch_no_training_has_a_parent() -> None:
+    replay, results = Replay(toy_setup()), dict[str, Result]()
+    while replay.current is not None:
+        assert [job.parent for job in replay.current.jobs] == [None] * len(replay.current.jobs)
+        assert replay.current.round.control is None
+        answer(replay, results, 0.5)
+
+
+def test_a_start_that_learned_nothing_is_trained_again_longer() -> None:
+    replay, results = Replay(toy_setup(**GROWN)), dict[str, Result]()
+    (first,) = replay.rounds[0].jobs
+    results[first.key] = measurement(0.1, train_loss=2.48, guess_loss=2.5)
+    replay.send(results)
+    assert replay.current is not None
+    (longer,) = replay.current.jobs
+    assert longer.architecture == first.architecture
+    assert (first.recipe["epochs"], longer.recipe["epochs"]) == (1.0, 3.0)
+    results[longer.key] = measurement(0.3, train_loss=2.0, guess_loss=2.5)
+    replay.send(results)
+    assert {job.parent for job in replay.current.jobs} == {longer.key}
+    assert [row.round.number for row in merged(replay.rounds)] == [0, 1]
+
+
+def test_weights_can_only_grow_in_a_space_that_can_grow_them() -> None:
+    with pytest.raises(UserError) as error:
+        toy_setup(training={"init": "grown"})
+    assert str(error.value) == (
+        "training.init: grown needs a space that can grow weights, but tests.expand.toy:ToySpace has no "
+        "method grow: set training.init to scratch, or add the method (search_spaces/base.py)."
+    )
 
 
 def test_the_outcome_is_the_mean_over_seeds_or_the_first_failure() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from expand.config.search import TrainingConfig
 from expand.data.cache_reader import open_built
-from expand.jobs.folder import read_progress, read_result, write_job
+from expand.jobs.folder import WEIGHTS, read_progress, read_result, write_job
 from expand.jobs.job import Failure, Job, Measurement, Place
 from expand.jobs.per_video import read_per_video
 from expand.search.replay import Replay
 from expand.system.errors import RunFailed
-from expand.training.candidate import attempt, inherit, run_job
+from expand.training.candidate import attempt, grown_weights, run_job
 from expand.weights.writing import save_weights
 from search_spaces.x3d import X3DSpace
 from tests.expand.runs import prepared, toy_config
@@ -128,21 +130,40 @@ def test_one_clip_left_over_is_no_batch_of_its_own(
     assert do(tmp_path, job, place).clips_seen == 24
 
 
-def test_a_wider_network_inherits_what_fits(tmp_path: Path) -> None:
+def test_a_grown_network_starts_from_what_its_parent_has_learned(
+    tmp_path: Path, ready: tuple[Job, Place]
+) -> None:
+    job, place = ready
     space = X3DSpace(size=32)
-    start = space.start
-    parent = space.build(space.architecture(start), 3)
-    more_frames = space.axes["fast"].move(space, start, 1)
-    wider = space.axes["width"].move(space, start, 10)
-    assert more_frames is not None
+    wider = space.axes["width"].move(space, space.start, 10)
     assert wider is not None
-    path = tmp_path / "weights.safetensors"
-    save_weights(path, parent.state_dict())
-    grown = space.build(space.architecture(more_frames), 3)
-    assert inherit(grown, path) == len(parent.state_dict())
-    for name, value in parent.state_dict().items():
-        assert torch.equal(grown.state_dict()[name], value), name
-    assert 0 < inherit(space.build(space.architecture(wider), 3), path) < len(parent.state_dict())
+    jobs = [
+        replace(
+            job,
+            space={"name": "x3d", "settings": {"size": 32}},
+            architecture=space.architecture_to_json(space.architecture(point)),
+        )
+        for point in (space.start, wider)
+    ]
+    folder = tmp_path / jobs[0].key
+    write_job(folder, jobs[0], place)
+    torch.manual_seed(0)
+    parent = space.build(space.architecture(space.start), 3)
+    save_weights(folder / WEIGHTS, parent.state_dict())
+    grown = space.build(space.architecture(wider), 3)
+    grown.load_state_dict(grown_weights(space, TrainingConfig(), jobs[1], folder))
+    clips = torch.rand_like(space.example(space.architecture(space.start), 2))
+    with torch.no_grad():
+        torch.testing.assert_close(grown.eval()(clips), parent.eval()(clips))
+
+
+def test_a_training_says_whether_it_has_learned(ready: tuple[Job, Place], tmp_path: Path) -> None:
+    job, place = ready
+    done = do(tmp_path, job, place)
+    assert done.guess_loss == pytest.approx(math.log(12))  # two clips of each of the 12 classes
+    assert replace(done, train_loss=0.94 * math.log(12)).learned
+    assert not replace(done, train_loss=0.96 * math.log(12)).learned
+    assert replace(done, train_loss=9.0, guess_loss=None).learned
 
 
 def test_the_cache_of_a_run_needs_no_source(ready: tuple[Job, Place]) -> None:

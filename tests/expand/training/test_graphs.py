@@ -90,7 +90,7 @@ def test_an_error_of_the_function_is_its_callers() -> None:
 def _network() -> nn.Module:
     torch.manual_seed(0)
     space = X3DSpace(size=32, frames=2)
-    return space.build(space.architecture(space.start), 3, dropout=0.0, zero_init=False)
+    return space.build(space.architecture(space.start), 3, dropout=0.0, residual_start=1.0)
 
 
 def _batches(count: int, size: int = 8) -> list[tuple[Tensor, Tensor]]:

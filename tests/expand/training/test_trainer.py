@@ -26,7 +26,7 @@ LABELS = torch.arange(8) % 3
 def network() -> nn.Module:
     torch.manual_seed(0)
     space = X3DSpace(size=32, frames=2)
-    return space.build(space.architecture(space.start), 3, dropout=0.0, zero_init=False)
+    return space.build(space.architecture(space.start), 3, dropout=0.0, residual_start=1.0)
 
 
 def step(one: nn.Module, micro_batch: int = 8, device: str = "cpu") -> float:
