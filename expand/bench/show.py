@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
 from expand.bench.harness import Comparison, Figures, Timing
+from expand.bench.proxy import Agreement
 
 
 def columns(figures: Figures) -> list[str]:
@@ -58,4 +59,26 @@ def table(figures: Figures) -> Table:
         shown.add_column(heading, justify="left" if column == 0 else "right")
     for row in figures.rows:
         shown.add_row(*cells(row))
+    return shown
+
+
+def agreement_table(found: Sequence[Agreement]) -> Table:
+    """A row for each way of short trainings, beside the long ones; compute is relative to the first way's."""
+    axes = list(found[0].handicaps)
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("way")
+    for heading in ("τ", "95 %", "regret", "learned nothing", "compute", "minutes", *axes):
+        shown.add_column(heading, justify="right")
+    for one in found:
+        low, high = one.interval
+        shown.add_row(
+            one.way,
+            f"{one.tau:.2f}",
+            f"{low:.2f} … {high:.2f}",
+            f"{100 * one.regret:.1f}",
+            f"{one.nothing:.0%}",
+            f"{one.compute / found[0].compute:.2f}",
+            f"{one.seconds / 60:.0f}",
+            *(f"{100 * shift:+.1f} ± {100 * error:.1f}" for shift, error in one.handicaps.values()),
+        )
     return shown

@@ -227,36 +227,50 @@ def bench_exports(
         raise RunFailed(f"other networks than the exported ones were built: {', '.join(different)}.")
 
 
-@bench.command("recipe")
-def bench_recipe(
+@bench.command("proxy")
+def bench_proxy(
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the runs; one that exists is gone on with.")
+    ],
     data: DataFolder = None,
     target: TargetOption = None,
     config: ConfigFile = None,
     settings: Settings = None,
     grow: Annotated[
         list[str] | None,
-        typer.Option("--grow", help="Grow the start along this axis first; may be repeated."),
+        typer.Option(
+            "--grow", help="Compare along all axes of the start grown along this one, too; repeats."
+        ),
     ] = None,
-    seeds: Seeds = 2,
+    way: Annotated[
+        list[str] | None, typer.Option("--way", help="Measure this way only; repeats. By default all.")
+    ] = None,
+    seeds: Seeds = 3,
     as_json: AsJson = False,
+    file: Annotated[
+        Path | None, typer.Option("--figures", help="Write what is found, with all trainings, as JSON.")
+    ] = None,
 ) -> None:
-    """Train one network by the proxy's recipe and by changes of it: which one lets a search see most?"""
-    from expand.bench.recipe import measure_recipes
+    """Train candidates briefly in several ways, and at length: which way compares them as they will be?"""
+    from expand.bench.proxy import WAYS, compare, measure, read_ways, to_json
+    from expand.bench.show import agreement_table
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
+    from expand.system.errors import UserError
 
+    if unknown := [name for name in way or () if name not in WAYS]:
+        raise UserError(f"--way must be one of {'; '.join(WAYS)}, got {'; '.join(unknown)}.")
     chosen = chosen_settings(settings, {"search.seeds": seeds})
     built = build_config(config, data=data, targets=target or (), settings=chosen)
     with interruptible(), SearchView(err) as view:
-        for row in measure_recipes(built, grow or (), view):
-            if as_json:
-                print_json(row)
-                continue
-            scores = " ".join(f"{top1:.1%}" for top1 in row["top1"])
-            costs = f"loss {row['loss']:.3f}  {row['seconds']:.0f} s"
-            out.print(
-                f"{row['mean']:6.1%}  ({scores})  {costs}  {row['change']}", highlight=False, soft_wrap=True
-            )
+        measure(built, grow or (), way or list(WAYS), folder, view)
+    found = read_ways(folder)
+    if file is not None:
+        write_atomic(file, json.dumps(to_json(found), indent=1) + "\n")
+    if as_json:
+        print_json(to_json(found))
+        return
+    out.print(agreement_table(compare(found)), width=_WIDTH, crop=False)
 
 
 @bench.command("grid")

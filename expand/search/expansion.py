@@ -78,9 +78,9 @@ class Expansion:
         """
         problem.check_targets()
         wanted = sorted(set(problem.targets))
-        states, stopped = [(yield from self._start(problem))], None
+        states, stopped = [(yield from self.start(problem))], None
         while states[-1].candidate.cost < wanted[-1]:
-            round_ = self._expansion(problem, states)
+            round_ = self.growth(problem, states)
             if not round_.trainings:
                 raise RunFailed(
                     f"no axis can grow from {states[-1].name} ({states[-1].candidate.cost:,} "
@@ -122,7 +122,7 @@ class Expansion:
             stopped=stopped,
         )
 
-    def _start(self, problem: Problem) -> Generator[Round, Sequence[Outcome], State]:
+    def start(self, problem: Problem) -> Generator[Round, Sequence[Outcome], State]:
         """Train the start; where candidates start from it, until at least one training has learned something.
 
         Raises:
@@ -158,7 +158,7 @@ class Expansion:
             "candidate start from random weights (--set training.init=scratch)."
         )
 
-    def _expansion(self, problem: Problem, states: Sequence[State]) -> Round:
+    def growth(self, problem: Problem, states: Sequence[State]) -> Round:
         """The round that grows the last state along each axis that it can grow along."""
         grown = states[-1].candidate
         candidates, saturated, free = list[Candidate](), list[str](), list[str]()
