@@ -149,7 +149,7 @@ def _show_end(run: Run, as_json: bool) -> None:
     """Print a finished search's trajectory, and the commands to go on with."""
     from expand.report.page import REPORT
     from expand.report.sheets import trajectory_sheet
-    from expand.report.terminal import to_table
+    from expand.report.terminal import nothing_learned, to_table
     from expand.run.frames import columns
     from expand.run.record import read_run
 
@@ -157,7 +157,12 @@ def _show_end(run: Run, as_json: bool) -> None:
     if as_json:
         print_json({"run": str(run.folder), "report": str(page), "trajectory": columns(record, "trajectory")})
         return
+    if not record.learned:
+        say(f"\nReport: {page}\n{nothing_learned(record)}")
+        return
     out.print(to_table(trajectory_sheet(record)))
+    if record.stopped is not None:
+        say(f"\nStopped: {record.stopped}")
     models = [row.name for row in record.trajectory if row.state == "done"]
     folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
     code = f"import expand; print(expand.load_model({json.dumps(model)}))"

@@ -70,6 +70,11 @@ def state(records: Sequence[RunRecord]) -> str:
     )
 
 
+def stopped(record: RunRecord) -> str:
+    """Say why a search ended before it passed every target; empty where it did not."""
+    return "" if record.stopped is None else f"The search stopped: {record.stopped}"
+
+
 def nothing(records: Sequence[RunRecord], name: str, why: str) -> Figure:
     """Make a figure that says why there is nothing to show, and the state of the runs."""
     return empty_figure(name, f"{why} {state(records)}".strip())

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from expand.plots import captions
 from expand.plots.marks import mark_of
-from expand.plots.style import FAINT, INK, WIDTH, is_start, look_of, name_of, new_figure, start_name
+from expand.plots.style import FAINT, INK, WIDTH, axis_look, is_start, name_of, new_figure, start_name
 from expand.run.record import RunRecord
 from expand.run.rows import StateRow, TargetRow
 from search_spaces.base import presentation_of
@@ -55,7 +55,7 @@ def _grows(name: str, rows: Sequence[StateRow | TargetRow]) -> bool:
 
 def _panel(axes: Axes, record: RunRecord, rows: Sequence[StateRow | TargetRow], name: str) -> None:
     symbol = presentation_of(record.setup.space).symbols.get(name)
-    colour = look_of(symbol.axis, record).colour if symbol is not None else INK
+    colour = axis_look(symbol.axis, record).colour if symbol is not None else INK
     path = [row for row in rows if isinstance(row, StateRow)]
     values = [row.network.factors[name] for row in rows]
     axes.plot(range(len(path)), values[: len(path)], color=colour, linewidth=1.4, zorder=2)

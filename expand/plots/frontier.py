@@ -135,7 +135,7 @@ def _draw(
     for number, (record, rows) in enumerate(zip(records, measured, strict=True)):
         colour = _colour(number)
         for row in rows:
-            look = look_of(row.network.axis, record)
+            look = look_of(row.network, record)
             axes.plot(
                 panel.cost(row),
                 row.score,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from expand.plots import captions
 from expand.plots.marks import mark_of
 from expand.plots.scales import in_percent
-from expand.plots.style import FAINT, INK, is_growth, look_of, name_of, new_figure
+from expand.plots.style import FAINT, INK, is_control, is_growth, look_of, name_of, new_figure
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, StateRow, UngrownRow
 from expand.system.units import show_count
@@ -49,7 +49,7 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         captions.state(records),
         captions.metric(record),
         "Each dot is a seed." if record.config.search.seeds > 1 else "",
-        "Dashed line: the network that was grown." if grown else "",
+        _line_is(record) if grown else "",
         "Outlined and bold: accepted.",
         "" if record.setup.cost.name == "macs" else f"Right of each score: the {record.setup.cost.unit}.",
         captions.counted(record),
@@ -63,14 +63,22 @@ def _rows(record: RunRecord, number: int) -> list[CandidateRow | UngrownRow]:
     rows: list[CandidateRow | UngrownRow] = [row for row in record.rounds if row.round == number]
     rows += [row for row in record.ungrown if row.round == number]
     if _grows(rows):
-        order = list(record.setup.axes)
-        return sorted(rows, key=lambda row: order.index(_axis(row) or ""))
+        order = [*record.setup.axes, None]  # the control comes last
+        return sorted(rows, key=lambda row: order.index(_axis(row)))
     return sorted(rows, key=lambda row: row.network.cost if isinstance(row, CandidateRow) else 0)
 
 
 def _grows(rows: Sequence[CandidateRow | UngrownRow]) -> bool:
     """Whether a round grows a network along axes, after which its candidates are called."""
-    return all(is_growth(row.network) for row in rows if isinstance(row, CandidateRow))
+    networks = [row.network for row in rows if isinstance(row, CandidateRow)]
+    return all(is_growth(network) or is_control(network) for network in networks)
+
+
+def _line_is(record: RunRecord) -> str:
+    """Return what the dashed line of a panel is, for the caption."""
+    if any(row.gain is not None for row in record.rounds):
+        return "Dashed line: the control, the grown network trained on for as long; in brackets, points above it."
+    return "Dashed line: the network that was grown."
 
 
 def _axis(row: CandidateRow | UngrownRow) -> str | None:
@@ -95,7 +103,7 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | Ungrown
             label.set_fontweight("bold")
         _bar(axes, record, row, index, best)
     if base is not None:
-        axes.axvline(base.score, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+        axes.axvline(_compared(base, panel), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
     axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
     axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
     in_percent(axes.xaxis)
@@ -122,7 +130,7 @@ def _words(axes: Axes, words: str, index: int, best: float, colour: str) -> None
 
 
 def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: float) -> None:
-    look = look_of(row.network.axis, record)
+    look = look_of(row.network, record)
     beside = 1.04 * best
     if row.state == "failed":
         _words(axes, f"failed: {row.reason}", index, best, INK)
@@ -145,7 +153,7 @@ def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: flo
             axes.errorbar(score, index, xerr=row.seeds.deviation, color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [index] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
-        words = f"{score:.1%}"
+        words = f"{score:.1%}" if row.gain is None else f"{score:.1%} ({100 * row.gain:+.1f})"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row.accepted else "normal")  # fmt: skip
     cost = show_count(row.network.cost)
@@ -163,6 +171,14 @@ def _furthest(row: CandidateRow) -> float:
 def _base(record: RunRecord, number: int) -> StateRow | None:
     """Return the accepted state that a round grew."""
     return next((row for row in record.path if row.step == number - 1), None)
+
+
+def _compared(base: StateRow, panel: Sequence[CandidateRow | UngrownRow]) -> float:
+    """Return the score that candidates are compared with: the control's, or else the grown network's own."""
+    for row in panel:
+        if isinstance(row, CandidateRow) and is_control(row.network) and row.seeds.mean is not None:
+            return row.seeds.mean
+    return base.score
 
 
 def _named(record: RunRecord, base: StateRow) -> str:

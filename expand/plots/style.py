@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from expand.run.record import RunRecord
 from expand.run.rows import Network
+from expand.search.base import CONTROL, START
 from search_spaces.base import presentation_of
 
 DPI = 300
@@ -70,15 +71,30 @@ _LOOKS = {
     "bottleneck": Look("#8f0b67", "X"),
 }
 _OTHERS = (Look("#d98c00", "p"), Look("#b02a2a", "h"), Look("#5f6b74", "8"), Look("#9a9a00", "<"))
-_START = Look(INK, "o")
+_START, _CONTROL = Look(INK, "o"), Look(FAINT, "d")
 
 RUN_COLOURS = ("#222222", "#c2410c", "#2f6fc2", "#12806a", "#8a3ea8", "#8a6d00")
 
 
-def look_of(axis: str | None, record: RunRecord) -> Look:
+class Named(Protocol):
+    """What has a candidate's name and its axis: a network, or an attempt at one."""
+
+    @property
+    def candidate(self) -> str: ...
+
+    @property
+    def axis(self) -> str | None: ...
+
+
+def look_of(row: Named, record: RunRecord) -> Look:
+    """Return the look of a candidate: that of its axis, if it has one."""
+    if row.axis is not None:
+        return axis_look(row.axis, record)
+    return _CONTROL if is_control(row) else _START
+
+
+def axis_look(axis: str, record: RunRecord) -> Look:
     """Return the look of an axis; the user's own axes get further looks, in the order of the run's axes."""
-    if axis is None:
-        return _START
     if axis in _LOOKS:
         return _LOOKS[axis]
     own = [name for name in record.setup.axes if name not in _LOOKS]
@@ -98,9 +114,14 @@ def name_of(network: Network, record: RunRecord) -> str:
     return network.candidate
 
 
-def is_start(network: Network) -> bool:
-    """Whether a candidate is the start of its space."""
-    return network.axis is None and network.candidate == "start"
+def is_start(network: Named) -> bool:
+    """Whether a candidate is the start of its space, by its first training or a later one."""
+    return network.axis is None and network.candidate.split("-")[0] == START
+
+
+def is_control(network: Named) -> bool:
+    """Whether a candidate is a round's control: the grown network itself, trained on."""
+    return network.axis is None and network.candidate == CONTROL
 
 
 def is_growth(network: Network) -> bool:
@@ -117,9 +138,11 @@ def looks_of(keys: Container[str], record: RunRecord) -> dict[str, Look]:
     rows = [row for row in record.rounds if row.key in keys]
     found = {start_name(record): _START} if any(is_start(row.network) for row in rows) else {}
     used = {row.network.axis for row in rows}
-    found |= {axis.label: look_of(name, record) for name, axis in record.setup.axes.items() if name in used}
-    others = (row for row in rows if row.network.axis is None and not is_start(row.network))
-    return found | {row.kind: _START for row in others}
+    found |= {axis.label: axis_look(name, record) for name, axis in record.setup.axes.items() if name in used}
+    others = [row for row in rows if row.network.axis is None and not is_start(row.network)]
+    return found | {
+        CONTROL if is_control(row.network) else row.kind: look_of(row.network, record) for row in others
+    }
 
 
 def axis_handles(keys: Container[str], record: RunRecord, size: float) -> list[Line2D]:

@@ -118,7 +118,7 @@ def _lane(lanes: list[tuple[str, int, float]], row: AttemptRow, begin: float) ->
 
 
 def _draw(axes: Axes, record: RunRecord, bar: Bar, unit: float) -> None:
-    look = look_of(bar.row.axis, record)
+    look = look_of(bar.row, record)
     ended = bar.row.state
     axes.barh(
         bar.lane,

@@ -96,7 +96,7 @@ def _kept_free(measured: Sequence[CandidateRow], targets: Sequence[TargetRow]) -
 def _rejected(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow]) -> None:
     for row in rows:
         if not row.accepted:
-            look = look_of(row.network.axis, record)
+            look = look_of(row.network, record)
             _error(axes, row, look.colour, 0.35)
             axes.plot(
                 row.network.cost,
@@ -120,7 +120,7 @@ def _path(axes: Axes, record: RunRecord, path: Sequence[StateRow]) -> None:
         zorder=3,
     )
     for row in path:
-        look = look_of(row.network.axis, record)
+        look = look_of(row.network, record)
         _error(axes, row, INK, 1.0)
         axes.plot(
             row.network.cost,
@@ -150,7 +150,7 @@ def _targets(axes: Axes, record: RunRecord, path: Sequence[StateRow], targets: S
                 zorder=3,
             )
         _error(axes, row, INK, 1.0)
-        look = look_of(row.network.axis, record)
+        look = look_of(row.network, record)
         axes.plot(
             row.network.cost,
             row.score,

@@ -161,7 +161,7 @@ class SearchView(LiveView):
         if self._round is None or self._clock is None:
             return 0.0
         running = [
-            (1 - self._share(job)) * self._clock.seconds(candidate.macs)
+            (1 - self._share(job)) * self._clock.seconds(candidate.macs, job)
             for candidate, job in self._round.missing(self._results)
         ]
         return self._clock.left(running, self._round.round.number)

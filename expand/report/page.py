@@ -15,7 +15,7 @@ from typing import Any
 
 from expand.config.base import to_yaml
 from expand.plots import KINDS, Kind, draw
-from expand.plots.captions import state
+from expand.plots.captions import state, stopped
 from expand.plots.figures import to_bytes
 from expand.plots.style import name_of
 from expand.report.sheets import rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
@@ -80,7 +80,7 @@ def render(record: RunRecord) -> str:
     return environment.get_template("report.html").render(
         record=record,
         facts=list(_facts(record)),
-        state=state([record]),
+        state=state([record]) or stopped(record),
         figures=[(kind, explained[kind], _inline(kind, record)) for kind in KINDS],
         axes=[(name, axis.label) for name, axis in record.setup.axes.items()],
         sheets=[

@@ -79,6 +79,7 @@ def _cost(record: RunRecord) -> tuple[str, ...]:
 def rounds_sheet(record: RunRecord) -> Sheet:
     """Return the table of every round: its candidates, then the axes without a candidate."""
     cost = _cost(record)
+    gains = ("gain",) if any(row.gain is not None for row in record.rounds) else ()
     lines: list[Line] = []
     for number in record.numbers:
         first = len(lines)
@@ -92,18 +93,19 @@ def rounds_sheet(record: RunRecord) -> Sheet:
                 show_count(row.network.macs),
                 str(row.network.clips),
                 share(seeds.mean),
+                *(points(row.gain) for _ in gains),
                 spread,
                 state_of(row),
             )
             lines.append(Line(row.key, cells, "bold" if state_of(row) == "accepted" else ""))
         lines += [
-            Line(axis.key, ("", axis.axis, *("" for _ in cost), "", "", "", "", axis.why), "dim")
+            Line(axis.key, ("", axis.axis, *("" for _ in (*cost, *gains)), "", "", "", "", axis.why), "dim")
             for axis in record.ungrown
             if axis.round == number
         ]
     words = record.objective.words
-    headings = ("round", "candidate", *cost, "MACs", "clip", words, "min … max", "state")
-    right = (True, False, *(True for _ in cost), True, False, True, False, False)
+    headings = ("round", "candidate", *cost, "MACs", "clip", words, *gains, "min … max", "state")
+    right = tuple(heading not in ("candidate", "clip", "min … max", "state") for heading in headings)
     return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
 
 
@@ -134,7 +136,14 @@ def trials_sheet(record: RunRecord) -> Sheet:
 def state_of(row: CandidateRow) -> str:
     """Return the state of a candidate in words, with the reason where it failed."""
     state = "accepted" if row.accepted and row.state == "done" else row.state
+    if row.state == "done" and not row.seeds.learned:
+        return f"{state}, learned nothing" if row.accepted else "learned nothing"
     return f"{state}: {row.reason}" if row.reason else state
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares in percentage points, such as `+4.1`; empty for None."""
+    return "" if value is None else f"{100 * value:+.1f}"
 
 
 def share(value: float | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from expand.jobs.job import Measurement
 from expand.report.sheets import Sheet
-from expand.run.record import search_words
+from expand.run.record import RunRecord, search_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.forecast import Clock, Forecast, Speed, forecast
@@ -80,6 +83,22 @@ def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None
         "seconds": clock.total(),
         "memory": foresight.to_json() if foresight is not None else None,
     }
+
+
+def nothing_learned(record: RunRecord) -> str:
+    """Return what to do about a search whose networks have learned nothing."""
+    measured = [one for row in record.trajectory for one in row.seeds.measurements]
+    loss, guess = (statistics.fmean(values) for values in zip(*map(_losses, measured), strict=True))
+    recipe = record.config.training
+    return (
+        f"Nothing was learned: no network that the search found does better than a guess (training loss "
+        f"{loss:.2f}, a guess has {guess:.2f}), so its choices mean nothing. Train longer than {recipe.budget} "
+        "(--epochs), with more videos, or from a start with more frames or larger ones (space.settings)."
+    )
+
+
+def _losses(measurement: Measurement) -> tuple[float, float]:
+    return measurement.train_loss, measurement.guess_loss or math.inf
 
 
 def at_work_table(found: Sequence[AtWork]) -> Listing:

@@ -87,7 +87,7 @@ def drive(
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
                     if isinstance(result, Measurement):
-                        clock.learn(result.macs, result.seconds)
+                        clock.learn(result)
                     view.finished(job, result)
                 replay.send(results)
         except RunFailed as error:
@@ -132,7 +132,7 @@ def train_round(
             done.append(Ended(folder))  # the driver died before it recorded the result
             continue
         write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
-        tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs))))
+        tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs, job))))
 
     def record(folder: Path) -> tuple[Job, Result]:
         candidate, job = missing[folder]

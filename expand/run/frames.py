@@ -93,7 +93,8 @@ def _rounds(record: RunRecord) -> Iterator[Columns]:
 
 def _candidate(record: RunRecord, row: CandidateRow) -> Columns:
     first = {"round": row.round, "kind": row.kind, "accepted": row.accepted}
-    return {**first, **_measured(record, row)}
+    gain = {"gain": row.gain} if record.setup.problem.grown else {}
+    return {**first, **_measured(record, row), **gain, "learned": row.seeds.learned}
 
 
 def _ungrown(row: UngrownRow) -> Columns:

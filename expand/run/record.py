@@ -48,6 +48,7 @@ class RunRecord:
         models: the paths of the model files by name.
         finished: whether the search has ended and every model is written.
         problem: why the search cannot go on; None where it can.
+        stopped: why a finished search ended before it passed every target; None where it did not.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class RunRecord:
     models: dict[str, Path]
     finished: bool
     problem: str | None
+    stopped: str | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -85,6 +87,11 @@ class RunRecord:
     def became(self, network: Network) -> dict[str, str]:
         """The whole numbers that a network's factors come to, as texts by the factors' names."""
         return dict(self.setup.space.describe(network.point))
+
+    @property
+    def learned(self) -> bool:
+        """Whether any accepted network or target's has learned something."""
+        return not self.trajectory or any(row.seeds.learned for row in self.trajectory)
 
     @property
     def state(self) -> str:
@@ -178,6 +185,7 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
         finished=replay.trajectory is not None
         and all(row.name in models for row in trajectory if row.state == "done"),
         problem=so_far.problem,
+        stopped=None if replay.trajectory is None else replay.trajectory.stopped,
     )
 
 
@@ -270,14 +278,26 @@ def _end_of(attempt: Attempt, last: bool, result: Result | None) -> AttemptState
 def _candidate_rows(
     setup: Setup, jobs: RoundJobs, results: Mapping[str, Result], chosen: Set[Candidate]
 ) -> Iterator[CandidateRow]:
+    control = _mean_score(jobs, jobs.round.control, results)
     for candidate, ones in jobs.by_candidate.items():
         own = [results[job.key] for job in ones if job.key in results]
+        score = None if candidate == jobs.round.control else _mean_score(jobs, candidate, results)
         yield CandidateRow(
             round=jobs.round.number,
             kind=jobs.round.kind,
             accepted=candidate in chosen or jobs.round.kind == "contraction",
+            gain=None if control is None or score is None else score - control,
             **_measured(setup, candidate, own, len(ones)),
         )
+
+
+def _mean_score(jobs: RoundJobs, candidate: Candidate | None, results: Mapping[str, Result]) -> float | None:
+    """Return a candidate's mean score; None where it has none, or there is no candidate."""
+    ones = () if candidate is None else jobs.by_candidate[candidate]
+    if not ones or any(job.key not in results for job in ones):
+        return None
+    whole = outcome([results[job.key] for job in ones])
+    return whole.score if isinstance(whole, Scored) else None
 
 
 def _ungrown_rows(jobs: RoundJobs) -> Iterator[UngrownRow]:

@@ -72,6 +72,11 @@ class SeedScores:
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
     @property
+    def learned(self) -> bool:
+        """Whether any measured training has learned something; true before the first is measured."""
+        return not self.measurements or any(one.learned for one in self.measurements)
+
+    @property
     def top1(self) -> float | None:
         """The mean top-1 accuracy."""
         return _mean([one.top1 for one in self.measurements])
@@ -133,10 +138,13 @@ class CandidateRow(Measured):
     Attributes:
         kind: the kind of its round: start, expansion, contraction, or another name that the strategy gives.
         accepted: whether the search went on from it, or it is the network of a target.
+        gain: its score above that of the round's control, the grown network trained on for as long; None: the
+            round has no control, or one of the two has no score yet.
     """
 
     kind: str
     accepted: bool
+    gain: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

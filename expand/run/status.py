@@ -76,6 +76,8 @@ class Status:
             f"state     {record.state}",
             f"trainings {done} done, {failed} failed, {spent} in all{cut}",
         ]
+        if record.stopped is not None:
+            lines.append(f"stopped   {record.stopped}")
         if self.driver is not None:
             workers = self.driver.facts.get("described")
             lines.append(f"driver    {self.driver}" + (f"; {workers}" if workers else ""))
@@ -91,6 +93,7 @@ class Status:
         return {
             "finished": record.finished,
             "problem": record.problem,
+            "stopped": record.stopped,
             "driver": None if self.driver is None else asdict(self.driver),
             "at_work": [asdict(one) for one in self.at_work],
             "failures": [row for row in columns(record, "trials") if row["state"] == "failed"],
@@ -153,10 +156,10 @@ def _seconds_left(run: Run, found: Replayed, driver: Driver) -> float | None:
     clock = Clock(found.setup, Speed(fixed=facts["fixed"], per_mac=facts["per_mac"]), facts["workers"])
     for result in found.results.values():
         if isinstance(result, Measurement):
-            clock.learn(result.macs, result.seconds)
+            clock.learn(result)
     running = []
     for candidate, job in current.missing(found.results):
         progress = read_progress(run.job_folder(job))
         share = progress.clips / progress.total if progress is not None else 0.0
-        running.append((1 - share) * clock.seconds(candidate.macs))
+        running.append((1 - share) * clock.seconds(candidate.macs, job))
     return clock.left(running, current.round.number)

@@ -87,6 +87,7 @@ class Failed:
 
 Outcome = Scored | Failed
 
+START = "start"  # the name of the start as a candidate; longer trainings of it have names that begin so
 CONTROL = "control"  # the name of a round's control: the grown network itself, trained on like its candidates
 
 
@@ -242,7 +243,7 @@ class Problem:
     @cached_property
     def start(self) -> Candidate:
         """The start network of the space, as a candidate."""
-        return self.candidate("start", self.space.start)
+        return self.candidate(START, self.space.start)
 
     def candidate(
         self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None

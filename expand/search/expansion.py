@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from expand.search.axes import is_free, largest, smallest_cut
 from expand.search.base import (
     CONTROL,
+    START,
     Candidate,
     Outcome,
     Problem,
@@ -42,10 +43,10 @@ class Attempt:
 
 # What is tried, one after the other, until the start has learned something.
 ATTEMPTS = (
-    Attempt(name="start"),
-    Attempt(name="start-longer", budget=3.0),
-    Attempt(name="start-reseeded", budget=3.0, seeds=1_000),
-    Attempt(name="start-slower", budget=3.0, rate=0.3, seeds=2_000),
+    Attempt(name=START),
+    Attempt(name=f"{START}-longer", budget=3.0),
+    Attempt(name=f"{START}-reseeded", budget=3.0, seeds=1_000),
+    Attempt(name=f"{START}-slower", budget=3.0, rate=0.3, seeds=2_000),
 )
 
 

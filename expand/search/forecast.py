@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from expand.config.search import TrainingConfig
+from expand.jobs.job import Job, Measurement
 from expand.search.axes import is_free, largest
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
 from expand.search.setup import Setup
@@ -100,10 +102,17 @@ class Speed:
 
 def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
     """The work of training and validating a network of `macs` multiply-adds, with a share of the budget."""
-    recipe, videos = setup.config.training.scaled(budget=budget), setup.data.train
-    return Load(
-        passes=TRAIN_FACTOR * recipe.clips_of(videos) + recipe.val_clips * setup.data.val, macs_per_clip=macs
-    )
+    return _load(setup, setup.config.training.scaled(budget=budget), macs)
+
+
+def _load(setup: Setup, recipe: TrainingConfig, macs: int) -> Load:
+    passes = TRAIN_FACTOR * recipe.clips_of(setup.data.train) + _validated(setup)
+    return Load(passes=passes, macs_per_clip=macs)
+
+
+def _validated(setup: Setup) -> int:
+    """Clips that a training is validated on."""
+    return setup.config.training.val_clips * setup.data.val
 
 
 def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:
@@ -164,13 +173,15 @@ class Clock:
         self._rounds = forecast(setup).rounds
         self._ratios: list[float] = []
 
-    def seconds(self, macs: int) -> float:
-        """The expected seconds of one training of a network of `macs` multiply-adds."""
-        return self._correct(self._speed.seconds(load_of(self._setup, macs)))
+    def seconds(self, macs: int, job: Job) -> float:
+        """The expected seconds of a job, whose network has `macs` multiply-adds."""
+        recipe = TrainingConfig.model_validate(job.recipe)
+        return self._correct(self._speed.seconds(_load(self._setup, recipe, macs)))
 
-    def learn(self, macs: int, seconds: float) -> None:
-        """Correct the forecast by a training of a network of `macs` multiply-adds that took `seconds`."""
-        self._ratios.append(seconds / self._speed.seconds(load_of(self._setup, macs)))
+    def learn(self, done: Measurement) -> None:
+        """Correct the forecast by a training."""
+        passes = TRAIN_FACTOR * done.clips_seen + _validated(self._setup)
+        self._ratios.append(done.seconds / self._speed.seconds(Load(passes=passes, macs_per_clip=done.macs)))
 
     def left(self, running: Sequence[float], round_number: int) -> float:
         """Seconds until the search ends.

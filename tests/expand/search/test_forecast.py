@@ -56,10 +56,11 @@ def test_workers_share_the_trainings() -> None:
 
 def test_the_time_left_learns_from_what_was_measured() -> None:
     clock = Clock(toy_setup(), Speed(fixed=0.0, per_mac=1e-6), workers=1)
-    total, expected = clock.total(), clock.seconds(576)
+    (job,) = Replay(toy_setup()).rounds[0].jobs
+    total, expected = clock.total(), clock.seconds(576, job)
     assert clock.left([], 0) == pytest.approx(total - expected)
-    clock.learn(576, 3 * expected)
-    assert clock.seconds(576) == pytest.approx(3 * expected)
+    clock.learn(measurement(0.5, macs=576, clips_seen=24, seconds=3 * expected))
+    assert clock.seconds(576, job) == pytest.approx(3 * expected)
     assert clock.left([], 0) == pytest.approx(3 * (total - expected))
 
 
