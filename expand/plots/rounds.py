@@ -77,7 +77,7 @@ def _grows(rows: Sequence[CandidateRow | UngrownRow]) -> bool:
 def _line_is(record: RunRecord) -> str:
     """Return what the dashed line of a panel is, for the caption."""
     if any(row.gain is not None for row in record.rounds):
-        return "Dashed line: the control, the grown network trained on for as long; in brackets, points above it."
+        return "Dashed line: the control, the grown network trained on for as long, and points above it."
     return "Dashed line: the network that was grown."
 
 
@@ -104,7 +104,7 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | Ungrown
         _bar(axes, record, row, index, best)
     if base is not None:
         axes.axvline(_compared(base, panel), color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
-    axes.set_xlim(0, 1.62 * best)  # the right third is for the costs
+    axes.set_xlim(0, _whole(record) * best)  # the right part is for scores and costs
     axes.set_xticks([tick for tick in _ticks(best) if tick <= best])
     in_percent(axes.xaxis)
 
@@ -153,11 +153,11 @@ def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: flo
             axes.errorbar(score, index, xerr=row.seeds.deviation, color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [index] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
-        words = f"{score:.1%}" if row.gain is None else f"{score:.1%} ({100 * row.gain:+.1f})"
+        words = f"{score:.1%}" if row.gain is None else f"{score:.1%}  {100 * row.gain:+.1f}"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row.accepted else "normal")  # fmt: skip
     cost = show_count(row.network.cost)
-    axes.text(1.62 * best, index, cost, va="center", ha="right", fontsize=7, color=FAINT)
+    axes.text(_whole(record) * best, index, cost, va="center", ha="right", fontsize=7, color=FAINT)
 
 
 def _furthest(row: CandidateRow) -> float:
@@ -171,6 +171,11 @@ def _furthest(row: CandidateRow) -> float:
 def _base(record: RunRecord, number: int) -> StateRow | None:
     """Return the accepted state that a round grew."""
     return next((row for row in record.path if row.step == number - 1), None)
+
+
+def _whole(record: RunRecord) -> float:
+    """Return the width of a panel as a multiple of its longest bar."""
+    return 1.9 if any(row.gain is not None for row in record.rounds) else 1.62
 
 
 def _compared(base: StateRow, panel: Sequence[CandidateRow | UngrownRow]) -> float:

@@ -91,9 +91,10 @@ def nothing_learned(record: RunRecord) -> str:
     loss, guess = (statistics.fmean(values) for values in zip(*map(_losses, measured), strict=True))
     recipe = record.config.training
     return (
-        f"Nothing was learned: no network that the search found does better than a guess (training loss "
-        f"{loss:.2f}, a guess has {guess:.2f}), so its choices mean nothing. Train longer than {recipe.budget} "
-        "(--epochs), with more videos, or from a start with more frames or larger ones (space.settings)."
+        "Nothing was learned: no network that the search found does better than a guess (training loss "
+        f"{loss:.2f}, a guess has {guess:.2f}), so its choices mean nothing. Train longer than "
+        f"{recipe.budget} (--epochs), with more videos, or from a start with more frames or larger ones "
+        "(space.settings)."
     )
 
 

@@ -78,3 +78,10 @@ def stopped(folder: Path) -> RunRecord:
 
     run = made_up_run(folder / "stopped", score=lambda *_: Failure(reason="out of memory"), rounds=1)
     return read_run(run.folder)
+
+
+@pytest.fixture(scope="session")
+def grown(folder: Path) -> RunRecord:
+    """Two seeds; candidates are grown from what their parent has learned, beside a control."""
+    config = x3d_config(search={"targets": ["12M"], "seeds": 2}, training={"init": "grown"})
+    return read_run(made_up_run(folder / "grown", config).folder)

@@ -8,9 +8,11 @@ from expand.config.search import Config
 from expand.data.cache_needs import cache_needs
 from expand.run.preparation import possible_clips
 from expand.search.forecast import Clock, Load, Speed, ends, forecast, makespan
+from expand.search.replay import Replay
 from expand.search.setup import Setup
 from search_spaces.base import ClipSampling
 from tests.expand.runs import CARD, toy_setup
+from tests.expand.search.test_replay import measurement
 
 
 def test_the_forecast_counts_the_rounds_that_a_search_takes() -> None:
