@@ -18,8 +18,7 @@ import numpy as np
 
 from expand.config.search import Config
 from expand.config.spaces import load_space
-from expand.report.live_search import SearchView
-from expand.run.driver import drive
+from expand.run.driver import SearchDisplay, drive
 from expand.run.preparation import decode, plan
 from expand.run.record import RunRecord, read_run
 from expand.run.study import Run
@@ -150,7 +149,9 @@ class Trained:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def measure(config: Config, path: Sequence[str], ways: Sequence[str], folder: Path, view: SearchView) -> None:
+def measure(
+    config: Config, path: Sequence[str], ways: Sequence[str], folder: Path, view: SearchDisplay
+) -> None:
     """Train the candidates of every way that is not done yet, each in a run folder of its own.
 
     Args:

@@ -66,9 +66,9 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
     """A row for each way of short trainings, beside the long ones; compute is relative to the first way's."""
     axes = list(found[0].handicaps)
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("way")
+    shown.add_column("way", no_wrap=True)
     for heading in ("τ", "95 %", "regret", "learned nothing", "compute", "minutes", *axes):
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         low, high = one.interval
         shown.add_row(
