@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,3 +196,21 @@ def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(
     assert "pauses cut down to one minute" in said
     assert len(long.attempts) == len(long.trials) + 2
     assert sum(attempt.state == "cut off" for attempt in long.attempts) == 2
+
+
+def test_rounds_of_growth_have_their_control_and_the_points_above_it(grown: RunRecord, drawn: Drawn) -> None:
+    said = words(drawn("rounds", grown))
+    for row in grown.measured:
+        if row.gain is not None:
+            assert f"{row.score:.1%} {100 * row.gain:+.1f}" in said
+    assert said.count("control") == 3 + 1  # a bar in each round of growth, and the caption
+    controls = {row.round: row.score for row in grown.measured if row.network.candidate == "control"}
+    lines = [line for axes in drawn("rounds", grown).axes for line in axes.get_lines()]
+    dashed = [float(np.asarray(line.get_xdata())[0]) for line in lines if line.get_linestyle() == "--"]
+    assert dashed == pytest.approx(list(controls.values()))
+
+
+def test_a_control_has_a_look_of_its_own(grown: RunRecord, drawn: Drawn) -> None:
+    kinds: tuple[Kind, ...] = ("trace", "frontier", "timeline")
+    for kind in kinds:
+        assert "control" in words(drawn(kind, grown))
