@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from expand.jobs.job import Attempt
+from expand.plots import Kind
 from expand.plots.frontier import pareto
 from expand.plots.scales import _ticks
 from expand.plots.timeline import lay_out

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from expand.plots.style import look_of
+from expand.plots.style import axis_look
 from expand.run.record import RunRecord
 
 # What a colour looks like without one kind of cone, on linear RGB. Source: Machado, Oliveira and Fernandes,
@@ -44,7 +44,7 @@ def lab(rgb: Colour) -> Colour:
 
 @pytest.mark.parametrize("eyes", SEEN)
 def test_the_six_axes_are_told_apart_by_all_eyes(eyes: str, short: RunRecord) -> None:
-    looks = {name: look_of(name, short) for name in short.setup.axes}
+    looks = {name: axis_look(name, short) for name in short.setup.axes}
     seen = {
         name: lab(np.clip(np.array(SEEN[eyes]) @ linear(look.colour), 0, 1)) for name, look in looks.items()
     }
@@ -53,6 +53,6 @@ def test_the_six_axes_are_told_apart_by_all_eyes(eyes: str, short: RunRecord) ->
 
 
 def test_each_axis_has_a_shape_of_its_own_and_is_dark_enough_for_print(short: RunRecord) -> None:
-    looks = [look_of(name, short) for name in short.setup.axes]
+    looks = [axis_look(name, short) for name in short.setup.axes]
     assert len({look.marker for look in looks}) == len(looks)
     assert all(lab(linear(look.colour))[0] < 70 for look in looks)
