@@ -65,6 +65,17 @@ def test_class_folders_are_split(tmp_path: Path) -> None:
     assert all(key.startswith(label) for split in SPLITS for key, label in shown(source, split))
 
 
+def test_a_share_of_each_class_can_be_trained_on(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{name}/{i:02}.mp4" for name in ("walk", "run") for i in range(20)))
+    whole, half = opened(tmp_path), opened(tmp_path, share=0.5)
+    assert shown(half, "val") == shown(whole, "val")
+    kept = shown(half, "train")
+    assert {*kept} < {*shown(whole, "train")}
+    assert [label for _, label in kept].count("run") == [label for _, label in kept].count("walk") == 8
+    assert kept == shown(opened(tmp_path, share=0.5), "train")
+    assert kept != shown(opened(tmp_path, share=0.5, val_share=0.2, split_seed=1), "train")
+
+
 @pytest.mark.parametrize("name", ["val", "validation", "test"])
 def test_folders_of_class_folders_are_given_splits(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "train/run/a.mp4", "train/walk/b.avi", f"{name}/walk/c.webm")

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from expand.data.labels import OneLabel, Segment, SeveralLabels
 from expand.jobs.job import TrainingProgress
-from expand.training.losses import Diverged, Losses, Read
+from expand.training.losses import Diverged, Losses, Read, guess_loss
+from search_spaces.base import ClipSampling
 
 
 def reading(loss: float, made: list[float]) -> Read:
@@ -80,3 +84,46 @@ def test_reading_late_changes_nothing(sizes: list[int], behind: int) -> None:
         return losses.kept, reports
 
     assert train(behind) == train(0)
+
+
+CLIPS = ClipSampling(frames=2, stride=15, size=32)
+
+
+def one_label(*counts: int, swaps: tuple[int, ...] | None = None) -> OneLabel:
+    return OneLabel(labels=np.repeat(np.arange(len(counts)), counts), swaps=swaps)
+
+
+def test_a_guess_knows_how_frequent_each_class_is() -> None:
+    assert guess_loss(one_label(5, 5), CLIPS, 2) == pytest.approx(math.log(2))
+    expected = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
+    assert guess_loss(one_label(75, 25), CLIPS, 2) == pytest.approx(expected)
+    assert guess_loss(one_label(7, 0), CLIPS, 2) == 0
+
+
+def test_a_guess_at_balanced_classes_knows_only_how_many_there_are() -> None:
+    assert guess_loss(one_label(75, 20, 5), CLIPS, 3, balanced=True) == pytest.approx(math.log(3))
+
+
+def test_a_guess_at_mirrored_clips_knows_the_classes_that_swap() -> None:
+    assert guess_loss(one_label(9, 1, swaps=(1, 0)), CLIPS, 2) == pytest.approx(math.log(2))
+
+
+@given(st.lists(st.integers(1, 50), min_size=2, max_size=5), st.floats(0, 0.5))
+def test_no_guess_has_a_smaller_loss(counts: list[int], smoothing: float) -> None:
+    """Against torch's own loss, of logits that are the same for every clip."""
+    targets = one_label(*counts)
+    loss = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
+    share = np.array(counts) / sum(counts)
+    smoothed = (1 - smoothing) * share + smoothing / len(counts)
+    logits = torch.from_numpy(np.log(smoothed)).expand(len(targets.labels), -1)
+    best = float(loss(logits, torch.from_numpy(targets.labels)))
+    assert guess_loss(targets, CLIPS, len(counts), label_smoothing=smoothing) == pytest.approx(best)
+    other = float(loss(logits + torch.arange(len(counts)), torch.from_numpy(targets.labels)))
+    assert other >= best
+
+
+def test_a_guess_at_several_labels_knows_how_often_a_clip_shows_each() -> None:
+    """The first class always, the second in half of each video, the third never."""
+    segments = ((Segment(label=0), Segment(label=1, start=0.0, end=4.9)),) * 3
+    targets = SeveralLabels(segments=segments, seconds=np.full(3, 10.0), classes=3)
+    assert guess_loss(targets, CLIPS, 3) == pytest.approx(math.log(2) / 3)

@@ -116,3 +116,16 @@ def test_a_step_on_cuda_under_autocast() -> None:
     one = place_network(network(), "cuda")
     losses = [step(one, device="cuda") for _ in range(8)]
     assert losses[-1] < losses[0]
+
+
+def test_adamw_is_another_optimizer_with_the_same_decay() -> None:
+    recipe = TrainingConfig(optimizer="adamw", learning_rate=1e-3, weight_decay=0.05)
+    one = place_network(network(), "cpu").train()
+    optimizer = make_optimizer(one, recipe)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.05, 0.0]
+    losses = [
+        training_step(one, optimizer, nn.CrossEntropyLoss(), CLIPS, LABELS, device="cpu", micro_batch=8)
+        for _ in range(6)
+    ]
+    assert losses[-1] < losses[0]
