@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+import typer.main
 from torch.utils.cpp_extension import get_default_build_root
 
 from expand.command.cli import main
@@ -52,6 +54,14 @@ def pytest_unconfigure() -> None:
 def _kernels() -> None:
     """Builds the compiled kernels before the first test, which has time limits for trainings."""
     load_kernels()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parser() -> Iterator[None]:
+    """Makes the parser of the command once; to make it takes longer than what most calls of it do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)
