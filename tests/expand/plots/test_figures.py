@@ -43,7 +43,7 @@ RUNS = ["short", "long", "half", "nothing", "stopped"]
 
 
 class Seen(NamedTuple):
-    """The texts that a reader sees of a figure, and their boxes (N, 4) in pixels: left, bottom, right, top."""
+    """The texts that a reader sees, and their boxes (N, 4) in pixels: left, bottom, right, top."""
 
     texts: list[str]
     boxes: NDArray[np.float64]
