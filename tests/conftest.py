@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import typer.main
+from sqlalchemy import Engine, event
 from torch.utils.cpp_extension import get_default_build_root
 
 from expand.command.cli import main
@@ -62,6 +64,20 @@ def _parser() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unforced() -> Iterator[None]:
+    """Files are not forced onto the disk: no test cuts the power, and to wait for a busy disk takes long."""
+
+    def unforced(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        event.listen(Engine, "connect", unforced)
+        yield
+        event.remove(Engine, "connect", unforced)
 
 
 @pytest.fixture(autouse=True)
