@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import typer.main
+from optuna.storages._rdb import storage
 from sqlalchemy import Engine, event
 from torch.utils.cpp_extension import get_default_build_root
 
@@ -63,6 +64,22 @@ def _parser() -> Iterator[None]:
     """Makes the parser of the command once; to make it takes longer than what most calls of it do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrations() -> Iterator[None]:
+    """Reads Optuna's migrations of its tables once; Optuna does so for each study that is made or opened."""
+    made: list[Any] = []
+    read = storage._VersionManager._create_alembic_script
+
+    def once(self: storage._VersionManager) -> Any:
+        if not made:
+            made.append(read(self))
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage._VersionManager, "_create_alembic_script", once)
         yield
 
 
