@@ -21,10 +21,12 @@ from expand.system import child_processes
 from search_spaces.x3d.kernels.build import load_kernels
 from tests.expand.commands import ROOT, Done, Xpand
 
-# Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
+# What torch imports no sooner than an optimizer needs it, so that each worker would import it anew.
+child_processes.PRELOADED += ["torch._dynamo"]
+# Slow tests fork the whole command too (tests/expand/faults/processes.py), from where workers are forked.
 # What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of
-# torch and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
-child_processes.PRELOADED += [
+# Optuna also what it imports no sooner than a study needs it.
+_OF_THE_COMMAND = [
     "alembic.command",
     "expand.run.driver",
     "expand.report.page",
@@ -33,7 +35,6 @@ child_processes.PRELOADED += [
     "jinja2",
     "matplotlib.backends.backend_svg",
     "sqlalchemy.dialects.sqlite",
-    "torch._dynamo",
     "typer",
 ]
 
@@ -147,6 +148,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     And reports are told which row of the table of faults they are.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
+    if slow:
+        child_processes.PRELOADED += _OF_THE_COMMAND
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
         for mark in item.iter_markers("fault"):
