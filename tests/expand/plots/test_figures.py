@@ -120,7 +120,7 @@ def test_nothing_of_a_figure_is_cut_off(
 ) -> None:
     figure = drawn(kind, request.getfixturevalue(name))
     texts, boxes = seen(figure)
-    inside = np.all((boxes[:, :2] > -2) & (boxes[:, 2:] < figure.bbox.max + 2), axis=1)
+    inside = np.all((boxes[:, :2] > -2) & (boxes[:, 2:] < np.add(figure.bbox.max, 2)), axis=1)
     assert [texts[one] for one in np.flatnonzero(within(boxes, figure) & ~inside)] == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -110,6 +111,6 @@ def test_the_frontier_has_a_panel_of_a_cost_of_ones_own(
     figure = draw("frontier", [record])
     first = figure.axes[1]
     assert first.get_xlabel() == "bytes"
-    drawn = {float(line.get_xdata()[0]) for line in first.get_lines() if line.get_gid()}  # type: ignore[index]
+    drawn = {float(np.asarray(line.get_xdata())[0]) for line in first.get_lines() if line.get_gid()}
     assert drawn == {float(row.network.cost) for row in record.measured}
     assert overlaps(figure) == []
