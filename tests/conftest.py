@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import typer.main
+from optuna.storages._rdb import storage
+from sqlalchemy import Engine, event
 from torch.utils.cpp_extension import get_default_build_root
 
 from expand.command.cli import main
@@ -16,10 +21,12 @@ from expand.system import child_processes
 from search_spaces.x3d.kernels.build import load_kernels
 from tests.expand.commands import ROOT, Done, Xpand
 
-# Tests fork the whole command too (tests/expand/faults/processes.py), from the process workers come from.
+# What torch imports no sooner than an optimizer needs it, so that each worker would import it anew.
+child_processes.PRELOADED += ["torch._dynamo"]
+# Slow tests fork the whole command too (tests/expand/faults/processes.py), from where workers are forked.
 # What is slow is imported there, but not expand.system.console, which looks at the terminal on import; of
-# torch and Optuna also what they import no sooner than it is needed, by an optimizer and by a study.
-child_processes.PRELOADED += [
+# Optuna also what it imports no sooner than a study needs it.
+_OF_THE_COMMAND = [
     "alembic.command",
     "expand.run.driver",
     "expand.report.page",
@@ -28,7 +35,6 @@ child_processes.PRELOADED += [
     "jinja2",
     "matplotlib.backends.backend_svg",
     "sqlalchemy.dialects.sqlite",
-    "torch._dynamo",
     "typer",
 ]
 
@@ -52,6 +58,44 @@ def pytest_unconfigure() -> None:
 def _kernels() -> None:
     """Builds the compiled kernels before the first test, which has time limits for trainings."""
     load_kernels()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parser() -> Iterator[None]:
+    """Makes the parser of the command once; to make it takes longer than what most calls of it do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _migrations() -> Iterator[None]:
+    """Reads Optuna's migrations of its tables once; Optuna does so for each study that is made or opened."""
+    made: list[Any] = []
+    read = storage._VersionManager._create_alembic_script
+
+    def once(self: storage._VersionManager) -> Any:
+        if not made:
+            made.append(read(self))
+        return made[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage._VersionManager, "_create_alembic_script", once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _unforced() -> Iterator[None]:
+    """Files are not forced onto the disk: no test cuts the power, and to wait for a busy disk takes long."""
+
+    def unforced(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        event.listen(Engine, "connect", unforced)
+        yield
+        event.remove(Engine, "connect", unforced)
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +148,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     And reports are told which row of the table of faults they are.
     """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
+    if slow:
+        child_processes.PRELOADED += _OF_THE_COMMAND
     items.sort(key=lambda item: item.path not in slow)
     for item in items:
         for mark in item.iter_markers("fault"):

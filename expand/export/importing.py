@@ -59,7 +59,7 @@ def import_weights(
     beside = out.with_suffix(".safetensors")
     check_absent(out, beside)
     opened = open_weights(file, network)
-    named = _classes(classes_in(opened.state, network), network, classes)
+    named = _classes(classes_in(opened, network), network, classes)
     state = check_weights(opened.state, replace(network, classes=named), file, opened.layout)
     model = replace(network, name=out.stem, classes=named)
     written = opened.layout or "xpand"

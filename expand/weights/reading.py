@@ -13,7 +13,7 @@ from torch import Tensor
 from expand.system.errors import UserError
 from expand.weights.layouts import Layout, from_layout, layout_of, name_in
 from expand.weights.models import Model
-from expand.weights.state_dicts import StateDict, read_state_dict
+from expand.weights.state_dicts import StateDict, find_state_dict, load_content
 from search_spaces.x3d.architecture import Architecture
 
 OnRemark = Callable[[str], None]
@@ -31,11 +31,13 @@ class Opened:
         state: tensors by name.
         layout: the layout of the names in the file; None: xpand's.
         remarks: one line for each kind of tensor that was left out or filled in.
+        own: a state dict of the network that the file was opened for, to compare with.
     """
 
     state: dict[str, Tensor]
     layout: Layout | None
     remarks: tuple[str, ...]
+    own: dict[str, Tensor]
 
 
 def read_weights(
@@ -61,7 +63,7 @@ def read_weights(
     opened = open_weights(path, model)
     for remark in opened.remarks:
         on_remark(remark)
-    return check_weights(opened.state, model, path, opened.layout, classifier=classifier)
+    return check_weights(opened.state, model, path, opened.layout, classifier=classifier, own=opened.own)
 
 
 def open_weights(path: Path, model: Model) -> Opened:
@@ -70,13 +72,15 @@ def open_weights(path: Path, model: Model) -> Opened:
     Raises:
         UserError: the file cannot be read, or holds no state dict, or several.
     """
-    read: StateDict = read_state_dict(path, _own_state(model))
+    content = load_content(path)  # first, as a network that is built for nothing takes longer
+    own = _own_state(model)
+    read: StateDict = find_state_dict(content, path, own)
     state, layout = read.tensors, layout_of(read.tensors)
     if layout is not None and isinstance(model.architecture, Architecture):
-        return Opened(
-            state=from_layout(state, model.architecture, layout), layout=layout, remarks=read.remarks
-        )
-    return Opened(state=state, layout=None, remarks=read.remarks)
+        state = from_layout(state, model.architecture, layout)
+    else:
+        layout = None
+    return Opened(state=state, layout=layout, remarks=read.remarks, own=own)
 
 
 def check_weights(
@@ -86,6 +90,7 @@ def check_weights(
     layout: Layout | None,
     *,
     classifier: Literal["needed", "may differ"] = "needed",
+    own: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """The weights, converted to the dtypes of the network, if their names and shapes are the network's.
 
@@ -95,11 +100,12 @@ def check_weights(
         path: the file of the weights, for messages.
         layout: the layout of the file, whose names messages then show too.
         classifier: as in `read_weights`.
+        own: a state dict of the network; None: the network is built.
 
     Raises:
         UserError: names the first tensor that is missing, has another shape, or is not the network's.
     """
-    wanted = _own_state(model)
+    wanted = own or _own_state(model)
     fits = all(name in wanted and value.shape == wanted[name].shape for name, value in state.items())
     of_classes = {} if fits else classifier_of(model, wanted)  # builds a second network, so only if needed
     others = [name for name in of_classes if name in state and state[name].shape != wanted[name].shape]
@@ -110,9 +116,9 @@ def check_weights(
     return {name: value.to(wanted[name].dtype) for name, value in given.items()}
 
 
-def classes_in(state: Mapping[str, Tensor], model: Model) -> int:
+def classes_in(opened: Opened, model: Model) -> int:
     """The number of classes of the weights' classifier; the network's, if the weights have no classifier."""
-    wanted = _own_state(model)
+    state, wanted = opened.state, opened.own
     for name, axis in classifier_of(model, wanted).items():
         if name in state and state[name].ndim == wanted[name].ndim:
             return state[name].shape[axis]

@@ -52,20 +52,21 @@ class StateDict:
     remarks: tuple[str, ...]
 
 
-def read_state_dict(path: Path, own: Collection[str]) -> StateDict:
-    """The state dict of a file of safetensors or torch.save, which may hold it alone or in a checkpoint.
+def find_state_dict(content: Any, path: Path, own: Collection[str]) -> StateDict:
+    """The state dict in the content of a file, which may be the state dict or a checkpoint that holds it.
 
     Tensors that wrappers, profilers and metrics added are left out. Whether the others fit the network is not
     checked here.
 
     Args:
-        path: the file.
+        content: what `load_content` returns.
+        path: the file, for messages.
         own: the names in xpand's state dict of the network, in its order.
 
     Raises:
-        UserError: the file cannot be read, or holds no state dict, or several.
+        UserError: there is no state dict, or there are several.
     """
-    tensors, others = _state_in(_load(path), path)
+    tensors, others = _state_in(content, path)
     remarks = [f"left out, as other weights that the file holds: {_shortened(others)}"] if others else []
     prefix = _prefix(tensors, own, path)
     inside = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -84,7 +85,12 @@ def read_state_dict(path: Path, own: Collection[str]) -> StateDict:
     )
 
 
-def _load(path: Path) -> Any:
+def load_content(path: Path) -> Any:
+    """The content of a file of safetensors or torch.save.
+
+    Raises:
+        UserError: the file cannot be read, or holds code.
+    """
     if not path.is_file():
         raise UserError(f"the weights must be a file, but there is no file {path}: give another path.")
     try:

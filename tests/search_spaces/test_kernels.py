@@ -172,7 +172,7 @@ def test_a_large_mean_costs_no_more_precision_than_it_costs_the_modules(index: i
 @pytest.mark.parametrize(
     ("module", "shape"),
     [
-        (block(0, width_in=8, width=9, inner=10), (2, 8, 2, 3, 3)),
+        (block(0, width_in=8, width=9, inner=10), (1, 8, 2, 3, 3)),
         (block(1, width_in=8, width=8, inner=9), (2, 8, 1, 3, 2)),
         (block(2, width_in=8, width=8, inner=9, norm=False), (1, 8, 3, 2, 3)),
         (Head(8, 9, 4, 3, dropout=0.0, per_frame=True), (2, 8, 2, 2, 2)),

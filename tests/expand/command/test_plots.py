@@ -38,8 +38,19 @@ def test_report_prints_where_it_is(xpand: Xpand, tmp_path: Path) -> None:
     assert "run is unfinished" in (tmp_path / "page.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of an older format."""
+    run = made_up_run(tmp_path_factory.mktemp("runs") / "old", rounds=1)
+    run.study.set_user_attr("format", 1)
+    run.study.set_user_attr("xpand", "0.0.9")
+    return run.folder
+
+
 @pytest.mark.parametrize("verb", ["plot", "report", "table", "status"])
-def test_a_folder_that_is_no_run_or_an_older_one_is_refused(xpand: Xpand, tmp_path: Path, verb: str) -> None:
+def test_a_folder_that_is_no_run_or_an_older_one_is_refused(
+    xpand: Xpand, tmp_path: Path, old: Path, verb: str
+) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     assert refused(xpand(verb, str(folder))) == (
@@ -47,11 +58,8 @@ def test_a_folder_that_is_no_run_or_an_older_one_is_refused(xpand: Xpand, tmp_pa
         "name one that `xpand search` made."
     )
     assert not any(folder.iterdir())
-    run = made_up_run(tmp_path / "old", rounds=1)
-    run.study.set_user_attr("format", 1)
-    run.study.set_user_attr("xpand", "0.0.9")
-    assert refused(xpand(verb, str(run.folder))) == (
-        f"error: {run.folder} must be a run of format 2, got 1: read it with the xpand that made it (0.0.9), "
+    assert refused(xpand(verb, str(old))) == (
+        f"error: {old} must be a run of format 2, got 1: read it with the xpand that made it (0.0.9), "
         "or search again."
     )
-    assert not (run.folder / "figures").exists()
+    assert not (old / "figures").exists()

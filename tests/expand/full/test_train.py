@@ -50,6 +50,22 @@ def scored(xpand: Xpand, cache: Path, reference: object, *more: object) -> dict[
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the training is that `trained` copies."""
+    return tmp_path_factory.mktemp("once") / "trained"
+
+
+@pytest.fixture
+def trained(tmp_path: Path, once: Path, xpand: Xpand, cache: Path) -> Path:
+    """A finished training with a validation after each epoch, as a folder of the test's own."""
+    if not once.exists():
+        tiny = write_tiny(once.parent / "tiny.yaml", CLASSES)
+        done = train(xpand, cache, tiny, once, "--set", "training.validate_epochs=1")
+        assert done.returncode == 0, done.stderr
+    return Path(shutil.copytree(once, tmp_path / "trained"))
+
+
 def test_from_a_model_file_to_scores(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     done = train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1")
@@ -77,19 +93,16 @@ def test_from_a_model_file_to_scores(tmp_path: Path, tiny: Path, xpand: Xpand, c
 
 
 def test_the_same_training_gives_the_same_bytes(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
+    tmp_path: Path, tiny: Path, trained: Path, xpand: Xpand, cache: Path
 ) -> None:
-    for name in ("one", "other"):
-        assert train(xpand, cache, tiny, tmp_path / name).returncode == 0
+    again = tmp_path / "again"
+    assert train(xpand, cache, tiny, again, "--set", "training.validate_epochs=1").returncode == 0
     for file in ("model.safetensors", "model.yaml"):
-        assert digest(tmp_path / "one" / file) == digest(tmp_path / "other" / file)
+        assert digest(trained / file) == digest(again / file)
 
 
-def test_a_damaged_checkpoint_falls_back_and_ends_the_same(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
-) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1").returncode == 0
+def test_a_damaged_checkpoint_falls_back_and_ends_the_same(trained: Path, xpand: Xpand, cache: Path) -> None:
+    out = trained
     wanted = digest(out / "model.safetensors")
     for name in ("model.yaml", "model.safetensors"):
         (out / name).unlink()
@@ -167,11 +180,8 @@ def test_weights_of_another_layout_can_be_fine_tuned(tmp_path: Path, xpand: Xpan
     assert torch.allclose(before["stem.spatial.weight"], after["stem.spatial.weight"], atol=1e-6)
 
 
-def test_a_trained_network_is_exported_and_comes_back(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
-) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out).returncode == 0
+def test_a_trained_network_is_exported_and_comes_back(tmp_path: Path, trained: Path, xpand: Xpand) -> None:
+    out = trained
     exported = tmp_path / "exported"
     exported.mkdir()
     assert xpand("export", out, "--format", "slowfast", "--out", exported).returncode == 0
@@ -184,11 +194,8 @@ def test_a_trained_network_is_exported_and_comes_back(
     assert torch.allclose(wanted, found, atol=1e-5)
 
 
-def test_status_and_resume_of_a_finished_training(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
-) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1").returncode == 0
+def test_status_and_resume_of_a_finished_training(trained: Path, xpand: Xpand, cache: Path) -> None:
+    out = trained
     done = xpand("status", out)
     assert f"{out}: finished" in done.stdout
     assert "mean class" in done.stdout
@@ -270,10 +277,8 @@ def test_what_mistakes_are_told(
     assert refused(xpand(verb, tiny, *DATA, *more, cache=cache)) == f"error: {message}"
 
 
-def test_a_folder_that_is_taken(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out).returncode == 0
-    assert f"go on with it by `xpand resume {out}`" in refused(train(xpand, cache, tiny, out))
+def test_a_folder_that_is_taken(tiny: Path, trained: Path, xpand: Xpand, cache: Path) -> None:
+    assert f"go on with it by `xpand resume {trained}`" in refused(train(xpand, cache, tiny, trained))
 
 
 def test_weights_of_another_architecture_name_the_first_layer(
@@ -293,10 +298,9 @@ def test_weights_of_another_architecture_name_the_first_layer(
 
 
 def test_a_checkpoint_of_another_network_names_the_first_layer(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
+    trained: Path, xpand: Xpand, cache: Path
 ) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out).returncode == 0
+    out = trained
     (out / "model.yaml").unlink()
     grown = (out / "network.yaml").read_text().replace("head_width: 2048", "head_width: 1024")
     (out / "network.yaml").write_text(grown)
@@ -315,9 +319,8 @@ def test_a_checkpoint_is_a_file_of_weights(tmp_path: Path, tiny: Path, xpand: Xp
     assert one == other
 
 
-def test_a_recipe_that_changed_is_not_resumed(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out).returncode == 0
+def test_a_recipe_that_changed_is_not_resumed(trained: Path, xpand: Xpand, cache: Path) -> None:
+    out = trained
     (out / "model.yaml").unlink()
     config = (out / "config.yaml").read_text()
     (out / "config.yaml").write_text(config.replace("momentum: 0.9", "momentum: 0.8"))
@@ -362,10 +365,8 @@ def test_weights_that_do_not_fit_are_told_before_anything_is_decoded(tmp_path: P
     assert not (tmp_path / "cache").exists()
 
 
-def test_workers_are_not_for_trainings(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
-    out = tmp_path / "trained"
-    assert train(xpand, cache, tiny, out).returncode == 0
-    assert refused(xpand("resume", out, "--workers", 2, cache=cache)) == (
+def test_workers_are_not_for_trainings(trained: Path, xpand: Xpand, cache: Path) -> None:
+    assert refused(xpand("resume", trained, "--workers", 2, cache=cache)) == (
         "error: --workers is for searches, and this is a training: leave it out."
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from numpy.typing import NDArray
 
 from expand.plots import FORMATS, KINDS, Kind, draw, write_figures
 from expand.plots.figures import to_bytes
@@ -39,8 +42,15 @@ Drawn = Callable[[Kind, RunRecord], Figure]
 RUNS = ["short", "long", "half", "nothing", "stopped"]
 
 
-def texts(figure: Figure) -> list[Text]:
-    """The texts that a reader sees."""
+class Seen(NamedTuple):
+    """The texts that a reader sees, and their boxes (N, 4) in pixels: left, bottom, right, top."""
+
+    texts: list[str]
+    boxes: NDArray[np.float64]
+
+
+@lru_cache(maxsize=64)  # a figure is laid out once, though several tests look at it
+def seen(figure: Figure) -> Seen:
     figure.draw_without_rendering()
     beyond = {
         label
@@ -51,27 +61,48 @@ def texts(figure: Figure) -> list[Text]:
         if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
     }
     found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    seen = [text for text in found if text.get_visible() and text not in beyond]
-    return [text for text in seen if text.get_text().strip()]
+    shown = [text for text in found if text.get_visible() and text not in beyond and text.get_text().strip()]
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    boxes = [Text.get_window_extent(text, renderer).extents for text in shown]
+    return Seen([text.get_text() for text in shown], np.array(boxes).reshape(-1, 4))
 
 
 def words(figure: Figure) -> str:
     """All that a figure says, in one line."""
-    return " ".join(" ".join(text.get_text().split()) for text in texts(figure))
+    return " ".join(" ".join(text.split()) for text in seen(figure).texts)
+
+
+def within(boxes: NDArray[np.float64], figure: Figure) -> NDArray[np.bool_]:
+    """Which boxes lie in the figure, or partly."""
+    (left, bottom), (right, top) = figure.bbox.min, figure.bbox.max
+    x, y = boxes[:, 0::2], boxes[:, 1::2]
+    return (x[:, 0] <= right) & (x[:, 1] >= left) & (y[:, 0] <= top) & (y[:, 1] >= bottom)
 
 
 def overlaps(figure: Figure) -> list[tuple[str, str]]:
     """The pairs of texts that cover each other by more than a hair."""
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    boxes = [(text.get_text(), Text.get_window_extent(text, renderer)) for text in texts(figure)]
-    figure_box = figure.bbox
-    seen = [(name, box) for name, box in boxes if box.width and figure_box.overlaps(box)]
-    found = []
-    for (name, box), (other, second) in combinations(seen, 2):
-        shared = box.intersection(box, second)
-        if shared is not None and min(shared.width, shared.height) > 1.0:
-            found.append((name, other))
-    return found
+    texts, boxes = seen(figure)
+    shown = np.flatnonzero(within(boxes, figure) & (boxes[:, 2] > boxes[:, 0]))
+    boxes = boxes[shown]
+    shared = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(
+        boxes[:, None, :2], boxes[None, :, :2]
+    )
+    pairs = np.argwhere(np.triu(shared.min(axis=2) > 1.0, k=1))
+    return [(texts[shown[one]], texts[shown[other]]) for one, other in pairs]
+
+
+def test_texts_that_cover_each_other_are_found() -> None:
+    figure = Figure(figsize=(4, 4), dpi=100)
+    for x, y, text in (
+        (0.1, 0.1, "below"),
+        (0.15, 0.11, "above"),
+        (0.5, 0.5, "alone"),
+        (2.0, 2.0, "outside"),
+    ):
+        figure.text(x, y, text)
+    figure.text(2.0, 2.0, "outside too")
+    assert overlaps(figure) == [("below", "above")]
+    assert words(figure) == "below above alone outside outside too"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,11 +119,9 @@ def test_nothing_of_a_figure_is_cut_off(
     kind: Kind, name: str, drawn: Drawn, request: pytest.FixtureRequest
 ) -> None:
     figure = drawn(kind, request.getfixturevalue(name))
-    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    for text in texts(figure):
-        box = Text.get_window_extent(text, renderer)
-        inside = box.x0 > -2 and box.x1 < figure.bbox.x1 + 2 and box.y0 > -2 and box.y1 < figure.bbox.y1 + 2
-        assert inside or not figure.bbox.overlaps(box), text.get_text()
+    texts, boxes = seen(figure)
+    inside = np.all((boxes[:, :2] > -2) & (boxes[:, 2:] < np.add(figure.bbox.max, 2)), axis=1)
+    assert [texts[one] for one in np.flatnonzero(within(boxes, figure) & ~inside)] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

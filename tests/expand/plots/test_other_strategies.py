@@ -27,6 +27,13 @@ def at_random(folder: Path) -> RunRecord:
     return read_run(made_up_run(folder / "at-random", x3d_config(search=search)).folder)
 
 
+@pytest.fixture(scope="module")
+def saturated(folder: Path) -> RunRecord:
+    """Three rounds along two axes, one of which takes no step of the last."""
+    search = {"targets": ["40M"], "axes": ["spatial", "temporal"]}
+    return read_run(made_up_run(folder / "saturated", x3d_config(search=search), rounds=4).folder)
+
+
 def legend_of(figure: Figure) -> list[str]:
     inside = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
     (legend,) = [*figure.legends, *inside]
@@ -65,25 +72,29 @@ def test_no_two_texts_cover_each_other(kind: Kind, at_random: RunRecord, drawn: 
     assert overlaps(drawn(kind, at_random)) == []
 
 
-def test_rounds_that_grow_along_axes_may_have_any_word_for_their_kind(long: RunRecord, drawn: Drawn) -> None:
-    config = long.config.model_copy(
-        update={"search": long.config.search.model_copy(update={"strategy": "own:Mine"})}
+def test_rounds_that_grow_along_axes_may_have_any_word_for_their_kind(saturated: RunRecord) -> None:
+    record = saturated
+    config = record.config.model_copy(
+        update={"search": record.config.search.model_copy(update={"strategy": "own:Mine"})}
     )
     other = replace(
-        long,
-        setup=replace(long.setup, config=config),
-        rounds=tuple(replace(row, kind="growth") if row.kind == "expansion" else row for row in long.rounds),
-        ungrown=tuple(replace(row, kind="growth") for row in long.ungrown),
+        record,
+        setup=replace(record.setup, config=config),
+        rounds=tuple(
+            replace(row, kind="growth") if row.kind == "expansion" else row for row in record.rounds
+        ),
+        ungrown=tuple(replace(row, kind="growth") for row in record.ungrown),
     )
-    said, before = words(draw("rounds", [other])), words(drawn("rounds", long))
+    said, before = words(draw("rounds", [other])), words(draw("rounds", [record]))
+    assert "saturated: no step within 2×" in before
     assert said == before.replace("saturated: no step within 2×", "saturated: no step within the cost")
 
 
-def test_a_candidate_of_no_axis_has_its_own_name(long: RunRecord) -> None:
-    first = long.path[1]
+def test_a_candidate_of_no_axis_has_its_own_name(short: RunRecord) -> None:
+    first = short.path[1]
     named = replace(first, network=replace(first.network, candidate="a draw", axis=None))
-    trajectory = tuple(named if row is first else row for row in long.trajectory)
-    other = replace(long, trajectory=trajectory)
+    trajectory = tuple(named if row is first else row for row in short.trajectory)
+    other = replace(short, trajectory=trajectory)
     kinds: tuple[Kind, ...] = ("trace", "factors")
     for kind in kinds:
         said = words(draw(kind, [other]))

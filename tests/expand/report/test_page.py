@@ -137,12 +137,17 @@ def test_an_unfinished_run_says_so_first(tmp_path: Path) -> None:
     assert "run is unfinished: in round 1, 4 candidates to come." in page.text
 
 
-def test_the_page_is_written_into_the_run_or_elsewhere(tmp_path: Path) -> None:
+def test_the_page_is_written_into_the_run_or_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = made_up_run(tmp_path / "run", rounds=1, results_in_last=0).folder
     assert write_report(folder) == folder / "report.html"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    monkeypatch.setattr("expand.report.page.render", lambda _: page)  # the same again
     elsewhere = tmp_path / "a" / "b.html"
     assert write_report(folder, elsewhere) == elsewhere
-    assert elsewhere.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert elsewhere.read_text(encoding="utf-8") == page
+    assert page.startswith("<!doctype html>")
     assert [path.name for path in elsewhere.parent.iterdir()] == ["b.html"]
     with pytest.raises(UserError) as caught:
         write_report(folder, elsewhere / "below" / "a.html")

@@ -29,9 +29,16 @@ def state(model: Model) -> dict[str, Tensor]:
     return model.build().state_dict()
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    "key", ["model_state", "state_dict", "model_state_dict", "model_weights", "model", None]
+    ("key", "layout"),  # a state dict is found under each key, whatever its names are
+    [
+        ("model_state", "slowfast"),
+        ("state_dict", "pytorchvideo"),
+        ("model_state_dict", "multigrid"),
+        ("model_weights", "slowfast"),
+        ("model", "pytorchvideo"),
+        (None, "multigrid"),
+    ],
 )
 def test_a_checkpoint_of_any_layout(
     tmp_path: Path, model: Model, state: dict[str, Tensor], layout: Layout, key: str | None
