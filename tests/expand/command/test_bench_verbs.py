@@ -185,7 +185,9 @@ def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
 
 
 @pytest.mark.slow
-def test_search_against_plain_modules(xpand: Xpand) -> None:
+def test_search_against_plain_modules(xpand: Xpand, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_figures = "from expand.report import page; page.KINDS = ()"  # which take seconds in each report
+    monkeypatch.setattr(search, "_MAIN", f"{no_figures}; {search._MAIN}")
     settings = ["search.targets=[2000000]", "search.axes=[temporal]", "run.workers=1"]
     settings += ["training.clips=32", "training.epochs=null", "data.synthetic={train: 24, val: 12}"]
     values = figures(xpand, "search", *(part for setting in settings for part in ("--set", setting)))
