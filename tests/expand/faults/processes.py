@@ -87,14 +87,14 @@ def _command(
     page.KINDS = ()  # type: ignore[attr-defined]
     if before is not None:
         before()
-    _fork_server()
+    fork_server()
     main()
 
 
-def _fork_server() -> None:
+def fork_server() -> None:
     """Start the process that local workers are forked from, itself as a fork, which has imported all.
 
-    The command would start a new interpreter instead, which imports for seconds.
+    The product would start a new interpreter instead, which imports for seconds.
     """
 
     def fork(_: object, arguments: Sequence[str], passed: Sequence[int]) -> int:

@@ -54,8 +54,9 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     path.write_text(to_yaml(config.model_copy(update={"run": config.run.model_copy(update={"workers": 2})})))
     words = [["search", "--config", str(path), "--out", str(run)], ["status", str(run)]]
     command = [sys.executable, "-c", COMMANDS, json.dumps(words)]
-    process = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 120}
-    output = subprocess.run(command, cwd=ROOT, env=leaping, check=True, **process).stdout
+    with (tmp_path / "output").open("w") as file:
+        subprocess.run(command, cwd=ROOT, env=leaping, check=True, stdout=file, stderr=file, timeout=120)
+    output = (tmp_path / "output").read_text()
     assert checksums(run) == checksums(whole.folder)
     record = read_run(run)
     starts = [row.attempt.started for row in record.attempts]

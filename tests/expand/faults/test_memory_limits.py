@@ -43,7 +43,7 @@ def _limit(room: int, bench: bool) -> None:
     if bench:  # one network is enough
         from expand.bench import step
 
-        step.TRAJECTORY = {"x": step.TRAJECTORY["160 pixels"]}
+        step.TRAJECTORY = {"x": step.TRAJECTORY["160 pixels"]}  # type: ignore[attr-defined]
     taken = int(re.findall(r"VmSize:\s+(\d+) kB", Path("/proc/self/status").read_text())[0])
     resource.setrlimit(resource.RLIMIT_AS, (1024 * taken + room, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CPU, (30, resource.RLIM_INFINITY))

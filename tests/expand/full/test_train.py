@@ -488,7 +488,7 @@ def test_two_processes_train_one_network_by_multigrid(tmp_path: Path, tiny: Path
 
 
 def as_by_torchrun(*arguments: object, cache: Path, folder: Path) -> list[str]:
-    """What two processes say that have the environment variables of torchrun, without its seconds to start."""
+    """What two processes say that have the environment variables of torchrun, which starts for seconds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     shared = {"XDG_CACHE_HOME": str(cache), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
