@@ -72,6 +72,7 @@ def test_step(xpand: Xpand, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "step.json").read_text()) == values
 
 
+@pytest.mark.slow
 def test_step_as_a_table(xpand: Xpand) -> None:
     done = xpand("bench", "step", "--batch", 2, "--threads", 1, "--rounds", 1)
     lines = done.stdout.splitlines()

@@ -252,6 +252,7 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_doctor_on_synthetic_clips_prints_one_object(xpand: Xpand, tmp_path: Path) -> None:
     done = xpand(
         "doctor", "synthetic", "--json",

@@ -25,13 +25,12 @@ T = TypeVar("T")
 class Forked:
     """The command, forked from a process that has imported everything, as its workers are: no time to start.
 
-    The report of a search has no figures there, which take seconds to draw; other tests look at them.
-
     Args:
         arguments: of the command.
         output: a file that takes what it prints, or a terminal.
         environment: what is set for it besides.
         before: what is done in its process first, such as to set a limit; a function of a module.
+        figures: whether the report of a search has figures, which take seconds to draw.
     """
 
     def __init__(
@@ -40,9 +39,10 @@ class Forked:
         output: Path,
         environment: Mapping[str, str] | None = None,
         before: Callable[[], None] | None = None,
+        figures: bool = False,
     ) -> None:
         self._output = output
-        given = ([*map(str, arguments)], output, dict(environment or {}), before)
+        given = ([*map(str, arguments)], output, dict(environment or {}), before, figures)
         self._process: BaseProcess = cast(Any, start_method()).Process(target=_command, args=given)
         self._process.start()
 
@@ -72,7 +72,11 @@ class Forked:
 
 
 def _command(
-    arguments: list[str], output: Path, environment: dict[str, str], before: Callable[[], None] | None
+    arguments: list[str],
+    output: Path,
+    environment: dict[str, str],
+    before: Callable[[], None] | None,
+    figures: bool,
 ) -> None:
     """What `xpand` does, with its output elsewhere."""
     os.environ.update(environment)
@@ -84,7 +88,8 @@ def _command(
     from expand.command.cli import main
     from expand.report import page
 
-    page.KINDS = ()  # type: ignore[attr-defined]
+    if not figures:
+        page.KINDS = ()  # type: ignore[attr-defined]
     if before is not None:
         before()
     fork_server()

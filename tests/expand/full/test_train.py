@@ -67,6 +67,7 @@ def trained(tmp_path: Path, once: Path, xpand: Xpand, cache: Path) -> Path:
     return Path(shutil.copytree(once, tmp_path / "trained"))
 
 
+@pytest.mark.slow
 def test_from_a_model_file_to_scores(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     done = train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1")
