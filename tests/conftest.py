@@ -108,6 +108,21 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report that a search in this process ends with has no figures, which take seconds to draw.
+
+    For tests that look at something else; those of the report and of the figures draw them.
+    """
+    monkeypatch.setattr("expand.report.page.KINDS", ())
+
+
+@pytest.fixture
+def only_svg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`xpand plot` writes its figures in one format, for tests that look at something else."""
+    monkeypatch.setattr("expand.plots.figures.FORMATS", ("svg",))
+
+
+@pytest.fixture
 def xpand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Xpand:
     """Runs the command in this process, which is several times faster than to start another."""
 

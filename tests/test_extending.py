@@ -86,6 +86,7 @@ def test_the_table_names_all_of_ours() -> None:
         assert f"`{name}`" in text, name
 
 
+@pytest.mark.slow
 def test_the_tests_on_the_page_pass(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(# test_.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 4
@@ -172,6 +173,7 @@ def test_a_line_that_the_reader_does_not_know(tmp_path: Path, xpand: Xpand, line
     )
 
 
+@pytest.mark.slow
 def test_a_search_with_all_of_them_is_named_in_all_that_is_shown(tmp_path: Path, xpand: Xpand) -> None:
     folder, out = write_lines(tmp_path / "motions"), tmp_path / "run"
     done = xpand(

@@ -25,6 +25,8 @@ from tests.expand.runs import run_search, toy_config
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = ("first-search", "own-axis", "own-parts", "reading-a-run")
 SMALL = {"TRAIN": 24, "VALIDATION": 12, "EPOCHS": 1, "WORKERS": 1}  # trained in a blink, to no end
+# No notebook looks at the report of its search, in which figures take seconds to draw.
+NO_FIGURES = "from expand.report import page; page.KINDS = ()"
 
 Execute = Callable[..., NotebookNode]
 
@@ -51,7 +53,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Execute:
         notebook = read(name, "ipynb")
         place, cell = next(parameter_cells(notebook))
         assert settings.keys() <= assigned(cell), f"{name} has other parameters than {', '.join(settings)}"
-        text = "\n".join(f"{key} = {value!r}" for key, value in settings.items())
+        text = "\n".join([*(f"{key} = {value!r}" for key, value in settings.items()), NO_FIGURES])
         notebook.cells.insert(place + 1, new_code_cell(text))  # type: ignore[no-untyped-call]
         here = tmp_path / "here"
         here.mkdir()

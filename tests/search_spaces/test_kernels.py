@@ -169,6 +169,7 @@ def test_a_large_mean_costs_no_more_precision_than_it_costs_the_modules(index: i
     assert difference(own(x), reference) < 2 * allowed < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "shape"),
     [

@@ -12,6 +12,7 @@ from search_spaces.x3d.factors import Factors
 from tests.expand.data.videos import write_classes
 
 
+@pytest.mark.slow
 def test_a_batch_is_measured_beside_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "TRAJECTORY", {"small": Factors(size=32 / 112)})
     monkeypatch.setattr(data, "VIDEOS", 12)

@@ -6,14 +6,15 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from expand.bench import count, driver, peers, search, step, workers
-from expand.bench.harness import Comparison, Figures, Timing
+from expand.bench import count, driver, peers, search, start, step, workers
+from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.step import check_gradients, measure_step, random_batch
 from expand.command import bench_verbs as commands
 from expand.system.errors import UserError
@@ -29,6 +30,9 @@ def _small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(step, "TRAJECTORY", SMALL)
     monkeypatch.setattr(count, "PUBLISHED", ["x2d"])
     monkeypatch.setattr(count, "LAST_TARGET", 40_000_000)
+    for module in (start, workers):
+        monkeypatch.setattr(module, "alternate", partial(alternate, warm_up=0))
+    monkeypatch.setattr(start, "_COMMANDS", {"xpand --help": ["--help"]})
     monkeypatch.setattr(workers, "SIZES", (32,))
     monkeypatch.setattr(workers, "CLIPS", 4)
     monkeypatch.setattr(driver, "CANDIDATES", 40)
@@ -68,6 +72,7 @@ def test_step(xpand: Xpand, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "step.json").read_text()) == values
 
 
+@pytest.mark.slow
 def test_step_as_a_table(xpand: Xpand) -> None:
     done = xpand("bench", "step", "--batch", 2, "--threads", 1, "--rounds", 1)
     lines = done.stdout.splitlines()
@@ -185,7 +190,9 @@ def test_the_other_verbs(xpand: Xpand, verb: str) -> None:
 
 
 @pytest.mark.slow
-def test_search_against_plain_modules(xpand: Xpand) -> None:
+def test_search_against_plain_modules(xpand: Xpand, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_figures = "from expand.report import page; page.KINDS = ()"  # which take seconds in each report
+    monkeypatch.setattr(search, "_MAIN", f"{no_figures}; {search._MAIN}")
     settings = ["search.targets=[2000000]", "search.axes=[temporal]", "run.workers=1"]
     settings += ["training.clips=32", "training.epochs=null", "data.synthetic={train: 24, val: 12}"]
     values = figures(xpand, "search", *(part for setting in settings for part in ("--set", setting)))

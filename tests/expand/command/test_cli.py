@@ -157,6 +157,7 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures", "only_svg")
 def test_what_a_search_says_to_type_next_works(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Each line is typed as it stands, the training's too: on the clips that were searched on."""
     config = tmp_path / "mine.yaml"
@@ -251,6 +252,7 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_doctor_on_synthetic_clips_prints_one_object(xpand: Xpand, tmp_path: Path) -> None:
     done = xpand(
         "doctor", "synthetic", "--json",

@@ -10,6 +10,7 @@ import expand
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 def test_settings_of_a_search_are_values(tmp_path: Path, cache: Path) -> None:
     run = expand.run_search(
         targets=[900],

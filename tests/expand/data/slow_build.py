@@ -1,8 +1,8 @@
-"""Builds a cache slowly, a shard a video, so that a test can break it off: FOLDER CACHE PROCESSES."""
+"""Builds a cache slowly, a shard a video, so that a test can break it off."""
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import fields
@@ -15,6 +15,7 @@ from expand.data.cache import open_cache
 from expand.data.cache_needs import CacheNeeds
 from expand.data.file_source import FileSource
 from expand.data.sources import open_source
+from tests.expand.faults.processes import fork_server
 
 NEEDS = CacheNeeds(short_side=24, fps=10)
 
@@ -29,10 +30,13 @@ def configured(folder: Path, cache_folder: Path) -> DataConfig:
     return DataConfig(path=folder, flip=False, cache=CacheConfig(folder=cache_folder))
 
 
-if __name__ == "__main__":
-    config = configured(Path(sys.argv[1]), Path(sys.argv[2]))
+def build(folder: Path, cache_folder: Path, processes: int) -> None:
+    """Build it in a new process group; what a process does that a test forks."""
+    os.setsid()
+    fork_server()
+    config = configured(folder, cache_folder)
     cache.SHARD_BYTES = (1, 1)
     source = open_source(config)
     assert isinstance(source, FileSource)
     slow = SlowSource(**{field.name: getattr(source, field.name) for field in fields(source)})
-    open_cache(slow, NEEDS, config, processes=int(sys.argv[3]))
+    open_cache(slow, NEEDS, config, processes=processes)

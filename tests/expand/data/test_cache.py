@@ -90,6 +90,7 @@ def test_changed_videos_are_another_cache(tmp_path: Path) -> None:
     assert opened(data, tmp_path / "cache").folder != before.folder
 
 
+@pytest.mark.slow
 def test_processes_give_what_one_gives(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, cast
 
 import filelock
 import numpy as np
@@ -17,21 +17,19 @@ import pytest
 
 from expand.data import cache as cache_module
 from expand.data.cache_reader import open_built
+from expand.system.child_processes import start_method
 from expand.system.errors import RunFailed
 from tests.expand.data.caches import Watcher, everything, opened, same
+from tests.expand.data.slow_build import build
 
 _DEADLINE = 20.0
 
 
-def start_slow_build(motions: Path, cache: Path, processes: int) -> subprocess.Popen[bytes]:
+def start_slow_build(motions: Path, cache: Path, processes: int) -> BaseProcess:
     """A build in a process group of its own, broken in as soon as two shards are there."""
-    builder = subprocess.Popen(
-        [sys.executable, "-m", "tests.expand.data.slow_build", str(motions), str(cache), str(processes)],
-        cwd=Path(__file__).parents[3],
-        start_new_session=True,
-        stderr=subprocess.PIPE,
-    )
-    wait_for(lambda: len(list(cache.glob("*/shard-*.json"))) >= 2 or builder.poll() is not None)
+    builder: BaseProcess = cast(Any, start_method()).Process(target=build, args=(motions, cache, processes))
+    builder.start()
+    wait_for(lambda: len(list(cache.glob("*/shard-*.json"))) >= 2 or builder.exitcode is not None)
     return builder
 
 
@@ -58,10 +56,12 @@ def test_a_build_that_was_broken_off_goes_on(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, processes: int
 ) -> None:
     builder = start_slow_build(motions, tmp_path, processes)
-    os.kill(builder.pid, number)
-    builder.communicate()
-    assert builder.returncode == -number
-    wait_for(lambda: group_is_gone(builder.pid))  # its processes end with it
+    group = builder.pid
+    assert group is not None
+    os.kill(group, number)
+    builder.join()
+    assert builder.exitcode == (1 if number == signal.SIGINT else -number)  # 1: by a KeyboardInterrupt
+    wait_for(lambda: group_is_gone(group))  # its processes end with it
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert not (folder / "index.json").exists()
     with pytest.raises(RunFailed) as caught:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,22 +19,7 @@ from expand.run.study import Run
 from expand.system.child_processes import start_method
 
 ROOT = Path(__file__).parents[3]
-COMMAND = (sys.executable, "-c", "from expand.command.cli import main; main()")
 T = TypeVar("T")
-
-
-def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
-    """The command, its output in one pipe."""
-    given = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], **given)  # type: ignore[call-overload, no-any-return]
-
-
-def finish(*arguments: object, code: int = 0, **options: object) -> str:
-    """The output of the command, which must end with this exit code."""
-    process = start(*arguments, **options)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == code, output
-    return output
 
 
 class Forked:
@@ -43,13 +29,20 @@ class Forked:
         arguments: of the command.
         output: a file that takes what it prints, or a terminal.
         environment: what is set for it besides.
+        before: what is done in its process first, such as to set a limit; a function of a module.
+        figures: whether the report of a search has figures, which take seconds to draw.
     """
 
     def __init__(
-        self, *arguments: object, output: Path, environment: Mapping[str, str] | None = None
+        self,
+        *arguments: object,
+        output: Path,
+        environment: Mapping[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+        figures: bool = False,
     ) -> None:
         self._output = output
-        given = ([*map(str, arguments)], output, dict(environment or {}))
+        given = ([*map(str, arguments)], output, dict(environment or {}), before, figures)
         self._process: BaseProcess = cast(Any, start_method()).Process(target=_command, args=given)
         self._process.start()
 
@@ -78,7 +71,13 @@ class Forked:
         return text
 
 
-def _command(arguments: list[str], output: Path, environment: dict[str, str]) -> None:
+def _command(
+    arguments: list[str],
+    output: Path,
+    environment: dict[str, str],
+    before: Callable[[], None] | None,
+    figures: bool,
+) -> None:
     """What `xpand` does, with its output elsewhere."""
     os.environ.update(environment)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY)
@@ -87,8 +86,36 @@ def _command(arguments: list[str], output: Path, environment: dict[str, str]) ->
     os.chdir(ROOT)
     sys.argv = ["xpand", *arguments]
     from expand.command.cli import main
+    from expand.report import page
 
+    if not figures:
+        page.KINDS = ()  # type: ignore[attr-defined]
+    if before is not None:
+        before()
+    fork_server()
     main()
+
+
+def fork_server() -> None:
+    """Start the process that local workers are forked from, itself as a fork, which has imported all.
+
+    The product would start a new interpreter instead, which imports for seconds.
+    """
+
+    def fork(_: object, arguments: Sequence[str], passed: Sequence[int]) -> int:
+        if (pid := os.fork()) == 0:
+            kept = sorted({0, 1, 2, *passed, os.sysconf("SC_OPEN_MAX")})
+            for last, following in pairwise(kept):
+                os.closerange(last + 1, following)
+            try:
+                exec(arguments[-1])
+            finally:
+                os._exit(0)
+        return pid
+
+    if sys.platform == "linux":
+        forkserver.util.spawnv_passfds = fork  # type: ignore[attr-defined]
+        start_method()
 
 
 def checksums(run: Path) -> dict[str, str]:
@@ -111,11 +138,6 @@ def wait_for(found: Callable[[], T], seconds: float = 30.0) -> T:
     while not (value := found()) and time.monotonic() < end:
         time.sleep(0.02)
     return value
-
-
-def wait_for_run(run: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until a run is driven."""
-    wait_for(lambda: (run / "driver.json").exists() or process.poll() is not None, 120)
 
 
 def descendants(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,12 +12,23 @@ from pathlib import Path
 import pytest
 
 from expand.config.base import to_yaml
-from expand.plots import write_figures
+from expand.plots import KINDS
 from expand.run.record import read_run
-from tests.expand.faults.processes import checksums, finish
+from tests.expand.faults.processes import ROOT, checksums
 from tests.expand.faults.spaces import NAME
 from tests.expand.runs import run_search, toy_config
 
+# The commands, one after another in one process.
+COMMANDS = """
+import json, sys
+from expand.command.cli import main
+for words in json.loads(sys.argv[1]):
+    sys.argv[1:] = words
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end
+"""
 SOURCE = Path(__file__).with_name("clock.c")
 
 
@@ -40,7 +52,11 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     whole, _ = run_search(tmp_path / "whole", config)
     path, run = tmp_path / "mine.yaml", tmp_path / "run"
     path.write_text(to_yaml(config.model_copy(update={"run": config.run.model_copy(update={"workers": 2})})))
-    output = finish("search", "--config", path, "--out", run, env=leaping)
+    words = [["search", "--config", str(path), "--out", str(run)], ["status", str(run)]]
+    command = [sys.executable, "-c", COMMANDS, json.dumps(words)]
+    with (tmp_path / "output").open("w") as file:
+        subprocess.run(command, cwd=ROOT, env=leaping, check=True, stdout=file, stderr=file, timeout=120)
+    output = (tmp_path / "output").read_text()
     assert checksums(run) == checksums(whole.folder)
     record = read_run(run)
     starts = [row.attempt.started for row in record.attempts]
@@ -48,5 +64,5 @@ def test_a_clock_that_leaps_changes_nothing(tmp_path: Path, cache: Path, leaping
     assert all(0 < (row.attempt.seconds or 0) < 60 for row in record.attempts)
     assert all(row.measurement and 0 < row.measurement.seconds < 60 for row in record.trials)
     assert "left" in output
-    write_figures([run], tmp_path / "figures")
-    assert "finished" in finish("status", run, env=leaping)
+    assert (run / "report.html").read_text(encoding="utf-8").count("<svg") == len(KINDS), "it is drawn"
+    assert "finished" in output.split("\nrun ")[-1], "by the status"

@@ -51,7 +51,7 @@ def test_a_full_disk_stops_the_run_wherever_it_is_and_loses_nothing(
     def resume_with(pages: int) -> str:
         nonlocal done
         filler, output = fill(disk, pages * PAGE), tmp_path / f"output-{next(tries)}"
-        said = Forked("resume", run, output=output).said(code=1)
+        said = Forked("resume", run, output=output, figures=True).said(code=1)
         line = LINE.fullmatch(said.strip().splitlines()[-1])
         assert line, said
         assert "Traceback" not in said

@@ -73,6 +73,7 @@ def test_a_new_run_on_a_read_only_disk_is_refused_before_the_work(disk: Path, xp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.fault("a data folder that vanished", "refused by name, exit 2")
 def test_a_data_folder_that_vanished_is_named(videos: Path, tmp_path: Path, xpand: Xpand) -> None:
     run = started(config_of(videos, tmp_path), tmp_path / "run").folder
@@ -86,6 +87,7 @@ def test_a_data_folder_that_vanished_is_named(videos: Path, tmp_path: Path, xpan
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.fault("a data folder that moved and has another name", "`resume --data` goes on, and keeps it")
 def test_videos_that_moved_are_known_by_their_bytes(
     videos: Path, tmp_path: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch

@@ -172,6 +172,7 @@ def page(run: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 def test_figures(xpand: Xpand, here: Path, config: Path) -> None:
     run = here / "<b> & $(touch x) \x07"
     said(xpand("search", "--config", config, "--out", run, cwd=here))
@@ -182,6 +183,7 @@ def test_figures(xpand: Xpand, here: Path, config: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 def test_the_folders_that_a_name_gets(xpand: Xpand, here: Path, config: Path) -> None:
     """By default, runs and trainings are named for the data and the model."""
     search = xpand("search", "--config", config, "--set", "search.targets=[300]", cwd=here)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,15 +17,11 @@ from expand.config.base import load_config, to_yaml
 from expand.config.search import Config
 from expand.jobs.folder import read_attempts
 from tests.expand.faults.processes import (
-    COMMAND,
-    ROOT,
     Forked,
     alive,
     checksums,
     descendants,
-    start,
     wait_for,
-    wait_for_run,
 )
 from tests.expand.faults.spaces import NAME
 from tests.expand.runs import run_search, toy_config
@@ -82,26 +80,27 @@ def test_signals_stop_at_once_and_say_how_to_go_on(
 @pytest.mark.fault("a terminal that is closed", "129; no worker is left")
 def test_a_closed_terminal_ends_all(tmp_path: Path, config: Path) -> None:
     run = tmp_path / "run"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(ROOT)
-        os.execvp(COMMAND[0], [*COMMAND, "search", "--config", str(config), "--out", str(run)])
+    terminal, theirs = pty.openpty()
+    search = ("search", "--config", config, "--out", run)
+    process = Forked(*search, output=Path(os.ttyname(theirs)), before=_own_terminal)
+    os.close(theirs)
     read_all = _drained(terminal)
     assert wait_for(lambda: read_all() and [*run.glob("checkpoints/*/progress.json")], 120)
-    workers = at_work(run, pid)
+    workers = at_work(run, process.pid)
     os.close(terminal)
-    assert wait_for(lambda: _ended(pid), 30) == [129]
+    assert process.wait(30) == 129
     assert gone(workers)
 
 
 @pytest.mark.fault("a broken pipe", "141; no worker is left; resumable")
 def test_a_broken_pipe_ends_all(tmp_path: Path, config: Path) -> None:
     run = tmp_path / "run"
-    process = start("search", "--config", config, "--out", run)
-    assert process.stdout is not None
-    wait_for_run(run, process)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    process = Forked("search", "--config", config, "--out", run, output=pipe)
     workers = at_work(run, process.pid)
-    process.stdout.close()
+    os.close(reader)
     assert process.wait(60) == 141
     assert gone(workers)
     status = Forked("status", run, output=tmp_path / "status").said()
@@ -149,7 +148,7 @@ def _drained(terminal: int) -> Callable[[], bool]:
     return drain
 
 
-def _ended(pid: int) -> list[int]:
-    """The exit code of a child, once it has one."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return [os.waitstatus_to_exitcode(status)] if ended else []
+def _own_terminal() -> None:
+    """Makes the terminal that a process prints to its own, as that of a user's shell is."""
+    os.setsid()
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)

@@ -28,6 +28,7 @@ def config(tmp_path: Path, cache: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures", "only_svg")
 @pytest.mark.fault(
     "unicode, spaces, quotes and signs in paths", "works: search, resume, status, plot, report"
 )
@@ -50,6 +51,7 @@ def test_a_path_may_have_any_characters(tmp_path: Path, motions: Path, xpand: Xp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
 @pytest.mark.fault("a very long path", "works as far as SQLite goes; then refused with the limit, exit 2")
 def test_a_path_may_be_long_but_not_too_long(tmp_path: Path, config: Path, xpand: Xpand) -> None:
     folder = tmp_path

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,7 @@ def trained(tmp_path: Path, once: Path, xpand: Xpand, cache: Path) -> Path:
     return Path(shutil.copytree(once, tmp_path / "trained"))
 
 
+@pytest.mark.slow
 def test_from_a_model_file_to_scores(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     done = train(xpand, cache, tiny, out, "--set", "training.validate_epochs=1")
@@ -448,19 +450,13 @@ def forked(*arguments: object, cache: Path, output: Path) -> Forked:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("multigrid", [False, True])
-def test_two_processes_train_one_network(
-    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path, multigrid: bool
-) -> None:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
+def test_two_processes_train_one_network(tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path) -> None:
     out = tmp_path / "trained"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    more = ("--multigrid", "--epochs", 12) if multigrid else ()
-    script = ["--no-python", *command("train", tiny, *DATA, *SHORT, *more, "--out", out)]
     done = subprocess.run(
-        [*torchrun, *script],
+        [*torchrun, "--no-python", *command("train", tiny, *DATA, *SHORT, "--out", out)],
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -469,19 +465,42 @@ def test_two_processes_train_one_network(
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("model.yaml") == 1
     assert json.loads((out / "training.json").read_text())["processes"] == 2
-    if not multigrid:
-        return  # going on is the same with and without
     again = tmp_path / "again"
     shutil.copytree(out, again)
     for name in ("model.yaml", "model.safetensors"):
         (again / name).unlink()
     last = max((again / "checkpoints").iterdir())
     last.write_bytes(b"")
-    subprocess.run(
-        [*torchrun, "--no-python", *command("resume", again)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
+    as_by_torchrun("resume", again, cache=cache, folder=tmp_path)
     one, other = load_file(out / "model.safetensors"), load_file(again / "model.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
     (again / "model.yaml").unlink()
     assert "processes: 2 → 1" in refused(xpand("resume", again, cache=cache))
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network_by_multigrid(tmp_path: Path, tiny: Path, cache: Path) -> None:
+    out = tmp_path / "trained"
+    train = ("train", tiny, *DATA, *SHORT, "--multigrid", "--epochs", 12, "--out", out)
+    leading, following = as_by_torchrun(*train, cache=cache, folder=tmp_path)
+    assert str(out / "model.yaml") in leading
+    assert "model.yaml" not in following
+    assert (out / "model.yaml").exists()
+    assert json.loads((out / "training.json").read_text())["processes"] == 2
+
+
+def as_by_torchrun(*arguments: object, cache: Path, folder: Path) -> list[str]:
+    """What two processes say that have the environment variables of torchrun, which starts for seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    shared = {"XDG_CACHE_HOME": str(cache), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    processes = [
+        Forked(
+            *arguments,
+            output=folder / f"rank-{rank}",
+            environment={**shared, "RANK": rank, "LOCAL_RANK": rank},
+        )
+        for rank in ("0", "1")
+    ]
+    return [process.said() for process in processes]

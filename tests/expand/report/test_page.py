@@ -63,6 +63,7 @@ def html(folder: Path) -> str:
     return render(read_run(folder))
 
 
+@pytest.mark.slow
 def test_the_page_has_every_figure_and_table(html: str) -> None:
     page = Page(html)
     figures = [attrs["id"] for tag, attrs in page.tags if tag == "figure"]

@@ -60,6 +60,7 @@ def test_a_search_on_several_labels(
     tmp_path: Path, charades: Path, xpand: Xpand, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr("expand.report.page.KINDS", ("trace",))  # one figure, which takes a second, is enough
     out = tmp_path / "run"
     done = xpand(
         "search", "--data", charades, *TOY, "--target", "900", "--no-flip", "--set", "training.epochs=20",

@@ -120,6 +120,7 @@ def test_a_run_can_be_watched_by_all_while_it_is_driven(tmp_path: Path, cache: P
         seen.append(read_status(folder))
         (summary,) = ask(app, "/api/studies")["study_summaries"]
         shown.append(len(ask(app, f"/api/studies/{summary['study_id']}")["trials"]))
+        time.sleep(0.05)  # for the search to go on
     assert process.said()
     assert len(seen) > 5
     assert {at_work.candidate for status in seen for at_work in status.at_work} >= {"frames", "wide"}

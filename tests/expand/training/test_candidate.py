@@ -102,6 +102,7 @@ def test_out_of_memory_halves_the_clips_in_a_pass_and_accumulates(
     assert found.loss == pytest.approx(plain.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_device_too_small_for_one_clip_fails_the_candidate(
     tmp_path: Path, ready: tuple[Job, Place]
 ) -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import gc
+import os
+from multiprocessing.connection import Connection
+from typing import Any, cast
 
 import pytest
+import torch
 
-from expand.training.footprint import KERNELS, PLAIN, Footprint, halves
+from expand.config.search import TrainingConfig
+from expand.system.child_processes import start_method
+from expand.training.devices import place_network, prepare
+from expand.training.footprint import KERNELS, PLAIN, Footprint, halves, way_of
+from expand.training.memory import peak_bytes, reset_peak
+from expand.training.trainer import make_optimizer, training_step
+from search_spaces.x3d import Factors, X3DSpace
 
 FOUND = Footprint(activations=1_000, widest=400, params=50, inputs=30, way=KERNELS)
 
@@ -41,35 +49,29 @@ def test_a_batch_is_halved_down_to_what_is_least() -> None:
     assert list(halves(1, 2)) == [1]
 
 
-MEASURE = """
-import gc, json, sys, torch
-from expand.config.search import TrainingConfig
-from expand.training.devices import place_network, prepare
-from expand.training.footprint import Footprint, way_of
-from expand.training.memory import peak_bytes, reset_peak
-from expand.training.trainer import make_optimizer, training_step
-from search_spaces.x3d import Factors, X3DSpace
+def measure(kernels: str, clips: int, point: dict[str, float], told: Connection) -> None:
+    """Sends what two steps of training held at their peak, and what is foreseen."""
+    os.environ["XPAND_KERNELS"] = kernels
+    prepare("cpu", 1, 0)
+    space = X3DSpace()
+    architecture, sampling = space.architecture(Factors(**point)), space.sampling(Factors(**point))
+    network = place_network(space.build(architecture, 10), "cpu").train()
+    optimizer, loss = make_optimizer(network, TrainingConfig()), torch.nn.CrossEntropyLoss()
 
-prepare("cpu", 1, 0)
-space, clips, point = X3DSpace(), int(sys.argv[1]), Factors(**json.loads(sys.argv[2]))
-architecture, sampling = space.architecture(point), space.sampling(point)
-network = place_network(space.build(architecture, 10), "cpu").train()
-optimizer, loss = make_optimizer(network, TrainingConfig()), torch.nn.CrossEntropyLoss()
+    def step(x: torch.Tensor) -> None:
+        targets = torch.zeros(len(x), dtype=torch.int64)
+        training_step(network, optimizer, loss, x, targets, device="cpu", micro_batch=len(x))
 
-def step(x):
-    training_step(network, optimizer, loss, x, torch.zeros(len(x), dtype=torch.int64), device="cpu",
-                  micro_batch=len(x))
-
-step(torch.rand(2, 3, 1, 32, 32))
-gc.collect()
-reset_peak("cpu")
-held = peak_bytes("cpu")
-x = torch.rand_like(space.example(architecture, clips))
-step(x), step(x)
-way = way_of("cpu")
-found = Footprint.of(space.complexity(architecture, 10), sampling, way)
-print(json.dumps([peak_bytes("cpu") - held, found.activations * clips * 4 * way.kept]))
-"""
+    step(torch.rand(2, 3, 1, 32, 32))
+    gc.collect()
+    reset_peak("cpu")
+    held = peak_bytes("cpu")
+    x = torch.rand_like(space.example(architecture, clips))
+    step(x)
+    step(x)
+    way = way_of("cpu")
+    found = Footprint.of(space.complexity(architecture, 10), sampling, way)
+    told.send((peak_bytes("cpu") - held, found.activations * clips * 4 * way.kept))
 
 
 @pytest.mark.slow
@@ -84,14 +86,13 @@ print(json.dumps([peak_bytes("cpu") - held, found.activations * clips * 4 * way.
     ],
 )
 def test_the_closed_form_is_near_the_peak_of_a_real_training(
-    kernels: str, clips: int, point: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    kernels: str, clips: int, point: dict[str, float]
 ) -> None:
-    monkeypatch.setenv("XPAND_KERNELS", kernels)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(clips), json.dumps(point)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    held, foreseen = json.loads(done.stdout)
+    context = start_method()
+    hear, told = context.Pipe(duplex=False)
+    process = cast(Any, context).Process(target=measure, args=(kernels, clips, point, told))
+    process.start()
+    told.close()
+    held, foreseen = hear.recv()
+    process.join()
     assert held / 1.25 < foreseen < 1.6 * held
