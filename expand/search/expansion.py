@@ -146,11 +146,8 @@ class Expansion:
             )
             outcomes = yield round_
             state = round_.best(outcomes)
-            learned = [one.score for one in outcomes if isinstance(one, Scored) and one.learned]
-            if not problem.grown:
+            if not problem.grown or any(isinstance(one, Scored) and one.learned for one in outcomes):
                 return state
-            if learned:
-                return State(step=0, candidate=candidate, score=sum(learned) / len(learned))
         longest = max(attempt.budget for attempt in ATTEMPTS)
         raise RunFailed(
             f"the start must learn something before it is grown, but none of its "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 from search_spaces.base import Axis, SearchSpace
@@ -120,6 +121,34 @@ class Forgetful(SpaceConformance):
 def test_another_size_that_is_another_network_is_caught() -> None:
     with pytest.raises(AssertionError, match="a network has the same parameters at any size, got"):
         Forgetful().test_a_larger_size_costs_no_less_and_keeps_the_parameters()
+
+
+@dataclass(frozen=True)
+class LeakySpace(X3DSpace):
+    """Grown networks whose new parts change the function, and that follow from more than the seed."""
+
+    def __init__(self) -> None:
+        super().__init__(size=32)
+
+    def grow(self, *arguments: Any, **options: Any) -> dict[str, Tensor]:
+        grown = super().grow(*arguments, **options)
+        grown["stem.spatial.weight"] += 0.01 * torch.rand_like(grown["stem.spatial.weight"])
+        return grown
+
+
+class Leaky(SpaceConformance):
+    def space(self) -> SearchSpace[Any, Any]:
+        return LeakySpace()
+
+
+def test_a_growth_that_changes_the_function_is_caught() -> None:
+    with pytest.raises(AssertionError, match="a network must start as its parent, but logits differ by"):
+        Leaky().test_a_grown_network_starts_as_its_parent()
+
+
+def test_a_growth_that_does_not_follow_from_the_seed_is_caught() -> None:
+    with pytest.raises(AssertionError, match=r"stem\.spatial\.weight must follow from the seed"):
+        Leaky().test_growth_is_a_pure_function()
 
 
 def test_the_suite_needs_no_pytest_and_no_torch_to_be_imported() -> None:
