@@ -270,7 +270,7 @@ def bench_proxy(
     if as_json:
         print_json(to_json(found))
         return
-    out.print(agreement_table(compare(found)), width=_WIDTH, crop=False)
+    Console(width=_WIDTH).print(agreement_table(compare(found)))
 
 
 @bench.command("grid")

@@ -136,7 +136,7 @@ def trials_sheet(record: RunRecord) -> Sheet:
 def state_of(row: CandidateRow) -> str:
     """Return the state of a candidate in words, with the reason where it failed."""
     state = "accepted" if row.accepted and row.state == "done" else row.state
-    if row.state == "done" and not row.seeds.learned:
+    if row.state == "done" and row.seeds.learned is False:
         return f"{state}, learned nothing" if row.accepted else "learned nothing"
     return f"{state}: {row.reason}" if row.reason else state
 

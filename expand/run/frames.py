@@ -115,6 +115,8 @@ def _trial(record: RunRecord, row: TrialRow) -> Columns:
         found.pop("score", None)
     if record.data.several_labels:
         found = {name: value for name, value in found.items() if value is not None}
+    if found.get("guess_loss") is None:
+        found.pop("guess_loss", None)
     return {
         "round": row.round,
         "candidate": row.network.candidate,

@@ -90,8 +90,8 @@ class RunRecord:
 
     @property
     def learned(self) -> bool:
-        """Whether any accepted network or target's has learned something."""
-        return not self.trajectory or any(row.seeds.learned for row in self.trajectory)
+        """Whether any accepted network or target's has learned something, as far as measurements tell."""
+        return not self.trajectory or any(row.seeds.learned is not False for row in self.trajectory)
 
     @property
     def state(self) -> str:

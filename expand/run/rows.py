@@ -72,9 +72,10 @@ class SeedScores:
         return statistics.stdev(self.scores) if len(self.scores) > 1 else None
 
     @property
-    def learned(self) -> bool:
-        """Whether any measured training has learned something; true before the first is measured."""
-        return not self.measurements or any(one.learned for one in self.measurements)
+    def learned(self) -> bool | None:
+        """Whether any training has learned something; None where no measurement can tell."""
+        told = [one.learned for one in self.measurements if one.guess_loss is not None]
+        return any(told) if told else None
 
     @property
     def top1(self) -> float | None:

@@ -27,6 +27,7 @@ CARD = DataCard(
     short_side=40,
     fps=2.5,
 )
+LEARNING = {"epochs": 5, "learning_rate": 0.5}  # with these settings of `training`, the toy networks learn
 SPEED = Speed(fixed=1e-6, per_mac=1e-9)
 
 

@@ -15,7 +15,7 @@ import yaml
 from expand.config.base import load_config, to_yaml
 from expand.config.full import Recipe
 from tests.expand.commands import ROOT, Xpand, refused
-from tests.expand.runs import run_search, toy_config
+from tests.expand.runs import LEARNING, run_search, toy_config
 
 # Runs the command by each of its arguments, and prints what it has imported by then that is heavy.
 IMPORTS = """
@@ -120,7 +120,7 @@ def test_what_cannot_be_counted(xpand: Xpand, arguments: tuple[str, ...], messag
 def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Search, status, table, count and load: what the README shows, on the toy space."""
     config = tmp_path / "mine.yaml"
-    config.write_text(to_yaml(toy_config(cache)))
+    config.write_text(to_yaml(toy_config(cache, training=LEARNING)))
     run = tmp_path / "run"
     done = xpand("search", "--config", config, "--out", run)
     assert done.returncode == 0, done.stderr
@@ -161,7 +161,7 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
 def test_what_a_search_says_to_type_next_works(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Each line is typed as it stands, the training's too: on the clips that were searched on."""
     config = tmp_path / "mine.yaml"
-    config.write_text(to_yaml(toy_config(cache, search={"targets": [600]})))
+    config.write_text(to_yaml(toy_config(cache, search={"targets": [600]}, training=LEARNING)))
     search = xpand("search", "--config", config, "--out", "a run", cwd=tmp_path)
     lines = search.stderr.partition("Next:\n")[2].splitlines()
     typed = [shlex.split(line) for line in lines]

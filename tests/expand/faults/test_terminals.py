@@ -14,7 +14,7 @@ import pytest
 from expand.config.base import to_yaml
 from tests.expand.commands import Xpand, refused
 from tests.expand.faults.processes import Forked
-from tests.expand.runs import toy_config
+from tests.expand.runs import LEARNING, toy_config
 
 NAME = "ein Lauf mit Ümläuten 動画 'und' \"mehr\" $(x) 100% a?b#c;d {e}"
 ESCAPES = re.compile(r"\x1b\[([0-9;?]*)([a-zA-Z])")
@@ -23,7 +23,7 @@ ESCAPES = re.compile(r"\x1b\[([0-9;?]*)([a-zA-Z])")
 @pytest.fixture
 def config(tmp_path: Path, cache: Path) -> Path:
     path = tmp_path / "mine.yaml"
-    path.write_text(to_yaml(toy_config(cache, search={"targets": [1_000], "seeds": 2})))
+    path.write_text(to_yaml(toy_config(cache, search={"targets": [1_000], "seeds": 2}, training=LEARNING)))
     return path
 
 

@@ -71,7 +71,8 @@ def test_a_candidate_that_learned_nothing_is_said_to_have(tmp_path: Path) -> Non
     assert states["1-depth"] == states["1-width"] == "learned nothing"
     assert states["1-spatial"] == "done"
     learned = {row["candidate"]: row["learned"] for row in columns(record, "rounds") if row["round"] == 1}
-    assert [name for name, value in learned.items() if not value] == ["depth", "width"]
+    assert [name for name, value in learned.items() if value is False] == ["depth", "width"]
+    assert learned["spatial"] is None  # made up without the loss of a guess
     assert record.learned
 
 
