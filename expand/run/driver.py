@@ -95,8 +95,7 @@ def drive(
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
         write_models(run, setup, replay, results)
-        grown = [replay.jobs[state.candidate] for state in replay.states] if setup.problem.grown else []
-        run.drop_leftovers(keep=[job.key for jobs in grown for job in jobs])
+        run.drop_leftovers()
         log.info("finished")
         return replay.trajectory
 

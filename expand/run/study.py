@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import cached_property
@@ -223,17 +223,13 @@ class Run:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def drop_leftovers(self, keep: Collection[str] = ()) -> None:
+    def drop_leftovers(self) -> None:
         """Remove the files in checkpoints/ that a finished run needs no more: weights, and states of epochs.
 
         The weights of the models are kept in models/.
-
-        Args:
-            keep: the keys of jobs whose weights are kept, from which an extended search would go on.
         """
         for path in (self.folder / CHECKPOINTS).glob(f"*/{WEIGHTS}"):
-            if path.parent.name not in keep:
-                path.unlink()
+            path.unlink()
         for path in (self.folder / CHECKPOINTS).glob(f"*/{EPOCHS}"):  # of trainings that failed
             shutil.rmtree(path)
 
