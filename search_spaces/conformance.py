@@ -281,10 +281,11 @@ class SpaceConformance:
         space, trained = self.space(), self._trained()
         if (grow := growth_of(space)) is None:
             return
-        start = space.architecture(space.start)
-        for point in self._points():
-            grown = self._child(trained, point).state_dict()
-            self._network(space.start).load_state_dict(grow(space.architecture(point), grown, start, 1))
+        start, network = space.architecture(space.start), self._network(space.start)
+        for axis in space.axes.values():
+            larger = space.architecture(self._grown(axis))
+            grown = grow(start, trained.state_dict(), larger, 1)
+            network.load_state_dict(grow(larger, grown, start, 1))
 
     # What the checks share
 

@@ -76,6 +76,7 @@ def test_a_candidate_that_learned_nothing_is_said_to_have(tmp_path: Path) -> Non
     assert record.learned
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_search_that_learned_nothing_says_so_in_place_of_its_table(xpand: Xpand, tmp_path: Path) -> None:
     run = made_up_run(tmp_path / "run", score=stuck)
     record = read_run(run.folder)
@@ -91,6 +92,7 @@ def test_a_search_that_learned_nothing_says_so_in_place_of_its_table(xpand: Xpan
     assert done.stderr.splitlines()[-1] == nothing_learned(record)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_search_that_stopped_says_why_wherever_it_is_shown(xpand: Xpand, tmp_path: Path) -> None:
     record = grown(tmp_path, no_better_than_the_control)
     why = (
