@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from expand.search.base import CONTROL, Outcome, Problem, Round, Scored, State, 
 from expand.search.expansion import Expansion
 from expand.search.forecast import TRAIN_FACTOR
 from expand.system.errors import UserError
+from expand.system.folders import CONFIG, STUDY
 from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE
 
@@ -145,9 +146,6 @@ class Trained:
     compute: float  # multiply-adds: of a clip × clips × 3, for the two further passes of the gradients
     seconds: float
 
-    def to_json(self) -> Json:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
 
 def measure(
     config: Config, path: Sequence[str], ways: Sequence[str], folder: Path, view: SearchDisplay
@@ -168,7 +166,7 @@ def measure(
     for name in ways:
         own, chosen = folder / _slug(name), WAYS[name].config(config, path)
         planned = plan(chosen)
-        if (own / "config.yaml").exists():
+        if (own / CONFIG).exists():
             run = Run.open(own)
             run.check_config()
             if read_run(own).finished:
@@ -202,7 +200,7 @@ def read_ways(folder: Path) -> dict[str, list[Trained]]:
     found = {}
     for name in WAYS:
         own = folder / _slug(name)
-        if (own / "study.db").exists() and (record := read_run(own)).finished:
+        if (own / STUDY).exists() and (record := read_run(own)).finished:
             found[name] = list(trainings_of(name, record))
     return found
 
@@ -217,7 +215,7 @@ class Agreement:
         interval: its 95 % interval, by resampling seeds of both.
         regret: how much worse, in long trainings, the candidates are that the way would choose: the mean over
             rounds of the best long score minus that of the chosen one.
-        nothing: the share of the candidates' trainings that learned nothing.
+        learned_nothing: the share of the candidates' trainings that learned nothing.
         compute: multiply-adds of all its trainings, the start and controls included.
         seconds: seconds of all its trainings.
         handicaps: for each axis, by how much the way favours it: its score above the mean of its round, less
@@ -228,13 +226,10 @@ class Agreement:
     tau: float
     interval: tuple[float, float]
     regret: float
-    nothing: float
+    learned_nothing: float
     compute: float
     seconds: float
     handicaps: Mapping[str, tuple[float, float]]
-
-    def to_json(self) -> Json:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def compare(ways: Mapping[str, Sequence[Trained]]) -> list[Agreement]:
@@ -260,7 +255,6 @@ def _agreement(name: str, trained: Sequence[Trained], long: Sequence[Trained]) -
         {key: statistics.fmean(own[key]) for key in keys},
         {key: statistics.fmean(reference[key]) for key in keys},
     )
-    axes = list(dict.fromkeys(axis for _, axis in keys))
     shifts = [_handicaps(keys, *pair) for pair in drawn]
     candidates = [one for one in trained if one.round > 0]
     return Agreement(
@@ -268,12 +262,12 @@ def _agreement(name: str, trained: Sequence[Trained], long: Sequence[Trained]) -
         tau=_tau(keys, *mean),
         interval=(float(np.quantile(taus, 0.025)), float(np.quantile(taus, 0.975))),
         regret=_regret(keys, *mean),
-        nothing=sum(not one.learned for one in candidates) / len(candidates),
+        learned_nothing=sum(not one.learned for one in candidates) / len(candidates),
         compute=sum(one.compute for one in trained),
         seconds=sum(one.seconds for one in trained),
         handicaps={
-            axis: (_handicaps(keys, *mean)[axis], float(np.std([shift[axis] for shift in shifts])))
-            for axis in axes
+            axis: (shift, float(np.std([drawn_shift[axis] for drawn_shift in shifts])))
+            for axis, shift in _handicaps(keys, *mean).items()
         },
     )
 
@@ -323,13 +317,13 @@ def _handicaps(keys: Sequence[Key], own: Mapping[Key, float], long: Mapping[Key,
 
 
 def _slug(name: str) -> str:
-    """The name of a way's run folder: `grown-4-epochs`."""
+    """The name of a way's run folder: `grown-rate-2`."""
     return "-".join("".join(letter if letter.isalnum() or letter == "." else " " for letter in name).split())
 
 
 def to_json(ways: Mapping[str, Sequence[Trained]]) -> Json:
     """The comparison, with every training that it is worked out from."""
     return {
-        "agreement": [one.to_json() for one in compare(ways)] if LONG in ways else [],
-        "trainings": [one.to_json() for trained in ways.values() for one in trained],
+        "agreement": [asdict(one) for one in compare(ways)] if LONG in ways else [],
+        "trainings": [asdict(one) for trained in ways.values() for one in trained],
     }

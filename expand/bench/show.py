@@ -8,6 +8,7 @@ from rich.table import Table
 
 from expand.bench.harness import Comparison, Figures, Timing
 from expand.bench.proxy import Agreement
+from expand.system.units import show_points
 
 
 def columns(figures: Figures) -> list[str]:
@@ -76,9 +77,9 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
             f"{one.tau:.2f}",
             f"{low:.2f} … {high:.2f}",
             f"{100 * one.regret:.1f}",
-            f"{one.nothing:.0%}",
+            f"{one.learned_nothing:.0%}",
             f"{one.compute / found[0].compute:.2f}",
             f"{one.seconds / 60:.0f}",
-            *(f"{100 * shift:+.1f} ± {100 * error:.1f}" for shift, error in one.handicaps.values()),
+            *(f"{show_points(shift)} ± {100 * error:.1f}" for shift, error in one.handicaps.values()),
         )
     return shown

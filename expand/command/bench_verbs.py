@@ -265,11 +265,13 @@ def bench_proxy(
     with interruptible(), SearchView(err) as view:
         measure(built, grow or (), way or list(WAYS), folder, view)
     found = read_ways(folder)
-    if file is not None:
-        write_atomic(file, json.dumps(to_json(found), indent=1) + "\n")
-    if as_json:
-        print_json(to_json(found))
-        return
+    if file is not None or as_json:
+        values = to_json(found)
+        if file is not None:
+            write_atomic(file, json.dumps(values, indent=1) + "\n")
+        if as_json:
+            print_json(values)
+            return
     Console(width=_WIDTH).print(agreement_table(compare(found)))
 
 

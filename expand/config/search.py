@@ -225,7 +225,7 @@ class TrainingBase(Section):
 class TrainingConfig(TrainingBase):
     """How each candidate is trained and validated: a short training, the same for all candidates of a run."""
 
-    # Chosen by `xpand bench recipe` on real motion and on the synthetic clips: results/LOG.md, 2026-11-23.
+    # Chosen by a comparison on real motion and on the synthetic clips: results/LOG.md, 2026-11-23.
 
     epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
     clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
@@ -298,6 +298,11 @@ class TrainingConfig(TrainingBase):
         if rate != 1:
             changed["learning_rate"] = rate * self.learning_rate
         return self.model_copy(update=changed)
+
+    @property
+    def grown(self) -> bool:
+        """Whether candidates start from what their parent has learned."""
+        return self.init == "grown"
 
     @property
     def budget(self) -> str:

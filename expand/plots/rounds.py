@@ -15,7 +15,7 @@ from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, is_control, is_growth, look_of, name_of, new_figure
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, StateRow, UngrownRow
-from expand.system.units import show_count
+from expand.system.units import show_count, show_points
 
 _TITLE, _OTHER_TITLE = "What each axis gave", "What each candidate gave"
 _COLUMNS = 2
@@ -76,7 +76,7 @@ def _grows(rows: Sequence[CandidateRow | UngrownRow]) -> bool:
 
 def _line_is(record: RunRecord) -> str:
     """Return what the dashed line of a panel is, for the caption."""
-    if any(row.gain is not None for row in record.rounds):
+    if record.compared:
         return "Dashed line: the control, the grown network trained on for as long, and points above it."
     return "Dashed line: the network that was grown."
 
@@ -153,7 +153,7 @@ def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: flo
             axes.errorbar(score, index, xerr=row.seeds.deviation, color=INK, linewidth=0.9, capsize=2)
             axes.plot(seeds, [index] * len(seeds), "o", color="white", markeredgecolor=INK, markersize=3.2,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
-        words = f"{score:.1%}" if row.gain is None else f"{score:.1%}  {100 * row.gain:+.1f}"
+        words = f"{score:.1%}" if row.gain is None else f"{score:.1%}  {show_points(row.gain)}"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row.accepted else "normal")  # fmt: skip
     cost = show_count(row.network.cost)
@@ -175,7 +175,7 @@ def _base(record: RunRecord, number: int) -> StateRow | None:
 
 def _whole(record: RunRecord) -> float:
     """Return the width of a panel as a multiple of its longest bar."""
-    return 1.9 if any(row.gain is not None for row in record.rounds) else 1.62
+    return 1.9 if record.compared else 1.62
 
 
 def _compared(base: StateRow, panel: Sequence[CandidateRow | UngrownRow]) -> float:

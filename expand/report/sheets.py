@@ -7,7 +7,7 @@ from typing import Literal
 
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, TargetRow
-from expand.system.units import show_count, show_seconds
+from expand.system.units import show_count, show_points, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
 
@@ -79,7 +79,7 @@ def _cost(record: RunRecord) -> tuple[str, ...]:
 def rounds_sheet(record: RunRecord) -> Sheet:
     """Return the table of every round: its candidates, then the axes without a candidate."""
     cost = _cost(record)
-    gains = ("gain",) if any(row.gain is not None for row in record.rounds) else ()
+    gains = ("gain",) if record.compared else ()
     lines: list[Line] = []
     for number in record.numbers:
         first = len(lines)
@@ -93,7 +93,7 @@ def rounds_sheet(record: RunRecord) -> Sheet:
                 show_count(row.network.macs),
                 str(row.network.clips),
                 share(seeds.mean),
-                *(points(row.gain) for _ in gains),
+                *("" if row.gain is None else show_points(row.gain) for _ in gains),
                 spread,
                 state_of(row),
             )
@@ -139,11 +139,6 @@ def state_of(row: CandidateRow) -> str:
     if row.state == "done" and row.seeds.learned is False:
         return f"{state}, learned nothing" if row.accepted else "learned nothing"
     return f"{state}: {row.reason}" if row.reason else state
-
-
-def points(value: float | None) -> str:
-    """Return a difference of shares in percentage points, such as `+4.1`; empty for None."""
-    return "" if value is None else f"{100 * value:+.1f}"
 
 
 def share(value: float | None) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from expand.jobs.job import Measurement
 from expand.report.sheets import Sheet
 from expand.run.record import RunRecord, search_words
 from expand.run.resources import Machine
@@ -87,8 +85,13 @@ def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None
 
 def nothing_learned(record: RunRecord) -> str:
     """Return what to do about a search whose networks have learned nothing."""
-    measured = [one for row in record.trajectory for one in row.seeds.measurements]
-    loss, guess = (statistics.fmean(values) for values in zip(*map(_losses, measured), strict=True))
+    losses = [
+        (one.train_loss, one.guess_loss)
+        for row in record.trajectory
+        for one in row.seeds.measurements
+        if one.guess_loss is not None
+    ]
+    loss, guess = (statistics.fmean(values) for values in zip(*losses, strict=True))
     recipe = record.config.training
     return (
         "Nothing was learned: no network that the search found does better than a guess (training loss "
@@ -96,10 +99,6 @@ def nothing_learned(record: RunRecord) -> str:
         f"{recipe.budget} (--epochs), with more videos, or from a start with more frames or larger ones "
         "(space.settings)."
     )
-
-
-def _losses(measurement: Measurement) -> tuple[float, float]:
-    return measurement.train_loss, measurement.guess_loss or math.inf
 
 
 def at_work_table(found: Sequence[AtWork]) -> Listing:

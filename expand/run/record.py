@@ -89,6 +89,11 @@ class RunRecord:
         return dict(self.setup.space.describe(network.point))
 
     @property
+    def compared(self) -> bool:
+        """Whether any candidate is compared with a control."""
+        return any(row.gain is not None for row in self.rounds)
+
+    @property
     def learned(self) -> bool:
         """Whether any accepted network or target's has learned something, as far as measurements tell."""
         return not self.trajectory or any(row.seeds.learned is not False for row in self.trajectory)
@@ -278,26 +283,24 @@ def _end_of(attempt: Attempt, last: bool, result: Result | None) -> AttemptState
 def _candidate_rows(
     setup: Setup, jobs: RoundJobs, results: Mapping[str, Result], chosen: Set[Candidate]
 ) -> Iterator[CandidateRow]:
-    control = _mean_score(jobs, jobs.round.control, results)
-    for candidate, ones in jobs.by_candidate.items():
-        own = [results[job.key] for job in ones if job.key in results]
-        score = None if candidate == jobs.round.control else _mean_score(jobs, candidate, results)
+    measured = {
+        candidate: _measured(
+            setup, candidate, [results[job.key] for job in ones if job.key in results], len(ones)
+        )
+        for candidate, ones in jobs.by_candidate.items()
+    }
+    control = jobs.round.control
+    reached = None if control is None else measured[control]["seeds"].mean
+    for candidate, fields in measured.items():
+        mean = fields["seeds"].mean
+        compared = reached is not None and mean is not None and candidate != control
         yield CandidateRow(
             round=jobs.round.number,
             kind=jobs.round.kind,
             accepted=candidate in chosen or jobs.round.kind == "contraction",
-            gain=None if control is None or score is None else score - control,
-            **_measured(setup, candidate, own, len(ones)),
+            gain=mean - reached if compared else None,
+            **fields,
         )
-
-
-def _mean_score(jobs: RoundJobs, candidate: Candidate | None, results: Mapping[str, Result]) -> float | None:
-    """Return a candidate's mean score; None where it has none, or there is no candidate."""
-    ones = () if candidate is None else jobs.by_candidate[candidate]
-    if not ones or any(job.key not in results for job in ones):
-        return None
-    whole = outcome([results[job.key] for job in ones])
-    return whole.score if isinstance(whole, Scored) else None
 
 
 def _ungrown_rows(jobs: RoundJobs) -> Iterator[UngrownRow]:

@@ -100,7 +100,8 @@ class Replay:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._search = setup.strategy.search(setup.problem)
+        self._problem = setup.problem
+        self._search = setup.strategy.search(self._problem)
         self.jobs: dict[Candidate, tuple[Job, ...]] = {}
         self.rounds: list[RoundJobs] = []
         self.current: RoundJobs | None = None
@@ -142,8 +143,8 @@ class Replay:
         The n-th seed starts from the parent's n-th training that is worth keeping, and from the first again
         where the parent has fewer. None: the training starts from fresh weights.
         """
-        parent, problem = training.candidate.parent, self._setup.problem
-        if not problem.grown or parent is None:
+        parent = training.candidate.parent
+        if not self._problem.grown or parent is None:
             return None
         jobs = worth_keeping(self.jobs[parent], results)
-        return jobs[(training.seed - problem.seed) % len(jobs)] if jobs else None
+        return jobs[(training.seed - self._problem.seed) % len(jobs)] if jobs else None

@@ -40,6 +40,11 @@ def show_count(count: float) -> str:
     return f"{count:.4g}"
 
 
+def show_points(difference: float) -> str:
+    """Return a difference of shares in percentage points, such as `+4.1`."""
+    return f"{100 * difference:+.1f}"
+
+
 def show_bytes(count: float) -> str:
     """Print bytes with three digits: 9.61 GB, 512 MB."""
     for unit, size in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9)):

@@ -79,7 +79,7 @@ def test_controls_are_no_candidates_but_are_paid_for() -> None:
     assert found.tau == 1
     assert set(found.handicaps) == set(AXES)
     assert found.compute == 8
-    assert found.nothing == pytest.approx(2 / 8)
+    assert found.learned_nothing == pytest.approx(2 / 8)
 
 
 def test_without_long_trainings_there_is_nothing_to_compare_with() -> None:
