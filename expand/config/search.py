@@ -202,7 +202,9 @@ class DataConfig(Section):
         if self.format == "synthetic" and self.path is not None:
             raise ValueError("path must be null for synthetic clips")
         if self.format == "synthetic" and self.share != 1:
-            raise ValueError("share must be 1 for synthetic clips: set synthetic.train instead")
+            raise ValueError(
+                f"share must be 1 for synthetic clips, got {self.share:g}: set synthetic.train instead"
+            )
         if self.flip_labels and not self.flip:
             raise ValueError("flip_labels needs flip: true")
         return self

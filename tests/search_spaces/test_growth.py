@@ -212,7 +212,9 @@ def test_what_cannot_be_grown_is_refused() -> None:
     assert str(error.value) == "a network grows to one with as many stages, got 3 and 2."
     with pytest.raises(ValueError) as error:
         grow(at(space, {"width": 20}), weights, start, 0)
-    assert str(error.value).startswith("stem.spatial.weight of the parent must have the shape ")
+    assert str(error.value) == (
+        "stem.spatial.weight of the parent must have the shape (16, 3, 1, 3, 3), got (8, 3, 1, 3, 3)."
+    )
     del weights["head.hidden.weight"]
     with pytest.raises(ValueError) as error:
         grow(start, weights, start, 0)

@@ -53,6 +53,10 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
             "data.jitter: must be two numbers with 1 ≤ low ≤ high, got [2.0, 1.0]",
         ),
         ({"data": {"format": "synthetic", "path": "x"}}, "data: path must be null for synthetic clips"),
+        (
+            {"data": {"format": "synthetic", "share": 0.5}},
+            "data: share must be 1 for synthetic clips, got 0.5: set synthetic.train instead",
+        ),
         ({"data": {"flip": False, "flip_labels": {"a": "b"}}}, "data: flip_labels needs flip: true"),
         ({"search": {"seeds": 0}}, "search.seeds: input should be greater than or equal to 1, got 0"),
     ],

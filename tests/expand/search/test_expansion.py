@@ -15,6 +15,7 @@ from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Score
 from expand.search.expansion import Expansion
 from expand.system.errors import RunFailed, UserError
 from search_spaces.x3d import X3DSpace, published
+from tests.expand.search.followed import followed
 from tests.expand.toy import Both, ToySpace
 
 SPACE = X3DSpace()
@@ -45,12 +46,7 @@ def follow(
     chosen = axes if axes is not None else space.axes  # type: ignore[attr-defined]
     problem = Problem(space=space, axes=chosen, targets=targets)  # type: ignore[arg-type]
     search = Expansion(step=step).search(problem)
-    rounds = [next(search)]
-    while True:
-        try:
-            rounds.append(search.send([table(candidate) for candidate in rounds[-1].candidates]))
-        except StopIteration as end:
-            return rounds, end.value
+    return followed(search, lambda round_: [table(candidate) for candidate in round_.candidates])
 
 
 def replay(path: list[str], targets: list[int]) -> tuple[list[Round], Trajectory]:

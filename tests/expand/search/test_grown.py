@@ -17,6 +17,7 @@ from expand.search.base import (
 )
 from expand.search.expansion import ATTEMPTS, Expansion
 from expand.system.errors import RunFailed
+from tests.expand.search.followed import followed
 from tests.expand.toy import ToySpace
 
 SPACE = ToySpace()
@@ -29,12 +30,7 @@ def follow(
     """Run a search whose outcomes come from a table."""
     problem = Problem(space=SPACE, axes=SPACE.axes, targets=targets, num_classes=12, seeds=seeds, grown=True)
     search = Expansion(past_control=past).search(problem)
-    rounds = [next(search)]
-    while True:
-        try:
-            rounds.append(search.send([table(training) for training in rounds[-1].trainings]))
-        except StopIteration as end:
-            return rounds, end.value
+    return followed(search, lambda round_: [table(training) for training in round_.trainings])
 
 
 def better_with_cost(training: Training) -> Outcome:
