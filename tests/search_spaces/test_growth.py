@@ -38,10 +38,10 @@ def at(space: X3DSpace, steps: dict[str, int]) -> Architecture:
     return space.architecture(point)
 
 
-def trained(architecture: Architecture) -> X3D:
+def trained(architecture: Architecture, seen: Architecture | None = None) -> X3D:
     """A network in float64 whose every number differs from that of a fresh one.
 
-    The statistics of BatchNorm are those of its own activations, as after a training: with others, logits of
+    The statistics of BatchNorm are those of its own activations on clips of `seen`: with others, logits of
     deep networks grow without bound, and their rounding with them.
     """
     torch.manual_seed(0)
@@ -50,12 +50,13 @@ def trained(architecture: Architecture) -> X3D:
         value.data.add_(0.1 * torch.rand_like(value))
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
     for norm in norms:
-        norm.momentum = None  # the mean over all batches
+        norm.momentum = 1.0  # the statistics of the next batch alone
     with torch.no_grad():
-        for _ in range(7):
-            network.train()(torch.rand_like(clips(architecture)))
+        network.train()(torch.rand_like(clips(seen or architecture).repeat(4, 1, 1, 1, 1)))
     for norm in norms:
         norm.momentum = MOMENTUM
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.fill_(7)
     return network
 
 
@@ -113,7 +114,8 @@ def test_a_grown_network_computes_what_its_parent_does(
 ) -> None:
     space = X3DSpace(**(SMALL | basis))
     after = {name: before.get(name, 0) + more.get(name, 0) for name in AXES}
-    parent, child = trained(at(space, before)), at(space, after)
+    child = at(space, after)
+    parent = trained(at(space, before), seen=child)
     grown = child_of(parent, child, residual_start=residual_start)
     assert difference(parent, grown, clips(child), training=training) < 1e-10
 
