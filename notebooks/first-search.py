@@ -18,9 +18,9 @@
 #
 # A search starts from a very small video network and grows it, a step at a time. At each step every axis of
 # the X3D family (frames, frame rate, size, depth, width, bottleneck) proposes one larger network that costs
-# at most twice as much. All of them are trained for a short while, and the best becomes the start of the
-# next step. When the target, a number of multiply-adds for a clip, is passed, the last growth is cut back
-# until it meets it.
+# at most twice as much. Each starts as what the tiny network has learned, all are trained for a short while,
+# and the best becomes the start of the next step. When the target, a number of multiply-adds for a clip, is
+# passed, the last growth is cut back until it meets it.
 #
 # This notebook does that on clips that xpand draws itself, so it needs no data. With the settings below it
 # does what `xpand search` does with no argument, and takes a few minutes on two CPU cores. It needs xpand
@@ -47,9 +47,10 @@ from expand.run.record import read_run
 from expand.weights.models import read_model
 
 # %% tags=["parameters"]
-TARGET = "6M"  # multiply-adds for one clip
-TRAIN, VALIDATION = 1000, 500  # synthetic clips
-EPOCHS = 8  # the training of each candidate
+TARGET = "3M"  # multiply-adds for one clip
+TRAIN, VALIDATION = 432, 228  # synthetic clips
+EPOCHS = 4  # the training of each candidate
+INIT = "grown"  # each candidate starts as what its parent has learned; "scratch": from random weights
 WORKERS = 2  # processes that train at the same time
 FOLDER = None  # where the run goes; None: a new temporary folder
 
@@ -62,7 +63,7 @@ run_folder = folder / "first"
 # ## The clips
 #
 # Twelve classes in six pairs. One frame shows which pair it is; to tell the two classes of a pair apart
-# takes several frames, a suitable frame rate, or more pixels. Below, every 15th frame (half a second) of one
+# takes several frames, a suitable frame rate, or more pixels. Below, every fifth frame (half a second) of one
 # clip of two classes. Someone who guesses is right once in twelve times, 8.3 %.
 
 # %%
@@ -92,6 +93,7 @@ run = expand.run_search(
     targets=[TARGET],
     settings={
         "training.epochs": EPOCHS,
+        "training.init": INIT,
         "run.workers": WORKERS,
         "data.synthetic.train": TRAIN,
         "data.synthetic.val": VALIDATION,

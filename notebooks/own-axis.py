@@ -118,7 +118,7 @@ run_checks(CheckBoth())
 # %%
 common = f"""
 data: {{format: synthetic, synthetic: {{train: {TRAIN}, val: {VALIDATION}}}}}
-training: {{epochs: {EPOCHS}}}
+training: {{epochs: {EPOCHS}, init: scratch}}
 run: {{workers: {WORKERS}}}
 """
 Path("axis.yaml").write_text(

@@ -40,9 +40,10 @@ from expand.run.record import read_run
 
 # %% tags=["parameters"]
 RUN = None  # the folder of a run; None: make a small one
-TARGET = "6M"  # of the small one: multiply-adds for one clip
-TRAIN, VALIDATION = 500, 250  # synthetic clips
-EPOCHS = 6  # the training of each candidate
+TARGET = "1M"  # of the small one: multiply-adds for one clip
+TRAIN, VALIDATION = 432, 228  # synthetic clips
+EPOCHS = 4  # the training of each candidate
+INIT = "grown"  # each candidate starts as what its parent has learned; "scratch": from random weights
 SEEDS = 2  # trainings of each candidate
 WORKERS = 2  # processes that train at the same time
 FOLDER = None  # where the small run and the exported files go; None: a new temporary folder
@@ -57,6 +58,7 @@ if RUN is None:
         targets=[TARGET],
         settings={
             "training.epochs": EPOCHS,
+            "training.init": INIT,
             "search.seeds": SEEDS,
             "run.workers": WORKERS,
             "data.synthetic.train": TRAIN,
@@ -79,22 +81,25 @@ run.rounds.filter(["round", "kind", "candidate", "state", "accepted", "macs", "t
 # %% [markdown]
 # ## Which axis gave what?
 #
-# The gain of a candidate over the network that it was grown from, in points of top-1; a column a round.
+# The gain of a candidate over the network that it was grown from, in points of top-1; a column a round. The
+# control of a round, if it has one, is that network trained on for as long as the candidates.
 
 # %%
 accepted = run.trajectory[run.trajectory["target"].isna()].set_index("step")
 grown = run.rounds[(run.rounds["kind"] == "expansion") & (run.rounds["state"] == "done")]
 base = accepted.loc[grown["round"] - 1].set_index(grown.index)  # round n grows the network of step n - 1
 gains = grown.assign(gain=100 * (grown["top1"] - base["top1"]))
-gains.pivot(index="axis", columns="round", values="gain").round(1)
+gains.pivot(index="candidate", columns="round", values="gain").round(1)
 
 # %% [markdown]
 # A round compares networks that cost up to twice the last one, but not all use that up: a frame more, or the
 # next number of blocks, may be too much. The same gains, for a doubling of the multiply-adds:
 
 # %%
-doublings = np.log2(grown["macs"] / base["macs"])
-gains.assign(gain=gains["gain"] / doublings).pivot(index="axis", columns="round", values="gain").round(1)
+grown = grown[grown["axis"].notna()]  # from here on without the controls
+doublings = np.log2(grown["macs"] / base["macs"].loc[grown.index])
+per_doubling = grown.assign(gain=gains["gain"] / doublings)
+per_doubling.pivot(index="axis", columns="round", values="gain").round(1)
 
 # %% [markdown]
 # ## Is the gap larger than the spread over the seeds?
@@ -141,7 +146,7 @@ draw("rounds", [record])
 # %%
 trained = run.trials[run.trials["state"] == "done"]
 work = 3 * trained["macs"] * trained["clips_seen"]
-by_axis = trained.assign(axis=trained["axis"].fillna("start"), work=work).groupby("axis")
+by_axis = trained.assign(axis=trained["axis"].fillna(trained["candidate"]), work=work).groupby("axis")
 times = by_axis[["seconds", "work"]].sum()
 times.assign(picoseconds=1e12 * times["seconds"] / times["work"]).drop(columns="work").round(1)
 

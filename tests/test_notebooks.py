@@ -135,19 +135,19 @@ def test_a_notebook_is_kept_without_outputs_and_has_one_cell_of_parameters(name:
 
 @pytest.mark.slow
 def test_first_search(execute: Execute, tmp_path: Path) -> None:
-    done = execute("first-search", **SMALL, TARGET="3M", FOLDER=str(tmp_path))
+    done = execute("first-search", **SMALL, INIT="scratch", TARGET="600K", FOLDER=str(tmp_path))
     check_all_cells(done)
     record = read_run(tmp_path / "first")
     assert record.finished
-    assert [row.name for row in record.trajectory][::2] == ["step-0", "target-3M"]
-    assert "targets   3 M MACs" in text_of(done, "stderr") + text_of(done, "text/plain")
+    assert [row.name for row in record.trajectory][::2] == ["step-0", "target-600K"]
+    assert "targets   600 K MACs" in text_of(done, "stderr") + text_of(done, "text/plain")
     *_, said = (text for kind, text in outputs(done) if kind == "text/plain")
     assert all(name in said for name in CLASSES), "the network says nothing of the clip"
 
 
 @pytest.mark.slow
 def test_reading_a_run_that_it_makes(execute: Execute, tmp_path: Path) -> None:
-    done = execute("reading-a-run", **SMALL, SEEDS=2, TARGET="3M", FOLDER=str(tmp_path))
+    done = execute("reading-a-run", **SMALL, SEEDS=2, INIT="scratch", TARGET="600K", FOLDER=str(tmp_path))
     check_all_cells(done)
     record = read_run(tmp_path / "small")
     assert record.finished

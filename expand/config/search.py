@@ -108,9 +108,9 @@ class CacheConfig(Section):
 class SyntheticConfig(Section):
     """Synthetic videos, drawn from a seed (expand/data/synthetic.py)."""
 
-    train: int = Field(1_000, ge=12, description="clips in the training split")
-    val: int = Field(500, ge=12, description="clips in the validation split")
-    size: int = Field(96, ge=32, description="side of the square frames, in pixels")
+    train: int = Field(432, ge=12, description="clips in the training split")
+    val: int = Field(228, ge=12, description="clips in the validation split")
+    size: int = Field(64, ge=32, description="side of the square frames, in pixels")
     seed: int = Field(0, ge=0, description="seed of the videos")
 
 
@@ -229,7 +229,11 @@ class TrainingConfig(TrainingBase):
 
     # Chosen by a comparison on real motion and on the synthetic clips: results/LOG.md, 2026-11-23.
 
-    epochs: float | None = Field(None, gt=0, description="budget in epochs of the training split")
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        description="budget in epochs of the training split; null: 4, or 10 from scratch, if clips is null",
+    )
     clips: int | None = Field(None, gt=0, description="budget in training clips, instead of epochs")
     batch_size: int = Field(16, ge=1, description="clips in an optimizer step")
     learning_rate: float = Field(0.05, gt=0, description="peak learning rate, for this batch size")
@@ -258,10 +262,11 @@ class TrainingConfig(TrainingBase):
         le=1,
         description="initial weight of each block's last BatchNorm: with 0, blocks start as their shortcuts",
     )
-    init: Literal["scratch", "grown"] = Field(
-        "scratch",
+    init: Literal["scratch", "grown"] | None = Field(
+        None,
         description="grown: a candidate starts as the function that its parent has learned, the network that "
-        "it was grown from, so it needs fewer epochs; scratch: from random weights, as in the paper",
+        "it was grown from, so it needs fewer epochs; scratch: from random weights, as in the paper; "
+        "null: grown where the search space can grow weights",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural", description="natural: every video once an epoch; balanced: every class equally often"
@@ -279,7 +284,8 @@ class TrainingConfig(TrainingBase):
             values = {**values, "residual_start": 0.0 if values["zero_init"] else 1.0}
             del values["zero_init"]
         if isinstance(values, dict) and values.get("epochs") is None and values.get("clips") is None:
-            values = {**values, "epochs": DEFAULT_EPOCHS}
+            epochs = SCRATCH_EPOCHS if values.get("init") == "scratch" else GROWN_EPOCHS
+            values = {**values, "epochs": epochs}
         return values
 
     def clips_of(self, videos: int) -> int:
@@ -302,11 +308,6 @@ class TrainingConfig(TrainingBase):
         return self.model_copy(update=changed)
 
     @property
-    def grown(self) -> bool:
-        """Whether candidates start from what their parent has learned."""
-        return self.init == "grown"
-
-    @property
     def budget(self) -> str:
         """The budget in words."""
         if self.clips is not None:
@@ -320,7 +321,7 @@ class TrainingConfig(TrainingBase):
         return self
 
 
-DEFAULT_EPOCHS = 10.0
+GROWN_EPOCHS, SCRATCH_EPOCHS = 4.0, 10.0  # of short trainings, where none are given
 
 
 class RayConfig(Section):

@@ -16,7 +16,8 @@ Background, colours, contrast, positions, sizes, distractors and noise are nuisa
 distribution in both classes of a pair: a video's random numbers do not depend on its label, which only
 decides what they are mapped to. Flipping left to right or cropping the border changes no class.
 
-Scenes are functions of continuous time, sampled at 30 frames a second.
+Scenes are functions of continuous time, sampled at 10 frames a second: enough for the fastest, and the whole
+set is then small.
 
 Lengths are fractions of the frame's side, times are seconds, colours are in 0..1.
 Shapes: N frames, H × W pixels, 3 channels; a scene is (N, H, W) of ink, the share of the drawing's colour.
@@ -47,8 +48,8 @@ from expand.data.base import (
 )
 from expand.data.nearest import nearest_frames
 
-VERSION = 1  # of the generator; to be raised with any change of what is drawn
-FPS = 30
+VERSION = 2  # of the generator; to be raised with any change of what is drawn
+FPS = 10
 CLASSES = (
     "rain-falling",
     "rain-rising",
@@ -64,7 +65,7 @@ CLASSES = (
     "glyphs-cross",
 )
 
-_FRAMES = (75, 105)  # the least and most frames of a video: 2.5 to 3.5 s
+_FRAMES = (20, 28)  # the least and most frames of a video: 2 to 2.8 s
 _NOISE_MARGIN = 32  # pixels by which the noise is larger than the frame, as it is shifted from frame to frame
 
 Floats = NDArray[np.float32]

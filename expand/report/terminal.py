@@ -46,6 +46,7 @@ def forecast_text(
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
+    origin = "their parents' weights" if setup.problem.grown else "random weights"
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
@@ -53,8 +54,8 @@ def forecast_text(
         f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}\n"
-        f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each, "
-        f"{show_count(expected.macs)} MACs in all\n"
+        f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
+        f"from {origin}, {show_count(expected.macs)} MACs in all\n"
         f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
         f"left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")

@@ -168,7 +168,7 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
         cache=str(prepared.cached.folder.absolute()),
         device=machine.device,
         threads=machine.threads,
-        keep_weights=config.run.keep_weights or config.training.grown,
+        keep_weights=config.run.keep_weights or prepared.setup.problem.grown,
         memory_share=machine.memory_share,
         memory=machine.memory,
         events=None if curves is None else str(curves.absolute()),

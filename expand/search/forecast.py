@@ -89,15 +89,27 @@ class Speed:
         return cls(**values)
 
     @classmethod
-    def through(cls, small: tuple[int, float], large: tuple[int, float]) -> Speed:
-        """The line through two networks' (multiply-adds, seconds of a pass); no coefficient is negative."""
-        (macs, seconds), (more_macs, more_seconds) = small, large
-        if more_macs <= macs or more_seconds <= seconds:
-            return cls(fixed=0.0, per_mac=more_seconds / more_macs, timed=more_macs)
-        per_mac = (more_seconds - seconds) / (more_macs - macs)
-        if per_mac * macs > seconds:
-            return cls(fixed=0.0, per_mac=seconds / macs, timed=more_macs)
-        return cls(fixed=seconds - per_mac * macs, per_mac=per_mac, timed=more_macs)
+    def fit(cls, timed: Sequence[tuple[int, float]]) -> Speed:
+        """The line that is nearest to networks' (multiply-adds, seconds of a pass), at least one of them.
+
+        The sum of squared relative errors is least, and no coefficient is negative.
+        """
+        # Each network asks that fixed · u + per_mac · v = 1, by its u = 1 / seconds and v = MACs / seconds.
+        u, v = [1 / seconds for _, seconds in timed], [macs / seconds for macs, seconds in timed]
+        uu, uv, vv = _product(u, u), _product(u, v), _product(v, v)
+        alike = len({macs for macs, _ in timed}) == 1
+        determinant = 0.0 if alike else uu * vv - uv * uv
+        fixed, per_mac = 0.0, sum(v) / vv
+        if determinant > 0:
+            line = (vv * sum(u) - uv * sum(v)) / determinant, (uu * sum(v) - uv * sum(u)) / determinant
+            if line[0] >= 0 and line[1] > 0:
+                fixed, per_mac = line
+        return cls(fixed=fixed, per_mac=per_mac, timed=max(macs for macs, _ in timed))
+
+
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    """The scalar product of two rows of numbers."""
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
@@ -115,14 +127,31 @@ def _validated(setup: Setup) -> int:
     return setup.config.training.val_clips * setup.data.val
 
 
-def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True) -> tuple[Round, ...]:
-    """The rounds of a search in which the most expensive candidate wins every round, up to the search's end.
+Wins = Callable[[Round, Sequence[Candidate]], Candidate]  # chooses a round's winner among those that fit
+
+
+def dearest(_: Round, fitting: Sequence[Candidate]) -> Candidate:
+    """The most expensive candidate wins."""
+    return max(fitting, key=lambda candidate: candidate.macs)
+
+
+def in_turn(round_: Round, fitting: Sequence[Candidate]) -> Candidate:
+    """Another axis wins in each round, so that the networks have grown along all of them."""
+    grown = [candidate for candidate in fitting if candidate != round_.control] or fitting
+    return grown[(round_.number - 1) % len(grown)]
+
+
+def likely_rounds(
+    setup: Setup, fits: Callable[[Candidate], bool] = lambda _: True, wins: Wins = dearest
+) -> tuple[Round, ...]:
+    """The rounds of a search up to its end, where `wins` chooses each round's winner.
 
     They end early if the search cannot continue, for example because no candidate of a round fits.
 
     Args:
         setup: the search.
         fits: whether a candidate fits into memory; called once for each. One that does not fit fails.
+        wins: chooses the candidate that wins a round.
     """
     search = setup.strategy.search(setup.problem)
     rounds: list[Round] = []
@@ -131,9 +160,9 @@ def likely_rounds(setup: Setup, fits: Callable[[Candidate], bool] = lambda _: Tr
         while True:
             rounds.append(round_)
             fitting = [candidate for candidate in round_.candidates if fits(candidate)]
-            dearest = max((candidate.macs for candidate in fitting), default=0)
+            winner = wins(round_, fitting) if fitting else None
             likely: dict[Candidate, Outcome] = {
-                candidate: Scored(score=float(candidate.macs == dearest))
+                candidate: Scored(score=float(candidate == winner))
                 if candidate in fitting
                 else Failed(reason="out of memory")
                 for candidate in round_.candidates
@@ -214,15 +243,3 @@ def furthest_clips(problem: Problem, limit: float) -> tuple[ClipSampling, ...]:
     growing = (axis for axis in problem.axes.values() if not is_free(problem, axis, start))
     points = [start, *(largest(problem, axis, start, limit) for axis in growing)]
     return tuple(dict.fromkeys(problem.space.sampling(point) for point in points if point is not None))
-
-
-def ends(setup: Setup) -> tuple[Candidate, Candidate]:
-    """The networks of the forecast with the fewest and with the most multiply-adds."""
-    networks = by_cost(setup)
-    return networks[0], networks[-1]
-
-
-def by_cost(setup: Setup) -> list[Candidate]:
-    """The networks of the forecast, in the order of their multiply-adds."""
-    candidates = [candidate for round_ in likely_rounds(setup) for candidate in round_.candidates]
-    return sorted(candidates, key=lambda candidate: candidate.macs)

@@ -75,7 +75,7 @@ class Setup:
     def of(cls, config: Config, data: DataCard) -> Setup:
         """Raises UserError if a name is unknown or cannot be imported, or if a setting is not accepted."""
         space = load_space(config.space.name, config.space.settings)
-        if config.training.grown and growth_of(space) is None:
+        if config.training.init == "grown" and growth_of(space) is None:
             raise UserError(
                 f"training.init: grown needs a space that can grow weights, but {config.space.name} has no "
                 "method grow: set training.init to scratch, or add the method (search_spaces/base.py)."
@@ -150,7 +150,7 @@ def _problem(
         num_classes=num_classes,
         cost=cost,
         seeds=tuple(range(options.seed, options.seed + options.seeds)),
-        grown=config.training.grown,
+        grown=config.training.init != "scratch" and growth_of(space) is not None,
     )
 
 

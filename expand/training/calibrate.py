@@ -1,4 +1,4 @@
-"""Times a few training steps of two networks of a search, to forecast the seconds of its trainings here."""
+"""Times a few training steps of networks of a search, to forecast the seconds of its trainings here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from expand.config.search import TrainingConfig
 from expand.search.base import Candidate
-from expand.search.forecast import TRAIN_FACTOR, Speed, by_cost
+from expand.search.forecast import TRAIN_FACTOR, Speed, in_turn, likely_rounds
 from expand.search.setup import Setup
 from expand.training.devices import place_clips, place_network, prepare
 from expand.training.footprint import FEWEST, halves, way_of
@@ -23,33 +23,35 @@ from expand.training.trainer import Step, make_optimizer, make_step
 _STEPS = 3  # timed steps of each network
 _ENOUGH = 0.5  # seconds after which no more steps of a network are timed
 _USUAL = 1e-10  # seconds of a multiply-add on one core, assumed if nothing can be timed
-# The most that a timed step may cost, so that the four steps of each network take seconds and little memory.
-_MOST_MACS = {"cpu": 3e9, "mps": 5e10, "cuda": 5e11}
+# The most that a timed step may cost, so that the steps of all networks take seconds and little memory.
+_MOST_MACS = {"cpu": 1e9, "mps": 5e10, "cuda": 5e11}
 _MOST_BYTES = {"cpu": 4e8, "mps": 1e9, "cuda": 4e9}
 
 
 def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
     """The speed of training here: seconds of a forward pass of one clip, as a line in the multiply-adds.
 
-    Two networks of the forecast are timed on random clips: the cheapest one, and the most expensive one whose
-    step is short and fits into little memory. The fastest of a few steps counts. Left out: loading the data.
+    The start is timed on random clips, and the candidates of the most expensive round whose steps are all
+    short and fit into little memory, since a deep network takes longer than a wide one of the same cost. In
+    that round, each axis has been grown in turn. The fastest of a few steps counts. Left out: loading the
+    data, and what a training does besides its steps.
     Known error: for more expensive networks seconds are extrapolated, with an error that was not measured.
     A network whose training raises an exception is left out; the search itself will record its failure.
     """
     timed: list[tuple[int, float]] = []
-    for candidate, clips in _chosen(setup, device):
+    for candidate, clips in timed_networks(setup, device):
         with contextlib.suppress(Exception):
             timed.append((candidate.macs, _pass_seconds(setup, candidate, clips, device, threads)))
     release_memory(device)  # workers in processes of their own need it
     if not timed:
         return Speed(fixed=0.0, per_mac=_USUAL)
-    return Speed.through(timed[0], timed[-1])
+    return Speed.fit(timed)
 
 
-def _chosen(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
+def timed_networks(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
     """The networks to time, with the clips of a step: a whole batch, or a part if all steps are too long."""
     measure, batch = measure_by(setup, way_of(device)), setup.config.training.batch_size
-    networks = by_cost(setup)
+    start, *grown = likely_rounds(setup, wins=in_turn)
 
     def quick(candidate: Candidate, clips: int) -> bool:
         """Whether a step takes at most `_MOST_MACS` and `_MOST_BYTES`."""
@@ -58,10 +60,12 @@ def _chosen(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
             return False
         return measure(candidate).training(clips, clips) <= _MOST_BYTES[device]
 
-    dearest = next((one for one in reversed(networks) if quick(one, batch)), None)
-    if dearest is not None:
-        return [(networks[0], batch), (dearest, batch)]
-    return [(networks[0], part) for part in halves(batch, FEWEST) if quick(networks[0], part)][:1]
+    (first, *_) = start.candidates
+    if not quick(first, batch):
+        return [(first, part) for part in halves(batch, FEWEST) if quick(first, part)][:1]
+    several = [round_.candidates for round_ in grown if round_.kind == "expansion"]
+    short = [chosen for chosen in several if all(quick(candidate, batch) for candidate in chosen)]
+    return [(candidate, batch) for candidate in (first, *(short[-1] if short else ()))]
 
 
 def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, threads: int) -> float:
@@ -83,7 +87,7 @@ def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, t
 
 
 def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -> Step:
-    """A training step; on the CPU without the fast update, since importing optimizers takes seconds."""
+    """A training step; on the CPU its update costs as much as an optimizer's, whose import takes seconds."""
     loss_function = nn.CrossEntropyLoss()
     if device != "cpu":
         return make_step(
@@ -94,11 +98,19 @@ def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -
             micro_batch=batch,
             gradient_clip=recipe.gradient_clip,
         )
+    weights = list(network.parameters())
+    momentum = [torch.zeros_like(weight) for weight in weights]
 
     def step(clips: torch.Tensor, labels: torch.Tensor) -> Read:
         network.zero_grad(set_to_none=True)
         loss = loss_function(network(place_clips(clips, device)), labels)
         loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        with torch.no_grad():
+            for weight, moved in zip(weights, momentum, strict=True):
+                if weight.grad is not None:
+                    moved.mul_(recipe.momentum).add_(weight.grad)
+                    weight.sub_(moved, alpha=0.0)
         return lambda: float(loss.detach())
 
     return step

@@ -101,8 +101,8 @@ def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
     fitting = [
         candidate for round_ in rounds for candidate in round_.candidates if sizes[candidate][1] is not None
     ]
-    stopped = not any(sizes[candidate][1] for candidate in rounds[-1].candidates)
-    last = [sizes[candidate][0].training(batch, 1) for candidate in rounds[-1].candidates]
+    last = [candidate for candidate in rounds[-1].candidates if candidate != rounds[-1].control]
+    stopped = not any(sizes[candidate][1] for candidate in last)
     return Foresight(
         room=room,
         needed=max(footprint.training(batch, batch) for footprint, _ in sizes.values()),
@@ -111,7 +111,7 @@ def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
         part=min(parts, default=None),
         failing=sum(part is None for _, part in sizes.values()),
         furthest=max((candidate.macs for candidate in fitting), default=0) if stopped else None,
-        short=min(last) if stopped else None,
+        short=min(sizes[candidate][0].training(batch, 1) for candidate in last) if stopped else None,
     )
 
 

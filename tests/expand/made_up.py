@@ -24,12 +24,12 @@ Score = Callable[[int, Candidate, Job], Result]
 
 
 def x3d_config(**changes: Any) -> Config:
-    """A search of the X3D space from 32 pixels; `changes` are sections."""
+    """A search of the X3D space from 32 pixels, from scratch; `changes` are sections."""
     values: dict[str, Any] = {
         "space": {"name": "x3d", "settings": {"size": 32}},
         "search": {"targets": ["6M"]},
         "data": {"format": "synthetic"},
-        "training": {"epochs": 8},
+        "training": {"epochs": 8, "init": "scratch"},
     }
     for section, settings in changes.items():
         values[section] = {**values[section], **settings}

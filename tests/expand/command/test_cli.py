@@ -192,11 +192,11 @@ def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_p
     done = xpand("search", "--dry-run", "--target", "3M", cwd=tmp_path, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    for text in ("start     1.944 M MACs, clip 1×48, 32²", "1, 6", "time      about"):
+    for text in ("start     433.9 K MACs, clip 1×34, 40²", "(1, 7, ", "time      about"):
         assert text in done.stderr
     assert list(tmp_path.iterdir()) == []
     forecast = json.loads(xpand("search", "--dry-run", "--target", "3M", "--json", cwd=tmp_path).stdout)
-    assert (forecast["trainings"], forecast["rounds"]) == (8, [1, 6, 1])
+    assert (forecast["trainings"], forecast["rounds"]) == (23, [1, 7, 7, 7, 1])
     assert forecast["seconds"] > 0
 
 
@@ -234,8 +234,8 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
         ("--config", "none.yaml"): (
             "none.yaml: search.axes: name at least one axis, or leave `axes` out to use all of the space's."
         ),
-        ("--target", "1M"): (
-            "target must be at least the start network's 1,923,520 MACs, got 1,000,000: raise --target, or "
+        ("--target", "100K"): (
+            "target must be at least the start network's 431,328 MACs, got 100,000: raise --target, or "
             "start from a smaller basis."
         ),
         (

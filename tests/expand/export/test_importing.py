@@ -22,7 +22,7 @@ from expand.weights.models import find_model, read_model
 from tests.expand.commands import Xpand, refused
 from tests.expand.weights.test_layouts import shaken
 
-RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
+RUN = Path(__file__).parents[1] / "x3d_run"
 MODEL = "step-1-temporal"
 FILES = {
     "slowfast": ("net.yaml", "net.pyth", "slowfast"),

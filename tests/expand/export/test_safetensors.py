@@ -18,7 +18,7 @@ from expand.system.version import VERSION
 from expand.weights.models import Model, find_model
 from search_spaces.x3d.architecture import Architecture
 
-RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
+RUN = Path(__file__).parents[1] / "x3d_run"
 
 
 def write(model: Model, state: dict[str, Tensor], path: Path) -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from expand.config.search import Config
 from expand.data.cache_needs import cache_needs
 from expand.run.preparation import possible_clips
-from expand.search.forecast import Clock, Load, Speed, ends, forecast, makespan
+from expand.search.forecast import Clock, Load, Speed, forecast, makespan
 from expand.search.replay import Replay
 from expand.search.setup import Setup
 from search_spaces.base import ClipSampling
@@ -16,16 +16,20 @@ from tests.expand.search.test_replay import measurement
 
 
 def test_the_forecast_counts_the_rounds_that_a_search_takes() -> None:
-    x3d = Setup.of(Config.model_validate({"search": {"targets": ["80M"], "seeds": 2}}), CARD)
+    search = {"targets": ["80M"], "seeds": 2}
+    scratch = {"search": search, "training": {"init": "scratch"}}
+    x3d = Setup.of(Config.model_validate(scratch), CARD)
     assert [len(loads) for loads in forecast(x3d).rounds] == [2, 12, 12, 12]
     assert forecast(x3d).trainings == 38
+    grown = Setup.of(Config.model_validate({"search": search}), CARD)
+    assert [len(loads) for loads in forecast(grown).rounds] == [2, 14, 14, 14]  # with a control in each round
 
 
 def test_a_training_costs_three_passes_a_clip_and_validation_one() -> None:
     setup = toy_setup(training={"epochs": 2, "val_clips": 3})
     start = forecast(setup).rounds[0][0]
     assert start.passes == 3 * 2 * CARD.train + 3 * CARD.val
-    assert start.macs_per_clip == ends(setup)[0].macs == 3 * 4 * 4 * 12
+    assert start.macs_per_clip == setup.problem.start.macs == 3 * 4 * 4 * 12
     clips = toy_setup(training={"epochs": None, "clips": 100})
     assert forecast(clips).rounds[0][0].passes == 300 + CARD.val
 
@@ -36,15 +40,18 @@ def test_a_search_that_cannot_go_on_is_forecast_as_far_as_it_goes() -> None:
     ] == [1]
 
 
-def test_speed_goes_through_two_networks() -> None:
-    speed = Speed.through((1_000, 2.0), (3_000, 4.0))
+def test_speed_goes_through_two_networks_and_between_more() -> None:
+    speed = Speed.fit([(1_000, 2.0), (3_000, 4.0)])
     assert speed.fixed == pytest.approx(1.0)
     assert speed.seconds(Load(passes=2, macs_per_clip=2_000)) == pytest.approx(6.0)
+    between = Speed.fit([(1_000, 2.0), (3_000, 3.9), (3_000, 4.1)])
+    assert between.seconds(Load(passes=1, macs_per_clip=3_000)) == pytest.approx(4.0, abs=0.01)
+    assert Speed.fit([(1_000, 2.0)]) == Speed(fixed=0.0, per_mac=0.002, timed=1_000)
 
 
 @given(st.integers(1, 10**6), st.floats(1e-6, 10), st.integers(1, 10**9), st.floats(1e-6, 10))
 def test_speed_is_never_negative(macs: int, seconds: float, more: int, longer: float) -> None:
-    speed = Speed.through((macs, seconds), (macs + more, longer))
+    speed = Speed.fit([(macs, seconds), (macs + more, longer)])
     assert speed.fixed >= 0
     assert speed.per_mac > 0
 

@@ -30,7 +30,7 @@ def test_a_search_that_fits_says_what_it_takes() -> None:
 def test_batches_in_parts_are_foreseen() -> None:
     setup, found = foreseen("80M", GB // 4)
     assert found.described == (
-        "at most 319 MB of a worker's 250 MB: 3 of 31 candidates split their batch into parts of down to "
+        "at most 319 MB of a worker's 250 MB: 3 of 36 candidates split their batch into parts of down to "
         "8 clips, and BatchNorm normalises each part by itself; 6 do not fit at all"
     )
     found.check(setup.config.search.targets)

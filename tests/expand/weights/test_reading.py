@@ -16,7 +16,7 @@ from expand.weights.models import Model, find_model
 from expand.weights.reading import read_weights
 from tests.expand.toy import Point, ToySpace
 
-RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
+RUN = Path(__file__).parents[1] / "x3d_run"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from expand.weights.layouts import from_layout, to_layout
 from expand.weights.models import Model, find_model
 from expand.weights.reading import read_weights
 
-RUN = Path(__file__).parents[3] / "results" / "reference" / "synthetic"
+RUN = Path(__file__).parents[1] / "x3d_run"
 State = dict[str, Tensor]
 FIRST = "s1.pathway0_stem.conv_xy.weight"
 CODE = (
