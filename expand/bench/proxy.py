@@ -26,7 +26,7 @@ from expand.search.base import CONTROL, Outcome, Problem, Round, Scored, State, 
 from expand.search.expansion import Expansion
 from expand.search.forecast import TRAIN_FACTOR
 from expand.system.errors import UserError
-from expand.system.folders import CONFIG, STUDY
+from expand.system.folders import CONFIG, STUDY, differences
 from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE
 
@@ -160,15 +160,23 @@ def measure(
         view: shows the progress.
 
     Raises:
-        UserError: a run in the folder has another configuration, or an axis cannot grow.
+        UserError: a run in the folder has another configuration, or an axis is unknown or cannot grow.
         RunFailed: a run cannot go on.
     """
     for name in ways:
         own, chosen = folder / _slug(name), WAYS[name].config(config, path)
         planned = plan(chosen)
+        if unknown := [axis for axis in path if axis not in planned.setup.axes]:
+            known = ", ".join(planned.setup.axes)
+            raise UserError(f"--grow must name axes of the search, {known}, got {', '.join(unknown)}.")
         if (own / CONFIG).exists():
             run = Run.open(own)
             run.check_config()
+            if changes := [*differences(run.config.deciding(), chosen.deciding())]:
+                raise UserError(
+                    f"{own} must be a run with this configuration, but it differs: {'; '.join(changes)}. "
+                    "Give the same settings, or another folder (--out)."
+                )
             if read_run(own).finished:
                 continue
             prepared = decode(planned, view.caching, run.data)

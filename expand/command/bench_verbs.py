@@ -252,7 +252,7 @@ def bench_proxy(
     ] = None,
 ) -> None:
     """Train candidates briefly in several ways, and at length: which way compares them as they will be?"""
-    from expand.bench.proxy import WAYS, compare, measure, read_ways, to_json
+    from expand.bench.proxy import LONG, WAYS, compare, measure, read_ways, to_json
     from expand.bench.show import agreement_table
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
@@ -272,6 +272,9 @@ def bench_proxy(
         if as_json:
             print_json(values)
             return
+    if LONG not in found:
+        err.print(f"Measured. To compare the ways, measure the long trainings, too: --way {LONG}.")
+        return
     Console(width=_WIDTH).print(agreement_table(compare(found)))
 
 

@@ -183,6 +183,41 @@ def test_the_command_prints_a_row_for_each_way_and_keeps_every_training(xpand: X
     assert [one["way"] for one in kept["agreement"]] == ["scratch", "long"]
 
 
+def test_other_settings_than_those_of_a_run_are_refused(tmp_path: Path, growing: Config) -> None:
+    measure(growing, [], ["scratch"], tmp_path / "out", Quiet())
+    more = Config.model_validate({**growing.model_dump(), "search": {"targets": [4_000], "seeds": 2}})
+    with pytest.raises(UserError) as error:
+        measure(more, [], ["scratch"], tmp_path / "out", Quiet())
+    assert str(error.value) == (
+        f"{tmp_path / 'out' / 'scratch'} must be a run with this configuration, but it differs: "
+        "search.seeds: 1 → 2. Give the same settings, or another folder (--out)."
+    )
+
+
+def test_an_unknown_axis_is_refused_before_anything_is_trained(tmp_path: Path, growing: Config) -> None:
+    view = Quiet()
+    with pytest.raises(UserError) as error:
+        measure(growing, ["width", "depth"], ["scratch"], tmp_path / "out", view)
+    assert str(error.value) == "--grow must name axes of the search, frames, width, got depth."
+    assert view.trained == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_long_trainings_the_command_says_what_to_measure(xpand: Xpand, tmp_path: Path) -> None:
+    done = xpand(
+        *("bench", "proxy", "--data", "synthetic", "--target", "4K", "--seeds", 1),
+        *("--set", "space.name=tests.expand.toy:GrowingToySpace", "--set", "training.epochs=1"),
+        *("--set", "data.synthetic={train: 24, val: 12, size: 32}", "--set", "run.workers=1"),
+        *("--way", "scratch", "--out", tmp_path / "out"),
+        cache=tmp_path / "cache",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        "Measured. To compare the ways, measure the long trainings, too: --way long."
+    )
+
+
 def test_an_unknown_way_is_refused(xpand: Xpand, tmp_path: Path) -> None:
     message = refused(
         xpand("bench", "proxy", "--data", "synthetic", "--out", tmp_path / "o", "--way", "best")
