@@ -391,9 +391,11 @@ class Config(Section):
     def deciding(self) -> dict[str, Any]:
         """The settings that measurements and decisions depend on, as JSON values.
 
-        Left out are `run`, the cache, and the paths of the videos, since the run keeps the videos' checksum.
+        Left out are `run`, the cache, and the paths of the videos, since the run keeps the videos' checksum;
+        and the numbers of synthetic clips where the videos are others.
         """
-        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": PLACES})
+        unused = PLACES if self.data.format == "synthetic" else PLACES | {"synthetic"}
+        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": unused})
         return values
 
 

@@ -218,7 +218,12 @@ class Run:
         return self.folder / "tensorboard" / f"round-{round_number}" / f"{candidate}-seed-{seed}"
 
     def sweep(self) -> None:
-        """Remove the temporary files that killed drivers and workers have left."""
+        """Remove temporary files that killed drivers and workers have left; make folders that are missing.
+
+        Git and some archives keep no empty folders, so a run that was copied by them may lack some.
+        """
+        for name in (CHECKPOINTS, MODELS):
+            (self.folder / name).mkdir(exist_ok=True)
         for pattern in (".*.partial", f"{MODELS}/.*.partial", f"{CHECKPOINTS}/*/.*.partial"):
             for path in self.folder.glob(pattern):
                 path.unlink()

@@ -97,13 +97,23 @@ def test_what_decides_leaves_out_where_and_how_fast() -> None:
     config = Config.model_validate({"data": {"path": "videos"}})
     moved = Config.model_validate(
         {
-            "data": {"path": "elsewhere", "cache": {"limit_gb": 1}, "allow_outside": True},
+            "data": {
+                "path": "elsewhere",
+                "cache": {"limit_gb": 1},
+                "allow_outside": True,
+                "synthetic": {"train": 24},  # which are other videos
+            },
             "run": {"workers": 3, "device": "cpu"},
         }
     )
     slower = Config.model_validate({"training": {"learning_rate": 0.01}})
     assert config.deciding() == moved.deciding()
     assert config.deciding() != slower.deciding()
+    drawn = [
+        Config.model_validate({"data": {"format": "synthetic", "synthetic": {"train": clips}}})
+        for clips in (24, 48)
+    ]
+    assert drawn[0].deciding() != drawn[1].deciding()
 
 
 def test_options_go_over_the_file(tmp_path: Path) -> None:

@@ -190,3 +190,11 @@ def test_a_study_that_cannot_be_read_is_named(run: Run, content: bytes, why: str
         "start a new run with what is in checkpoints/ (docs/workers.md)."
     )
     assert path.read_bytes() == content
+
+
+def test_folders_that_a_copy_left_out_are_made_again(run: Run) -> None:
+    run.models_folder.rmdir()  # empty, so Git does not keep it
+    run.job_folder("any").parent.rmdir()
+    run.sweep()
+    assert run.models_folder.is_dir()
+    assert run.job_folder("any").parent.is_dir()
