@@ -23,6 +23,7 @@ def test_a_search_comes_to_the_same_by_every_kind_of_workers(xpand: Xpand) -> No
     ray = pytest.importorskip("ray")
     ray.shutdown()  # what other tests are connected to
     settings = ["search.targets=[3000000]", "training.clips=16", "training.epochs=null"]
+    settings += ["training.init=scratch"]
     settings.append("search.axes=[temporal, width]")  # two trainings at a time are several already
     settings.append("data.synthetic={train: 12, val: 12}")
     options = [part for setting in settings for part in ("--set", setting)]

@@ -195,6 +195,7 @@ def test_search_against_plain_modules(xpand: Xpand, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(search, "_MAIN", f"{no_figures}; {search._MAIN}")
     settings = ["search.targets=[2000000]", "search.axes=[temporal]", "run.workers=1"]
     settings += ["training.clips=32", "training.epochs=null", "data.synthetic={train: 24, val: 12}"]
+    settings += ["training.init=scratch"]
     values = figures(xpand, "search", *(part for setting in settings for part in ("--set", setting)))
     (row,) = values["rows"]
     assert values["baseline"] == "plain"

@@ -20,6 +20,7 @@ ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify")
 # What makes a command take seconds.
 SMALL = {
     "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4 "
+    "--set training.init=scratch "
     "--set search.axes='[temporal, width]'",
     "frames": "--set space.settings.size=32",
     "doctor": "--set space.settings.size=32",
