@@ -84,16 +84,17 @@ def _trajectory(record: RunRecord) -> Iterator[Columns]:
 
 def _rounds(record: RunRecord) -> Iterator[Columns]:
     """Yield, round by round, a row for each candidate, then a row for each axis without a candidate."""
+    grown = record.setup.problem.grown
     for number in record.numbers:
         for candidate in (row for row in record.rounds if row.round == number):
-            yield _candidate(record, candidate)
+            yield _candidate(record, candidate, grown)
         for axis in (row for row in record.ungrown if row.round == number):
             yield _ungrown(axis)
 
 
-def _candidate(record: RunRecord, row: CandidateRow) -> Columns:
+def _candidate(record: RunRecord, row: CandidateRow, grown: bool) -> Columns:
     first = {"round": row.round, "kind": row.kind, "accepted": row.accepted}
-    gain = {"gain": row.gain} if record.setup.problem.grown else {}
+    gain = {"gain": row.gain} if grown else {}
     return {**first, **_measured(record, row), **gain, "learned": row.seeds.learned}
 
 

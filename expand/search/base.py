@@ -137,6 +137,11 @@ class Round:
         return tuple(dict.fromkeys(training.candidate for training in self.trainings))
 
     @property
+    def contenders(self) -> tuple[Candidate, ...]:
+        """The candidates that may win the round: all but the control."""
+        return tuple(candidate for candidate in self.candidates if candidate != self.control)
+
+    @property
     def parents(self) -> tuple[State, ...]:
         """The states that this round's candidates were grown or contracted from."""
         parents = {candidate.parent for candidate in self.candidates}
@@ -160,13 +165,10 @@ class Round:
         Raises:
             RunFailed: no candidate has a score.
         """
-        by_candidate = {
-            candidate: outcome
-            for candidate, outcome in self.by_candidate(outcomes).items()
-            if candidate != self.control
-        }
-        self.check_not_all_failed(by_candidate)
-        scores = {one: outcome.score for one, outcome in by_candidate.items() if isinstance(outcome, Scored)}
+        by_candidate = self.by_candidate(outcomes)
+        contending = {candidate: by_candidate[candidate] for candidate in self.contenders}
+        self.check_not_all_failed(contending)
+        scores = {one: outcome.score for one, outcome in contending.items() if isinstance(outcome, Scored)}
         winner = max(scores, key=lambda one: (scores[one], -one.cost))  # the first of equal ones
         return State(step=self.number, candidate=winner, score=scores[winner])
 

@@ -137,7 +137,7 @@ def dearest(_: Round, fitting: Sequence[Candidate]) -> Candidate:
 
 def in_turn(round_: Round, fitting: Sequence[Candidate]) -> Candidate:
     """Another axis wins in each round, so that the networks have grown along all of them."""
-    grown = [candidate for candidate in fitting if candidate != round_.control] or fitting
+    grown = [candidate for candidate in round_.contenders if candidate in fitting] or fitting
     return grown[(round_.number - 1) % len(grown)]
 
 

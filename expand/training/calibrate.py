@@ -110,7 +110,7 @@ def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -
             for weight, moved in zip(weights, momentum, strict=True):
                 if weight.grad is not None:
                     moved.mul_(recipe.momentum).add_(weight.grad)
-                    weight.sub_(moved, alpha=0.0)
+                    weight.sub_(moved, alpha=0.0)  # the same work, but the weights stay as they are
         return lambda: float(loss.detach())
 
     return step

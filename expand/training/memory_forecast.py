@@ -101,7 +101,7 @@ def foresee(setup: Setup, room: int, measure: Measure) -> Foresight:
     fitting = [
         candidate for round_ in rounds for candidate in round_.candidates if sizes[candidate][1] is not None
     ]
-    last = [candidate for candidate in rounds[-1].candidates if candidate != rounds[-1].control]
+    last = rounds[-1].contenders
     stopped = not any(sizes[candidate][1] for candidate in last)
     return Foresight(
         room=room,

@@ -20,6 +20,13 @@ from tests.expand.toy import ToySpace
 
 AXES = ("fast", "depth", "width")
 
+# A measurement of seconds.
+COMMAND: tuple[object, ...] = (
+    *("bench", "proxy", "--data", "synthetic", "--target", "4K", "--seeds", 1),
+    *("--set", "space.name=tests.expand.toy:GrowingToySpace", "--set", "training.epochs=1"),
+    *("--set", "data.synthetic={train: 24, val: 12, size: 32}", "--set", "run.workers=1"),
+)
+
 
 Scores = Mapping[str, tuple[float, ...]]
 
@@ -164,14 +171,8 @@ def test_ways_are_measured_once_and_read_from_their_runs(tmp_path: Path, growing
 
 
 def test_the_command_prints_a_row_for_each_way_and_keeps_every_training(xpand: Xpand, tmp_path: Path) -> None:
-    arguments = [
-        *("bench", "proxy", "--data", "synthetic", "--target", "4K", "--seeds", 1),
-        *("--set", "space.name=tests.expand.toy:GrowingToySpace", "--set", "training.epochs=1"),
-        *("--set", "data.synthetic={train: 24, val: 12, size: 32}", "--set", "run.workers=1"),
-        *("--way", "scratch", "--way", "long"),
-        *("--out", tmp_path / "out", "--figures", tmp_path / "found.json"),
-    ]
-    done = xpand(*arguments, cache=tmp_path / "cache")
+    arguments = ["--way", "scratch", "--way", "long", "--figures", tmp_path / "found.json"]
+    done = xpand(*COMMAND, *arguments, "--out", tmp_path / "out", cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     heading, *rows = done.stdout.splitlines()
     assert heading.split() == [
@@ -204,13 +205,7 @@ def test_an_unknown_axis_is_refused_before_anything_is_trained(tmp_path: Path, g
 
 
 def test_without_the_long_trainings_the_command_says_what_to_measure(xpand: Xpand, tmp_path: Path) -> None:
-    done = xpand(
-        *("bench", "proxy", "--data", "synthetic", "--target", "4K", "--seeds", 1),
-        *("--set", "space.name=tests.expand.toy:GrowingToySpace", "--set", "training.epochs=1"),
-        *("--set", "data.synthetic={train: 24, val: 12, size: 32}", "--set", "run.workers=1"),
-        *("--way", "scratch", "--out", tmp_path / "out"),
-        cache=tmp_path / "cache",
-    )
+    done = xpand(*COMMAND, "--way", "scratch", "--out", tmp_path / "out", cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1] == (

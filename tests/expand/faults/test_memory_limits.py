@@ -20,7 +20,7 @@ VIDEOS += [f"--set=data.synthetic.{key}" for key in ("train=32", "val=16", "size
 ONE_THREAD = "--set=run.threads=1"
 FEW = [f"--set=data.synthetic.{key}" for key in ("train=16", "val=12")]  # a step of each candidate
 START = ["--set=space.settings.size=80", "--set=space.settings.frames=4", "--set=search.axes=[fast,spatial]"]
-START += ["--set=training.init=scratch"]
+START += ["--set=training.init=scratch"]  # so few clips teach no start what could be grown
 
 
 def limited(tmp_path: Path, room: int, *arguments: object, code: int = 0, bench: bool = False) -> str:
