@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import fields
@@ -33,6 +34,9 @@ def configured(folder: Path, cache_folder: Path) -> DataConfig:
 def build(folder: Path, cache_folder: Path, processes: int) -> None:
     """Build it in a new process group; what a process does that a test forks."""
     os.setsid()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs inherit that it is ignored
     fork_server()
     config = configured(folder, cache_folder)
     cache.SHARD_BYTES = (1, 1)
