@@ -157,10 +157,11 @@ def train(
         Path | None, typer.Option("--out", help="Folder for the training; by default results/MODEL-DATA.")
     ] = None,
     epochs: Annotated[
-        float | None, typer.Option("--epochs", help="Budget in epochs; 300 as released.")
+        float | None, typer.Option("--epochs", help="Budget in epochs; by default as the recipe says.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Clips in a step, over all processes; 128 as released.")
+        int | None,
+        typer.Option("--batch-size", help="Clips in a step, over all processes."),
     ] = None,
     multigrid: Annotated[
         bool, typer.Option("--multigrid", help="Large batches of coarse clips first: takes less time.")
@@ -179,7 +180,7 @@ def train(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule, and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network in full, by the recipe that X3D was released with, in one process or torchrun's."""
+    """Train a network in full, by a recipe for this number of videos, in one process or torchrun's."""
     from expand.full.preparation import choose, listed_schedule
     from expand.full.train import start
     from expand.report.live_training import schedule_table
@@ -203,8 +204,12 @@ def train(
     if dry_run:
         schedule = listed_schedule(chosen)
         if as_json:
-            print_json(asdict(schedule) | {"steps": schedule.steps, "clips": schedule.clips})
+            recipe = chosen.recipe.training.recipe
+            print_json(
+                {"recipe": recipe, **asdict(schedule), "steps": schedule.steps, "clips": schedule.clips}
+            )
             return
+        say(chosen.why)
         out.print(schedule_table(schedule, chosen.recipe))
         return
     with interruptible(), _training_view() as view:

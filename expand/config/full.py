@@ -1,7 +1,8 @@
 """The configuration of a full training: its sections and settings, with units, bounds and defaults.
 
-The defaults are the recipe that X3D was released with. The weights depend on `data` and `training`; `run`
-says only where and how fast the training runs, so it may change when a training is resumed.
+The defaults are the recipe that X3D was released with; `expand.config.recipes` has another, for few videos.
+The weights depend on `data` and `training`; `run` says only where and how fast the training runs, so it may
+change when a training is resumed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from expand.config.base import Section
+from expand.config.recipes import FEW_VIDEOS, RecipeName
 from expand.config.search import PLACES, DataConfig, TrainingBase
 from search_spaces.base import ClipSampling
 
@@ -23,6 +25,12 @@ class FullConfig(TrainingBase):
 
     # Source: SlowFast's configs/Kinetics/X3D_*.yaml at 287ec007.
 
+    recipe: RecipeName = Field(
+        "auto",
+        description="where the values of settings that are not given come from. released: the defaults of "
+        "this table; small: a recipe for few videos (docs/training.md); auto: small "
+        f"for fewer than {FEW_VIDEOS:,} training videos, else released",
+    )
     epochs: float = Field(300.0, gt=0, description="budget in epochs of the training split")
     batch_size: int = Field(128, ge=2, description="clips in an optimizer step, over all processes")
     micro_batch: int | None = Field(

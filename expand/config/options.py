@@ -60,10 +60,11 @@ def build_recipe(
     settings: Mapping[str, Any] = NO_SETTINGS,
     jitter: tuple[float, float] | None = None,
     searched: DataConfig | None = None,
+    defaults: Mapping[str, Any] = NO_SETTINGS,
 ) -> Recipe:
     """The configuration of a full training: the values of `file`, overridden by `data` and `settings`.
 
-    Settings that none of them names have the values of X3D's released recipe.
+    Settings that none of them names have the values of `defaults`, or else of X3D's released recipe.
 
     Args:
         file: a YAML file with any of the settings.
@@ -73,6 +74,7 @@ def build_recipe(
         jitter: the default of `data.jitter`; None: the released one.
         searched: the data section of the search that found the network, for use if neither `file` nor `data`
             names videos. Its jitter and oversampling are left out, as they belong to the search.
+        defaults: values of the section `training` by their names.
 
     Raises:
         UserError: one line that says which key or file is wrong.
@@ -85,6 +87,9 @@ def build_recipe(
     section = _section(values, ["data"], origin)
     section.setdefault("jitter", jitter or released_jitter(sampling))
     section.setdefault("oversampling", _OVERSAMPLING)
+    training = _section(values, ["training"], origin)
+    for name, value in defaults.items():
+        training.setdefault(name, value)
     return validated(values, origin, Recipe)
 
 

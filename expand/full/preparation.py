@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 from expand.config.data_paths import data_of_run
 from expand.config.full import Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
+from expand.config.recipes import FEW_VIDEOS, recipe_by, recipe_values
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import OnProgress
@@ -45,11 +47,13 @@ class Chosen:
         model: the network, with the classes of its model file.
         recipe: the configuration.
         weights: a file of initial weights; None: random weights.
+        why: the recipe and why it was chosen, in one line; "" if it was not chosen now.
     """
 
     model: Model
     recipe: Recipe
     weights: Path | None = None
+    why: str = ""
 
 
 def choose(
@@ -79,7 +83,9 @@ def choose(
     """
     model = find_model(reference, name)
     searched = data_of_run(Path(reference))
-    recipe = build_recipe(config, model.sampling, data=data, settings=settings, searched=searched)
+    recipe, why = _recipe(
+        partial(build_recipe, config, model.sampling, data=data, searched=searched), settings
+    )
     if fine_tune and weights is None and model.weights is None:
         raise UserError(
             f"--fine-tune must have weights to start from, but {model.name} has none: "
@@ -88,7 +94,30 @@ def choose(
     initial = weights or (model.weights if fine_tune else None)
     if initial is not None:
         read_weights(initial, model, classifier="may differ")  # raises UserError now if they do not fit
-    return Chosen(model=model, recipe=recipe, weights=initial)
+    return Chosen(model=model, recipe=recipe, weights=initial, why=why)
+
+
+def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[Recipe, str]:
+    """The configuration with the values of its recipe, and a line that says which recipe it is and why.
+
+    Args:
+        build: `build_recipe` without its settings and defaults.
+        settings: values by their keys.
+    """
+    asked = build(settings=settings)
+    videos = len(open_source(asked.data).splits["train"])
+    name = asked.training.recipe
+    why = "as configured"
+    if name == "auto":
+        name = recipe_by(videos)
+        few = "fewer" if videos < FEW_VIDEOS else "not fewer"
+        why = f"{videos:,} training videos are {few} than {FEW_VIDEOS:,}"
+    chosen = build(settings={**settings, "training.recipe": name}, defaults=recipe_values(name, videos))
+    values = chosen.training
+    return chosen, (
+        f"recipe    {name}, {why}: {values.epochs:g} epochs, {values.batch_size} clips in a step, rate "
+        f"{values.peak:.3g}, dropout {values.dropout:g}"
+    )
 
 
 def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:

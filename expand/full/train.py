@@ -117,6 +117,7 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
     if folder is not None and processes.leads:
         check_free(folder)
     source = list_videos(chosen, processes)
+    view.note(chosen.why)
     with processes.joined(device):
         part = training_part(chosen.model, chosen.recipe, source, processes, device, view.note)
         videos = decode_videos(source, chosen.model, chosen.recipe, processes, view.caching)
