@@ -8,7 +8,6 @@ One worker at a time writes to the folder:
     epochs/               checkpoints after each epoch; removed when there is a result
     weights.safetensors   the trained weights, if they are kept
     log.txt               the log of the training
-    videos.npz            the score and loss of each validation video (per_video.py)
     result.json           the Measurement or Failure; written last, in one step
     .lock                 locked by the worker that does the job
 """

@@ -108,6 +108,8 @@ class Measurement:
         latency: seconds of a forward pass of one clip in evaluation mode, the fastest of several.
         device, threads: the device, and the number of CPU threads.
         host: the name of the machine.
+        video_scores: the score of each validation video by the objective, packed (per_video.py), to compare
+            networks video by video. None: measured by a version that did not keep them.
     """
 
     score: float
@@ -130,6 +132,7 @@ class Measurement:
     threads: int
     host: str
     guess_loss: float | None = None
+    video_scores: str | None = None
 
     @property
     def learned(self) -> bool:

@@ -27,7 +27,6 @@ from expand.data.labels import SeveralLabels
 from expand.data.sampling import looped
 from expand.jobs.folder import EPOCHS, WEIGHTS, alone, attempting, read_job, read_result, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result, TrainingProgress
-from expand.jobs.per_video import write_per_video
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.files import disk_failed
 from expand.system.folders import LOG
@@ -264,9 +263,8 @@ def _measure(
             activation=activation_of(truth),
         )
         shown = truth.of_videos() if isinstance(truth, SeveralLabels) else truth.labels
-        validated, per_video = judge(load_objective(job.objective), probabilities, shown)
+        validated = judge(load_objective(job.objective), probabilities, shown)
         seconds = epochs.seconds
-        write_per_video(folder, per_video)
         if place.keep_weights:
             save_weights(folder / WEIGHTS, network.state_dict())
         complexity = space.complexity(architecture, job.data["num_classes"])

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expand.config.spaces import load_own
-from expand.jobs.per_video import PerVideo
+from expand.jobs.per_video import pack_scores
 from expand.system.errors import UserError
 from expand.training.metrics import (
     average_precisions,
@@ -197,10 +197,11 @@ class Validated:
     top5: float | None
     mean_class_accuracy: float | None
     loss: float
+    video_scores: str
 
 
-def judge(objective: Objective, probabilities: Probabilities, truth: Truth) -> tuple[Validated, PerVideo]:
-    """The results of a validation, and the score and loss of each video.
+def judge(objective: Objective, probabilities: Probabilities, truth: Truth) -> Validated:
+    """The results of a validation.
 
     Args:
         objective: gives the score.
@@ -213,25 +214,22 @@ def judge(objective: Objective, probabilities: Probabilities, truth: Truth) -> t
     objective_score = float(objective.score(probabilities, truth))
     if not 0 <= objective_score <= 1:  # this way round, NaN is refused too
         raise ValueError(f"the score of {objective.name} must be from 0 to 1, got {objective_score!r}")
-    loss = losses(probabilities, truth)
-    per_video = PerVideo(
-        score=objective.per_video(probabilities, truth).astype(np.float16), loss=loss.astype(np.float16)
-    )
+    packed = pack_scores(objective.per_video(probabilities, truth).astype(np.float16))
     if truth.ndim == 2:
-        validated = Validated(
+        return Validated(
             score=objective_score,
             top1=None,
             top5=None,
             mean_class_accuracy=None,
-            loss=float(np.nanmean(loss)),
+            loss=float(np.nanmean(losses(probabilities, truth))),
+            video_scores=packed,
         )
-        return validated, per_video
     scores = score(probabilities, truth)
-    validated = Validated(
+    return Validated(
         score=objective_score,
         top1=scores.top1,
         top5=scores.top5,
         mean_class_accuracy=scores.mean_class_accuracy,
         loss=scores.loss,
+        video_scores=packed,
     )
-    return validated, per_video

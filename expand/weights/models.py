@@ -296,7 +296,7 @@ def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
 
 
 def _lasting(measurement: Measurement, objective: str) -> Json:
-    """The fields that are equal in every run of a job; `score` is left out if it repeats `top1`."""
-    left_out = (*Measurement.VARYING, "score") if objective == "top1" else Measurement.VARYING
+    """The numbers that are equal in every run of a job; `score` is left out if it repeats `top1`."""
+    left_out = {*Measurement.VARYING, "video_scores"} | ({"score"} if objective == "top1" else set())
     values = asdict(measurement)
     return {name: value for name, value in values.items() if name not in left_out and value is not None}

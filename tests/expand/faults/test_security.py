@@ -290,7 +290,6 @@ _FORBIDDEN = {
 # Their own bytes, which nobody else could have written.
 _ALLOWED = {
     ("search_spaces/conformance.py", "pickle.loads"),
-    ("expand/jobs/per_video.py", "np.load"),  # with allow_pickle=False
 }
 
 

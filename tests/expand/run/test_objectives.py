@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 import expand
 from expand.config.search import Config
-from expand.jobs.job import Job
-from expand.jobs.per_video import read_per_video
+from expand.jobs.job import Job, Measurement
+from expand.jobs.per_video import unpack_scores
 from expand.plots import draw
 from expand.plots.figures import to_bytes
 from expand.run.record import read_run
+from expand.run.study import Run
 from tests.expand.commands import Xpand, refused
 from tests.expand.data.videos import Pixels, at_rate, write_video
 from tests.expand.runs import CARD, run_search, toy_config, toy_setup
@@ -88,10 +89,11 @@ def test_a_search_on_several_labels(
 
     job = json.loads((out / "checkpoints" / run.trials["job"][0] / "job.json").read_text())["job"]
     assert (job["objective"], job["labels"]) == ("mAP", "several")
-    each = read_per_video(out / "checkpoints" / run.trials["job"][0])
-    assert each is not None
-    assert np.isnan(each.score).sum() == np.isnan(each.loss).sum() == 1
-    assert np.nanmean(each.loss.astype(float)) == pytest.approx(run.trials["loss"][0], abs=1e-3)
+    assert "video_scores" not in run.trials
+    results = Run.open(out).results().values()
+    assert all(isinstance(one, Measurement) and one.video_scores is not None for one in results)
+    scores = [unpack_scores(one.video_scores or "") for one in results if isinstance(one, Measurement)]
+    assert [(len(each), int(np.isnan(each).sum())) for each in scores] == [(13, 1)] * len(scores)
 
     for arguments in (("table", out), ("status", out), ("table", out, "--what", "rounds")):
         shown = xpand(*arguments)
