@@ -280,9 +280,6 @@ class TrainingConfig(TrainingBase):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "zero_init" in values:  # the name in runs before 0.1.0
-            values = {**values, "residual_start": 0.0 if values["zero_init"] else 1.0}
-            del values["zero_init"]
         if isinstance(values, dict) and values.get("epochs") is None and values.get("clips") is None:
             epochs = SCRATCH_EPOCHS if values.get("init") == "scratch" else GROWN_EPOCHS
             values = {**values, "epochs": epochs}

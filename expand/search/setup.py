@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from expand.config.search import Config, TrainingConfig
+from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
@@ -101,7 +101,9 @@ class Setup:
             space=self.config.space.model_dump(mode="json"),
             architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
             sampling=asdict(self.space.sampling(candidate.point)),
-            recipe=_recipe(self.config.training.scaled(budget=training.budget, rate=training.rate)),
+            recipe=self.config.training.scaled(budget=training.budget, rate=training.rate).model_dump(
+                mode="json"
+            ),
             data={
                 "checksum": data.checksum,
                 "num_classes": len(data.classes),
@@ -114,16 +116,6 @@ class Setup:
             objective=self.config.search.objective,
             labels=data.labels,
         )
-
-
-def _recipe(training: TrainingConfig) -> Json:
-    """A recipe as jobs have it; settings newer than the jobs on record are left out at their defaults."""
-    values: Json = training.model_dump(mode="json")
-    if values["optimizer"] == "sgd":
-        del values["optimizer"]
-    if values["residual_start"] in (0, 1):
-        values["zero_init"] = values.pop("residual_start") == 0
-    return values
 
 
 def problem_of(config: Config, num_classes: int = 2) -> Problem:
