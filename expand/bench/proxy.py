@@ -31,6 +31,7 @@ from search_spaces.base import Json
 from search_spaces.x3d.factors import MIN_SIZE
 
 LONG = "long"  # the way that the others are compared with
+APART = 0.03  # two candidates are told apart by long trainings if their scores differ by more than this
 DRAWS = 2_000  # resamples of the seeds, for intervals
 
 Key = tuple[int, str]  # the number of a round, and an axis
@@ -177,7 +178,7 @@ def measure(
                     f"{own} must be a run with this configuration, but it differs: {'; '.join(changes)}. "
                     "Give the same settings, or another folder (--out)."
                 )
-            if read_run(own).finished:
+            if read_run(own).ended:
                 continue
             prepared = decode(planned, view.caching, run.data)
         else:
@@ -208,7 +209,7 @@ def read_ways(folder: Path) -> dict[str, list[Trained]]:
     found = {}
     for name in WAYS:
         own = folder / _slug(name)
-        if (own / STUDY).exists() and (record := read_run(own)).finished:
+        if (own / STUDY).exists() and (record := read_run(own)).ended:
             found[name] = list(trainings_of(name, record))
     return found
 
@@ -221,6 +222,9 @@ class Agreement:
         way: its name.
         tau: Kendall's τ of the candidates' mean scores within rounds: 1, the same order; 0, no relation.
         interval: its 95 % interval, by resampling seeds of both.
+        apart: of the pairs of candidates that long trainings tell apart, by more than `APART`, the share that
+            the way has in the same order; a difference below that is in the noise of long trainings, too.
+        pairs: the number of these pairs.
         regret: how much worse, in long trainings, the candidates are that the way would choose: the mean over
             rounds of the best long score minus that of the chosen one.
         learned_nothing: the share of the candidates' trainings that learned nothing.
@@ -233,6 +237,8 @@ class Agreement:
     way: str
     tau: float
     interval: tuple[float, float]
+    apart: float
+    pairs: int
     regret: float
     learned_nothing: float
     compute: float
@@ -263,12 +269,15 @@ def _agreement(name: str, trained: Sequence[Trained], long: Sequence[Trained]) -
         {key: statistics.fmean(own[key]) for key in keys},
         {key: statistics.fmean(reference[key]) for key in keys},
     )
+    signs = [sign for sign, apart in _signs(keys, *mean) if apart > APART]
     shifts = [_handicaps(keys, *pair) for pair in drawn]
     candidates = [one for one in trained if one.round > 0]
     return Agreement(
         way=name,
         tau=_tau(keys, *mean),
         interval=(float(np.quantile(taus, 0.025)), float(np.quantile(taus, 0.975))),
+        apart=statistics.fmean(sign > 0 for sign in signs) if signs else 1.0,
+        pairs=len(signs),
         regret=_regret(keys, *mean),
         learned_nothing=sum(not one.learned for one in candidates) / len(candidates),
         compute=sum(one.compute for one in trained),
@@ -298,11 +307,20 @@ def _resampled(
 
 def _tau(keys: Sequence[Key], own: Mapping[Key, float], long: Mapping[Key, float]) -> float:
     """Kendall's τ over the pairs of candidates of one round."""
-    signs: list[float] = []
+    signs = [sign for sign, _ in _signs(keys, own, long)]
+    return statistics.fmean(signs) if signs else 0.0
+
+
+def _signs(
+    keys: Sequence[Key], own: Mapping[Key, float], long: Mapping[Key, float]
+) -> list[tuple[float, float]]:
+    """For each pair of candidates of one round: 1 for the same order, −1 or 0; and how far they are apart."""
+    found = []
     for one, other in combinations(keys, 2):
         if one[0] == other[0]:
-            signs.append(float(np.sign(own[one] - own[other]) * np.sign(long[one] - long[other])))
-    return statistics.fmean(signs) if signs else 0.0
+            apart = long[one] - long[other]
+            found.append((float(np.sign(own[one] - own[other]) * np.sign(apart)), abs(apart)))
+    return found
 
 
 def _regret(keys: Sequence[Key], own: Mapping[Key, float], long: Mapping[Key, float]) -> float:

@@ -68,7 +68,7 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
     axes = list(found[0].handicaps)
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("way", no_wrap=True)
-    for heading in ("τ", "95 %", "regret", "learned nothing", "compute", "minutes", *axes):
+    for heading in ("τ", "95 %", "apart", "regret", "learned nothing", "compute", "minutes", *axes):
         shown.add_column(heading, justify="right", no_wrap=True)
     for one in found:
         low, high = one.interval
@@ -76,6 +76,7 @@ def agreement_table(found: Sequence[Agreement]) -> Table:
             one.way,
             f"{one.tau:.2f}",
             f"{low:.2f} … {high:.2f}",
+            f"{one.apart:.0%} of {one.pairs}",
             f"{100 * one.regret:.1f}",
             f"{one.learned_nothing:.0%}",
             f"{one.compute / found[0].compute:.2f}",

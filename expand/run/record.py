@@ -46,7 +46,8 @@ class RunRecord:
         attempts: the attempts of workers at trainings, running ones included, by the time of their start.
         starts: when a driver started or resumed the run, in seconds since 1970.
         models: the paths of the model files by name.
-        finished: whether the search has ended and every model is written.
+        ended: whether the search has ended.
+        finished: whether it has, and every model is written.
         problem: why the search cannot go on; None where it can.
         stopped: why a finished search ended before it passed every target; None where it did not.
     """
@@ -60,6 +61,7 @@ class RunRecord:
     attempts: tuple[AttemptRow, ...]
     starts: tuple[float, ...]
     models: dict[str, Path]
+    ended: bool
     finished: bool
     problem: str | None
     stopped: str | None = None
@@ -187,6 +189,7 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
         attempts=tuple(sorted(_attempt_rows(run, rounds, results), key=lambda row: row.attempt.started)),
         starts=run.starts,
         models=models,
+        ended=replay.trajectory is not None,
         finished=replay.trajectory is not None
         and all(row.name in models for row in trajectory if row.state == "done"),
         problem=so_far.problem,

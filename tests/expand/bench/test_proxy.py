@@ -69,6 +69,14 @@ def test_one_axis_that_short_trainings_do_not_see() -> None:
     assert found.handicaps["width"][0] == pytest.approx(0.1)
 
 
+def test_pairs_that_long_trainings_cannot_tell_apart_do_not_count_as_such() -> None:
+    long: Scores = {"fast": (0.90, 0.88), "depth": (0.80, 0.78), "width": (0.79, 0.77)}
+    short: Scores = {"fast": (0.5, 0.5), "depth": (0.3, 0.3), "width": (0.4, 0.4)}
+    (_, found) = compare({LONG: trained(LONG, long), "short": trained("short", short)})
+    assert found.tau == pytest.approx(1 / 3)
+    assert (found.apart, found.pairs) == (1, 2)
+
+
 def test_the_reverse_order_costs_what_the_chosen_one_lacks() -> None:
     found = agreement({"fast": (0.1, 0.1), "depth": (0.2, 0.2), "width": (0.3, 0.3)})
     assert found.tau == -1
@@ -176,7 +184,20 @@ def test_the_command_prints_a_row_for_each_way_and_keeps_every_training(xpand: X
     assert done.returncode == 0, done.stderr
     heading, *rows = done.stdout.splitlines()
     assert heading.split() == [
-        *("way", "τ", "95", "%", "regret", "learned", "nothing", "compute", "minutes", "frames", "width")
+        *(
+            "way",
+            "τ",
+            "95",
+            "%",
+            "apart",
+            "regret",
+            "learned",
+            "nothing",
+            "compute",
+            "minutes",
+            "frames",
+            "width",
+        )
     ]
     assert [row.split()[0] for row in rows] == ["scratch", "long"]
     kept = json.loads((tmp_path / "found.json").read_text())
