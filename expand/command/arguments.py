@@ -38,6 +38,14 @@ TargetOption = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides.")
 ]
+SeedRange = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        help="Trainings of each candidate: 3, or 2-8: at least two, and more until the decision is sure.",
+        metavar="SEEDS",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
 ModelReference = Annotated[

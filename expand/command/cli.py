@@ -25,7 +25,7 @@ from expand.command.arguments import (
     DataFolder,
     RayAddress,
     RunFolder,
-    Seeds,
+    SeedRange,
     Settings,
     TargetOption,
     WorkersOption,
@@ -67,7 +67,7 @@ def search(
     ] = None,
     workers: WorkersOption = None,
     ray_address: RayAddress = None,
-    seeds: Seeds = None,
+    seeds: SeedRange = None,
     epochs: Annotated[
         float | None, typer.Option("--epochs", help="Training budget of every candidate, in epochs.")
     ] = None,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from itertools import chain
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -48,7 +49,7 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             inner.append((kind, f"{prefix}{name}."))
             continue
-        default = json.dumps(field.get_default(call_default_factory=True), default=list)
+        default = json.dumps(_default(model, name))
         rows.append(f"| `{name}` | `{default}` | {field.description} |\n")
     if rows:
         about = (model.__doc__ or "").splitlines()[0]
@@ -56,6 +57,13 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
         yield from ("| setting | default | meaning |\n", "| --- | --- | --- |\n", *rows)
     for kind, place in inner:
         yield from _sections(kind, place)
+
+
+def _default(model: type[BaseModel], name: str) -> Any:
+    """The default of a setting as a configuration file has it, as JSON."""
+    field = model.model_fields[name]
+    value = field.get_default(call_default_factory=True)
+    return model.model_construct(**{name: value}).model_dump(mode="json", include={name})[name]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
+    PlainSerializer,
     field_validator,
     model_validator,
 )
@@ -19,6 +21,29 @@ from pydantic import (
 from expand.config.base import Section, validated
 from expand.config.targets import parse_target, split_unit
 
+
+def _least_and_most(value: Any) -> Any:
+    """The least and the most seeds: for a number both are that number; a text such as `2-8` has the two."""
+    if isinstance(value, str):
+        least, dash, most = value.partition("-")
+        if not least.isdecimal() or not (most.isdecimal() if dash else not most):
+            raise ValueError(f"must be a number or a range such as 2-8, got {value!r}")
+        value = [int(least), int(most or least)]
+    return (value, value) if isinstance(value, int) else value
+
+
+def _seeds_rise(seeds: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= seeds[0] <= seeds[1]:
+        raise ValueError(f"must be at least 1, and the most no less than the least, got {list(seeds)}")
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[int, int],
+    BeforeValidator(_least_and_most),
+    AfterValidator(_seeds_rise),
+    PlainSerializer(lambda seeds: seeds[0] if seeds[0] == seeds[1] else list(seeds)),
+]
 Amount = Annotated[int, BeforeValidator(lambda value: parse_target(value)[0])]
 
 
@@ -67,7 +92,18 @@ class SearchConfig(Section):
     step: float = Field(
         2.0, gt=1, description="for expansion: the largest factor by which a round may multiply the cost"
     )
-    seeds: int = Field(1, ge=1, description="trainings of each candidate; their mean score decides")
+    seeds: Seeds = Field(
+        (1, 1),
+        description="trainings of each candidate: a number, and the best mean score decides; or the least "
+        "and the most, such as [2, 8]: candidates that may be the best get further seeds until the decision "
+        "is sure enough; if it never is, the score for each doubling of the cost decides among them",
+    )
+    confidence: float = Field(
+        0.9, gt=0.5, lt=1, description="the probability at which a decision counts as sure"
+    )
+    margin: float = Field(
+        0.01, ge=0, lt=1, description="how far below the best a candidate may be and count as good as it"
+    )
     seed: int = Field(0, ge=0, description="the first seed; the others follow it by 1 each")
 
     @model_validator(mode="before")
@@ -85,6 +121,14 @@ class SearchConfig(Section):
             raise ValueError(f"targets must have one unit, which cost names too if it is given, got {given}")
         cost = {"cost": named.pop()} if named else {}
         return {**values, "targets": [number for number, _ in split], **cost}
+
+    @property
+    def seeds_in_words(self) -> str:
+        """Such as `one seed`, `3 seeds` or `2 to 8 seeds`."""
+        least, most = self.seeds
+        if most == 1:
+            return "one seed"
+        return f"{most} seeds" if least == most else f"{least} to {most} seeds"
 
     @field_validator("axes")
     @classmethod

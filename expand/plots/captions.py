@@ -38,12 +38,12 @@ def about(record: RunRecord) -> str:
 
 def metric(record: RunRecord, *, bars: bool = True) -> str:
     """Describe how scores are averaged over seeds, and what error bars mean."""
-    seeds, words = record.config.search.seeds, record.objective.words
+    search, words = record.config.search, record.objective.words
     words = words if words != words.lower() else words.capitalize()  # mAP stays as it is
-    if seeds == 1:
+    if search.seeds[1] == 1:
         return f"{words} on validation, one seed."
     spread = "; error bars: ± one standard deviation over them" if bars else ""
-    return f"{words} on validation, mean of {seeds} seeds{spread}."
+    return f"{words} on validation, mean of {search.seeds_in_words}{spread}."
 
 
 MACS_ARE = "MACs: multiply-adds of convolutions and linear layers for one clip (one view)."

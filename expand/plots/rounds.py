@@ -48,7 +48,7 @@ def rounds(records: Sequence[RunRecord]) -> Figure:
         figure,
         captions.state(records),
         captions.metric(record),
-        "Each dot is a seed." if record.config.search.seeds > 1 else "",
+        "Each dot is a seed." if record.config.search.seeds[1] > 1 else "",
         _line_is(record) if grown else "",
         "Outlined and bold: accepted.",
         "" if record.setup.cost.name == "macs" else f"Right of each score: the {record.setup.cost.unit}.",

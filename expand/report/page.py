@@ -113,7 +113,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (
         "training",
-        f"{record.config.training.budget} a candidate, {search.seeds} seed{'s' * (search.seeds > 1)}",
+        f"{record.config.training.budget} a candidate, {search.seeds_in_words}",
     )
     spent = sum(row.attempt.seconds or 0.0 for row in record.attempts)
     yield "trainings", f"{len(record.trials)}, {show_seconds(spent)} of workers' time in all"

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from expand.config.spaces import Space
 from expand.search.costs import MACS, Cost
+from expand.search.decision import Beliefs, Decision
 from expand.system.errors import RunFailed, UserError
 from search_spaces.base import Axis
 
@@ -72,10 +73,12 @@ class Scored:
     Attributes:
         score: the score.
         learned: whether the training has learned anything; of a candidate, whether any of its trainings has.
+        videos: of a training, the scores of single validation videos (jobs/per_video.py); None: not known.
     """
 
     score: float
     learned: bool = True
+    videos: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +117,9 @@ class Round:
         number: the round's number, from 0. Rounds with the same number are shown as one.
         kind: one word for tables; progressive expansion has start, expansion and contraction.
         states: the networks accepted before this round, in order.
+        decisions: how the rounds before this one were decided, in order.
+        beliefs: what the trainings of this number so far say of the candidates; None: there are none, or they
+            say nothing.
         trainings: in the order in which their outcomes must be sent.
         control: the candidate that is the grown network itself, trained on for as long as the others; what a
             candidate scores above it, growth has given. None: the round has none.
@@ -127,6 +133,8 @@ class Round:
     kind: str
     trainings: tuple[Training, ...]
     states: tuple[State, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    beliefs: Beliefs | None = None
     control: Candidate | None = None
     saturated: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
@@ -206,11 +214,13 @@ class Trajectory:
     Attributes:
         states: the accepted states in order, if any.
         targets: a model for each target, by cost.
+        decisions: how each round was decided, if the strategy says so.
         stopped: why the search ended before every target was passed, in a sentence; None: it did not.
     """
 
     states: tuple[State, ...]
     targets: tuple[TargetModel, ...]
+    decisions: tuple[Decision, ...] = ()
     stopped: str | None = None
 
 
@@ -224,7 +234,11 @@ class Problem:
         targets: limits of cost; for each, the strategy must find one network.
         num_classes: classes in the data; the cost of the classifier depends on it.
         cost: computes a network's cost.
-        seeds: a candidate is trained once with each seed; the mean of the scores decides.
+        seeds: the seeds of trainings, in order; a candidate is trained once with each that it gets.
+        least: the number of seeds that every candidate gets; further ones only those that may be the best,
+            while it is not sure enough which one is. None: every candidate gets all of them.
+        confidence: the probability that counts as sure.
+        margin: how far below the best score a score may be and count as good as it.
         grown: whether a candidate starts from the weights of its parent.
         seed: seeds the strategy's own random choices.
     """
@@ -235,12 +249,25 @@ class Problem:
     num_classes: int = 400
     cost: Cost = MACS
     seeds: Sequence[int] = (0,)
+    least: int | None = None
+    confidence: float = 0.9
+    margin: float = 0.01
     grown: bool = False
 
     @property
     def seed(self) -> int:
         """The seed of the strategy's own random choices."""
         return self.seeds[0]
+
+    @property
+    def first_seeds(self) -> Sequence[int]:
+        """The seeds that every candidate is trained with."""
+        return self.seeds[: self.least]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every candidate is trained with every seed, and the best mean score decides."""
+        return len(self.first_seeds) == len(self.seeds)
 
     @cached_property
     def start(self) -> Candidate:
@@ -265,8 +292,8 @@ class Problem:
         return self.cost.value(self.space, point, self.num_classes)
 
     def trainings(self, candidates: Sequence[Candidate]) -> tuple[Training, ...]:
-        """A training for each candidate and seed."""
-        return tuple(Training(candidate=one, seed=seed) for one in candidates for seed in self.seeds)
+        """A training for each candidate and each of the first seeds."""
+        return tuple(Training(candidate=one, seed=seed) for one in candidates for seed in self.first_seeds)
 
     def target_name(self, target: int) -> str:
         """The name of a target's model file without its suffix, such as `target-80M`."""

@@ -6,7 +6,7 @@ Source: Feichtenhofer, CVPR 2020, section 3.2.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from expand.search.axes import is_free, largest, smallest_cut
 from expand.search.base import (
@@ -22,6 +22,8 @@ from expand.search.base import (
     Training,
     Trajectory,
 )
+from expand.search.decision import Decision, Noise
+from expand.search.race import Raced, race
 from expand.system.errors import RunFailed
 
 
@@ -80,6 +82,7 @@ class Expansion:
         problem.check_targets()
         wanted = sorted(set(problem.targets))
         states, stopped = [(yield from self.start(problem))], None
+        decisions, noise = list[Decision](), Noise()
         while states[-1].candidate.cost < wanted[-1]:
             round_ = self.growth(problem, states)
             if not round_.trainings:
@@ -88,12 +91,15 @@ class Expansion:
                     f"{problem.cost.unit}) within {self._step:g} × its cost, but the target is "
                     f"{wanted[-1]:,} {problem.cost.unit}: allow more axes or a larger search.step."
                 )
-            outcomes = yield round_
-            best, control = round_.best(outcomes), _score_of_control(round_, outcomes)
-            if control is not None and best.score <= control and not self._past_control:
-                stopped = _stopped(round_, best, control)
+            raced = yield from race(
+                problem, replace(round_, decisions=tuple(decisions)), states[-1].score, noise
+            )
+            decisions.append(raced.decision)
+            noise += raced.noise
+            if raced.gain is not None and raced.gain <= 0 and not self._past_control:
+                stopped = _stopped(round_, raced)
                 break
-            states.append(best)
+            states.append(State(step=round_.number, candidate=raced.chosen, score=raced.score))
 
         met = {target: _within_target(problem, states, target) for target in wanted}
         scores: dict[Candidate, Outcome] = {state.candidate: Scored(score=state.score) for state in states}
@@ -103,6 +109,7 @@ class Expansion:
                 number=states[-1].step + 1 if stopped is None else states[-1].step + 2,
                 kind="contraction",
                 states=tuple(states),
+                decisions=tuple(decisions),
                 trainings=problem.trainings(missing),
             )
             contracted = round_.by_candidate((yield round_))
@@ -120,6 +127,7 @@ class Expansion:
                 )
                 for target, (state, candidate) in met.items()
             ),
+            decisions=tuple(decisions),
             stopped=stopped,
         )
 
@@ -141,7 +149,7 @@ class Expansion:
                         budget=attempt.budget,
                         rate=attempt.rate,
                     )
-                    for seed in problem.seeds
+                    for seed in problem.first_seeds
                 ),
             )
             outcomes = yield round_
@@ -151,7 +159,7 @@ class Expansion:
         longest = max(attempt.budget for attempt in ATTEMPTS)
         raise RunFailed(
             f"the start must learn something before it is grown, but none of its "
-            f"{len(ATTEMPTS) * len(problem.seeds)} trainings did, not even with {longest:g} times the "
+            f"{len(ATTEMPTS) * len(problem.first_seeds)} trainings did, not even with {longest:g} times the "
             "epochs: give it more epochs, more videos, or a larger start (space.settings), or let every "
             "candidate start from random weights (--set training.init=scratch)."
         )
@@ -183,19 +191,12 @@ class Expansion:
         )
 
 
-def _score_of_control(round_: Round, outcomes: Sequence[Outcome]) -> float | None:
-    """The score of a round's control; None: it has none, or its training failed."""
-    if round_.control is None:
-        return None
-    outcome = round_.by_candidate(outcomes)[round_.control]
-    return outcome.score if isinstance(outcome, Scored) else None
-
-
-def _stopped(round_: Round, best: State, control: float) -> str:
+def _stopped(round_: Round, raced: Raced) -> str:
     """Why a search stops after a round in which no candidate beats the control."""
+    control = raced.score - (raced.gain or 0.0)
     return (
         f"no candidate of round {round_.number} is better than the network it was grown from, trained on "
-        f"for as long ({best.candidate.name} {best.score:.1%}, {CONTROL} {control:.1%}): more epochs or "
+        f"for as long ({raced.chosen.name} {raced.score:.1%}, {CONTROL} {control:.1%}): more epochs or "
         "seeds may tell them apart, and --set search.settings.past_control=true grows on regardless."
     )
 

@@ -45,7 +45,7 @@ class RoundJobs:
 
     def outcomes(self, results: Mapping[str, Result]) -> tuple[Outcome, ...]:
         """The outcome of each training, in order, from the results by the jobs' keys."""
-        return tuple(outcome([results[job.key]]) for job in self.jobs)
+        return tuple(_outcome(results[job.key]) for job in self.jobs)
 
 
 def merged(rounds: Sequence[RoundJobs]) -> list[RoundJobs]:
@@ -62,14 +62,14 @@ def merged(rounds: Sequence[RoundJobs]) -> list[RoundJobs]:
 
 def outcome(results: Sequence[Result]) -> Outcome:
     """A candidate's outcome over its seeds: the mean score, or the first failure if any seed failed."""
-    return mean_over_seeds(
-        [
-            Failed(reason=result.reason)
-            if isinstance(result, Failure)
-            else Scored(score=result.score, learned=result.learned)
-            for result in results
-        ]
-    )
+    return mean_over_seeds([_outcome(result) for result in results])
+
+
+def _outcome(result: Result) -> Outcome:
+    """A training's outcome."""
+    if isinstance(result, Failure):
+        return Failed(reason=result.reason)
+    return Scored(score=result.score, learned=result.learned, videos=result.video_scores)
 
 
 def worth_keeping(jobs: Sequence[Job], results: Mapping[str, Result]) -> tuple[Job, ...]:

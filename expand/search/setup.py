@@ -141,7 +141,10 @@ def _problem(
         targets=options.targets,
         num_classes=num_classes,
         cost=cost,
-        seeds=tuple(range(options.seed, options.seed + options.seeds)),
+        seeds=tuple(range(options.seed, options.seed + options.seeds[1])),
+        least=options.seeds[0],
+        confidence=options.confidence,
+        margin=options.margin,
         grown=config.training.init != "scratch" and growth_of(space) is not None,
     )
 

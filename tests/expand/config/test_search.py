@@ -58,7 +58,18 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
             "data: share must be 1 for synthetic clips, got 0.5: set synthetic.train instead",
         ),
         ({"data": {"flip": False, "flip_labels": {"a": "b"}}}, "data: flip_labels needs flip: true"),
-        ({"search": {"seeds": 0}}, "search.seeds: input should be greater than or equal to 1, got 0"),
+        (
+            {"search": {"seeds": 0}},
+            "search.seeds: must be at least 1, and the most no less than the least, got [0, 0]",
+        ),
+        (
+            {"search": {"seeds": [3, 2]}},
+            "search.seeds: must be at least 1, and the most no less than the least, got [3, 2]",
+        ),
+        (
+            {"search": {"seeds": "two"}},
+            "search.seeds: must be a number or a range such as 2-8, got 'two'",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(values: dict[str, Any], message: str) -> None:
@@ -116,6 +127,24 @@ def test_what_decides_leaves_out_where_and_how_fast() -> None:
     assert drawn[0].deciding() != drawn[1].deciding()
 
 
+@pytest.mark.parametrize(
+    ("given", "seeds", "kept", "words"),
+    [
+        (1, (1, 1), 1, "one seed"),
+        ("3", (3, 3), 3, "3 seeds"),
+        ("2-8", (2, 8), [2, 8], "2 to 8 seeds"),
+        ([2, 8], (2, 8), [2, 8], "2 to 8 seeds"),
+    ],
+)
+def test_seeds_are_a_number_or_a_range(
+    given: object, seeds: tuple[int, int], kept: object, words: str
+) -> None:
+    search = from_values({"search": {"seeds": given}}, "mine.yaml").search
+    assert (search.seeds, search.seeds_in_words) == (seeds, words)
+    assert search.model_dump(mode="json")["seeds"] == kept
+    assert from_values({"search": {"seeds": kept}}, "mine.yaml").search == search
+
+
 def test_options_go_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("search: {targets: [80M], seeds: 2}\ndata: {path: here}\n")
@@ -123,7 +152,7 @@ def test_options_go_over_the_file(tmp_path: Path) -> None:
         path, data=Path("there"), targets=["1G"], settings={"training.epochs": 2.5, "data.jitter": (1, 1)}
     )
     assert config.search.targets == (1_000_000_000,)
-    assert config.search.seeds == 2
+    assert config.search.seeds == (2, 2)
     assert config.data.path == Path("there")
     assert config.training.epochs == 2.5
     assert config.data.jitter == (1.0, 1.0)

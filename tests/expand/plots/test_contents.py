@@ -192,7 +192,7 @@ def test_the_timeline_marks_failures_restarts_and_attempts_that_were_cut_off(
     long: RunRecord, drawn: Drawn
 ) -> None:
     said = words(drawn("timeline", long))
-    assert "131 trainings, 19 min 37 s of workers' time in all, 7 s of it cut off; 24 failed." in said
+    assert "134 trainings, 20 min 7 s of workers' time in all, 7 s of it cut off; 24 failed." in said
     assert "went on" in said
     assert "pauses cut down to one minute" in said
     assert len(long.attempts) == len(long.trials) + 2

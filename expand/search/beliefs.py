@@ -1,0 +1,221 @@
+"""What the trainings of a round say about its candidates: which is best, how surely, and what a choice costs.
+
+Scores of trainings scatter: with the seed, and with the videos that happen to be in the validation split. A
+candidate's *true score* is the mean over all seeds and all videos of the kind. `believe` draws the true
+scores of all candidates from their posterior, given the scores measured; a probability is a share of draws.
+
+The model, with candidates i and seeds n:
+
+    score[i, n] = true[i] + shared[n] + noise[i, n] + videos[i]
+
+- shared[n] is what all candidates of a seed have in common, such as the weights that they were grown from.
+  It is estimated, and taken off, so candidates are compared in pairs that share a seed.
+- noise[i, n] is normal. Its variance is that of the candidate's own seeds, drawn towards the variance of all
+  candidates of all rounds, which counts as four seeds.
+- videos[i] is the luck of the validation videos, the same in all seeds. Its variance follows from how far
+  the candidates differ from video to video: a two-way analysis of variance, as in Owen (2007), The pigeonhole
+  bootstrap.
+- The true scores of a round are normal around their mean. How far they scatter is unknown: from 0.1 to 30
+  points, each order of magnitude alike. So candidates that are alike are not taken for different because one
+  of them is bound to score best.
+
+Shapes: k candidates, N seeds, V validation videos, D draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expand.jobs.per_video import unpack_scores
+from expand.search.base import Outcome, Scored
+from expand.search.decision import Belief, Beliefs, Noise
+
+DRAWS = 4_096
+_PRIOR_SEEDS = 4  # how many seeds of its own the variance of all candidates counts as
+_SPREADS = np.geomspace(0.001, 0.3, 24)  # how far true scores of a round may scatter, as standard deviations
+_SWEEPS = 50  # of the alternating least squares, which has converged long before
+
+Array = NDArray[np.float64]
+
+
+def believe(
+    outcomes: Sequence[Sequence[Outcome | None]],
+    *,
+    beside: Sequence[Sequence[Outcome | None]] = (),
+    margin: float,
+    paired: bool,
+    before: Noise,
+    key: Sequence[int],
+    draws: int,
+) -> Beliefs | None:
+    """The beliefs about the candidates of a round.
+
+    Args:
+        outcomes: for each candidate, the outcome of each seed; None: not trained with this seed. All
+            candidates have the seeds in the same order. Trainings that failed or learned nothing say nothing
+            of the true score, and are left out.
+        beside: the outcomes of networks that are none of the candidates, but have the same seeds, such as
+            the control: what a seed shares is told from them, too.
+        margin: how far below the best a score may be and count as good as it.
+        paired: whether candidates of the same seed have something in common.
+        before: the scatter between seeds in earlier rounds.
+        key: numbers that name this decision, such as the seed of the search, the round and the stage. Equal
+            keys and outcomes give equal beliefs.
+        draws: of the true scores.
+
+    Returns:
+        None if nothing can be said: no training has learned, or none has a second seed by which to judge its
+        noise, in this round or before.
+    """
+    scores = np.array([[_score(one) for one in row] for row in (*outcomes, *beside)])  # (rows, N), NaN: none
+    filled = [i for i, row in enumerate(scores) if np.isfinite(row).any()]
+    told = [i for i in filled if i < len(outcomes)]
+    if not told:
+        return None
+    fit = _fit(scores[filled], paired=paired)
+    noise = before + fit.noise
+    variance = noise.variance
+    if variance is None:
+        return None
+    generator = np.random.Generator(np.random.Philox(key=_mixed(key)))
+    seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
+    freedom = _PRIOR_SEEDS + seeds - 1
+    pulled = (_PRIOR_SEEDS * variance + squares) / freedom
+    drawn = pulled * freedom / generator.chisquare(freedom, size=(draws, len(told)))
+    errors: Array = drawn / seeds + _of_videos([outcomes[i] for i in told])  # (D, k) variances of the means
+    true, weights = _true_scores(mean, errors, generator)
+
+    expected = weights @ true
+    top = true.max(axis=1)
+    best = np.bincount(true.argmax(axis=1), weights=weights, minlength=len(told))
+    found: list[Belief | None] = [None] * len(outcomes)
+    for at, candidate in enumerate(told):
+        behind = top - true[:, at]
+        found[candidate] = Belief(
+            mean=float(expected[at]),
+            best=float(best[at]),
+            within=min(1.0, float(weights @ (behind <= margin))),
+            regret=float(weights @ behind),
+        )
+    return Beliefs(of=tuple(found), leader=told[int(np.argmax(expected))], noise=fit.noise)
+
+
+def _score(outcome: Outcome | None) -> float:
+    """The score of a training that has learned something, else NaN."""
+    return outcome.score if isinstance(outcome, Scored) and outcome.learned else np.nan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fit:
+    """The means of candidates without what seeds share.
+
+    Attributes:
+        mean: (k,) the means.
+        seeds: (k,) numbers of seeds.
+        squares: (k,) sums of squares around them, as if they had lost one degree of freedom each.
+        noise: their sum, with the degrees of freedom that are left.
+    """
+
+    mean: Array
+    seeds: NDArray[np.integer]
+    squares: Array
+    noise: Noise
+
+
+def _fit(scores: Array, *, paired: bool) -> _Fit:
+    """Fit candidates, and seeds if paired, to the (k, N) scores; NaN: no score."""
+    known = np.isfinite(scores)
+    seeds = known.sum(axis=1)
+    filled = np.where(known, scores, 0.0)
+    shared: Array = np.zeros(scores.shape[1])
+    several = known.sum(axis=0) > 1  # seeds in which candidates can be compared
+    mean = filled.sum(axis=1) / seeds
+    for _ in range(_SWEEPS if paired else 0):
+        left = np.where(known, filled - mean[:, None], 0.0)
+        shared = np.where(several, left.sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
+        shared -= shared[several].mean() if several.any() else 0.0
+        mean = np.where(known, filled - shared, 0.0).sum(axis=1) / seeds
+    residual = np.where(known, filled - mean[:, None] - shared, 0.0)
+    squares = (residual**2).sum(axis=1)
+    own = int((seeds - 1).sum())  # degrees of freedom before those of the seeds are taken off
+    freedom = max(0, own - (max(0, int(several.sum()) - 1) if paired else 0))
+    if freedom == 0:
+        squares = np.zeros_like(squares)
+    noise = Noise(squares=float(squares.sum()), freedom=float(freedom))
+    return _Fit(mean=mean, seeds=seeds, squares=squares * own / freedom if freedom else squares, noise=noise)
+
+
+def _of_videos(outcomes: Sequence[Sequence[Outcome | None]]) -> Array:
+    """(k,) the variance of each candidate's mean that is due to the choice of validation videos.
+
+    It is the variance from video to video of what sets a candidate apart from the others, over the number of
+    videos, without the part that scatters from seed to seed, which the seeds' own variance holds already. It
+    is zero where the scores of single videos are not known.
+    """
+    by_seed = [[_videos(one) for one in row if np.isfinite(_score(one))] for row in outcomes]
+    if len(by_seed) < 2 or any(one is None for row in by_seed for one in row):
+        return np.zeros(len(outcomes))
+    stacks = [np.stack([one for one in row if one is not None]) for row in by_seed]
+    labelled = np.isfinite(stacks[0][0])
+    stacks = [stack[:, labelled] for stack in stacks]
+    k, videos = len(stacks), int(labelled.sum())
+    means = np.stack([stack.mean(axis=0) for stack in stacks])  # (k, V)
+    apart = means - means.mean(axis=0)
+    between = apart.var(axis=1, ddof=1) * k / (k - 1)
+    within = np.array([_of_seeds(stack) for stack in stacks])
+    return np.asarray(np.maximum(0.0, between - within) / videos)
+
+
+def _of_seeds(stack: Array) -> float:
+    """The variance of a video's mean score that is due to the seeds, from (n, V) scores; 0 for one seed."""
+    seeds = len(stack)
+    if seeds < 2:
+        return 0.0
+    centred: Array = stack - stack.mean(axis=1, keepdims=True)  # without what a seed does to all videos
+    centred = centred - centred.mean(axis=0)
+    squares: Array = np.square(centred)
+    return float(squares.mean()) / (seeds - 1)
+
+
+def _videos(outcome: Outcome | None) -> Array | None:
+    """(V,) the scores of single videos; None: not known."""
+    if not isinstance(outcome, Scored) or outcome.videos is None:
+        return None
+    return unpack_scores(outcome.videos).astype(np.float64)
+
+
+def _true_scores(mean: Array, errors: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+    """(D, k) draws of the true scores, and (D,) their weights, which sum to 1.
+
+    Args:
+        mean: (k,) the measured means.
+        errors: (D, k) a draw of the means' variances.
+        generator: draws the rest.
+    """
+    draws, k = len(errors), len(mean)
+    spread = _SPREADS**2
+    precision = 1 / (errors[:, None, :] + spread[:, None])  # (D, spreads, k)
+    total = precision.sum(axis=2)
+    centre: Array = (precision * mean).sum(axis=2) / total
+    squares: Array = (precision * (mean - centre[:, :, None]) ** 2).sum(axis=2)
+    log_likelihood = 0.5 * (np.log(precision).sum(axis=2) - np.log(total) - squares)
+    likelihood = np.exp(log_likelihood - log_likelihood.max())  # (D, spreads)
+    cumulated = np.cumsum(likelihood, axis=1)
+    chosen = (cumulated < generator.random(draws)[:, None] * cumulated[:, -1:]).sum(axis=1)
+    at = (np.arange(draws), np.minimum(chosen, len(spread) - 1))
+    middle = centre[at] + generator.standard_normal(draws) / np.sqrt(total[at])
+    pull = spread[at[1]][:, None] / (spread[at[1]][:, None] + errors)
+    true = middle[:, None] + pull * (mean - middle[:, None])
+    true += generator.standard_normal((draws, k)) * np.sqrt(pull * errors)
+    weights = cumulated[:, -1]
+    return true, weights / weights.sum()
+
+
+def _mixed(key: Sequence[int]) -> int:
+    """One number of 128 bits from several, for Philox."""
+    low, high = np.random.SeedSequence(list(key)).generate_state(2, np.uint64)
+    return int(low) | int(high) << 64

@@ -1,0 +1,185 @@
+"""The race of a round: trains seed after seed, until one candidate is surely as good as any.
+
+Each stage trains one more seed of every candidate that is still in the race, and of the control. A stage is
+a barrier: what is decided after it does not depend on how many workers there are. Sources: the indifference
+zone of Kim and Nelson (2001); irace (2016), which tests after a few instances first, and then after each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored, Training, mean_over_seeds
+from expand.search.beliefs import DRAWS, believe
+from expand.search.decision import Beliefs, Decision, Noise
+
+HOPELESS = 0.03  # a candidate whose probability of being the best is below this leaves the race
+_STAY = 2  # so many candidates stay in the race at least
+
+Row = list[Outcome | None]  # an outcome for each seed; None: not trained with it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raced:
+    """The end of a race.
+
+    Attributes:
+        chosen: the candidate that won.
+        score: its mean score.
+        gain: how far it is above the control; None: there is no control, or it has no score.
+        decision: how it was decided.
+        noise: the scatter between seeds in this round.
+    """
+
+    chosen: Candidate
+    score: float
+    gain: float | None
+    decision: Decision
+    noise: Noise
+
+
+def race(
+    problem: Problem, round_: Round, base: float, before: Noise
+) -> Generator[Round, Sequence[Outcome], Raced]:
+    """Train the candidates of a round until one of them may be chosen.
+
+    Args:
+        problem: has the seeds, the confidence and the margin.
+        round_: its trainings are those of the first stage.
+        base: the score of the network that the candidates were grown from.
+        before: the scatter between seeds in earlier rounds.
+
+    Raises:
+        RunFailed: every candidate failed.
+    """
+    rows: dict[Candidate, Row] = {one: [None] * len(problem.seeds) for one in round_.candidates}
+    places = {seed: place for place, seed in enumerate(problem.seeds)}
+    stage, seeds, trainings = round_, len(problem.first_seeds), 0
+    while True:
+        outcomes = yield stage
+        for training, outcome in zip(stage.trainings, outcomes, strict=True):
+            rows[training.candidate][places[training.seed]] = outcome
+        trainings += len(outcomes)
+        means = {one: _mean(row) for one, row in rows.items()}
+        round_.check_not_all_failed({one: means[one] for one in round_.contenders})
+        beliefs = _believed(problem, round_, rows, before, stage=seeds)
+        if seeds == len(problem.seeds) or (beliefs and beliefs.leading.within >= problem.confidence):
+            break
+        racing = [one for one in stage.contenders if isinstance(means[one], Scored)]
+        if beliefs is not None:
+            racing = _still_racing(round_, racing, beliefs)
+        control = [] if round_.control is None else [round_.control]
+        trained = [Training(candidate=one, seed=problem.seeds[seeds]) for one in (*racing, *control)]
+        stage, seeds = replace(round_, trainings=tuple(trained), beliefs=beliefs), seeds + 1
+    scores = {one: got.score for one, got in means.items() if isinstance(got, Scored)}
+    decision = _decide(problem, round_, rows, scores, beliefs, base)
+    (chosen,) = (one for one in round_.contenders if one.name == decision.chosen)
+    return Raced(
+        chosen=chosen,
+        score=scores[chosen],
+        gain=None if round_.control is None else _gain(rows[chosen], rows[round_.control]),
+        decision=replace(decision, trainings=trainings),
+        noise=Noise() if beliefs is None else beliefs.noise,
+    )
+
+
+def _mean(row: Row) -> Outcome:
+    """A candidate's outcome over the seeds that it was trained with."""
+    return mean_over_seeds([one for one in row if one is not None])
+
+
+def _believed(
+    problem: Problem, round_: Round, rows: Mapping[Candidate, Row], before: Noise, *, stage: int
+) -> Beliefs | None:
+    """What is believed after a stage. Of a candidate whose training has failed, nothing is."""
+    told = {
+        one: row if not any(isinstance(got, Failed) for got in row) else [None] * len(row)
+        for one, row in rows.items()
+    }
+    return believe(
+        [told[one] for one in round_.contenders],
+        beside=[] if round_.control is None else [told[round_.control]],
+        margin=problem.margin,
+        paired=problem.grown,
+        before=before,
+        key=(problem.seed, round_.number, stage),
+        draws=DRAWS,
+    )
+
+
+def _still_racing(round_: Round, racing: Sequence[Candidate], beliefs: Beliefs) -> list[Candidate]:
+    """The candidates that train another seed: without the hopeless ones, but at least two.
+
+    A candidate of which nothing has learned yet stays: its next seed may.
+    """
+    of = dict(zip(round_.contenders, beliefs.of, strict=True))
+    chances = {one: 1.0 if (belief := of[one]) is None else belief.best for one in racing}
+    likely = sorted(racing, key=lambda one: -chances[one])
+    stay = {one for place, one in enumerate(likely) if place < _STAY or chances[one] >= HOPELESS}
+    return [one for one in racing if one in stay]
+
+
+def _decide(
+    problem: Problem,
+    round_: Round,
+    rows: Mapping[Candidate, Row],
+    scores: Mapping[Candidate, float],
+    beliefs: Beliefs | None,
+    base: float,
+) -> Decision:
+    """The decision of a round after its last stage.
+
+    Args:
+        problem, round_, base: see `race`.
+        rows: the outcomes of each candidate.
+        scores: the mean scores of the candidates that have one.
+        beliefs: what is believed of the candidates; None: there is no telling how sure it is.
+    """
+    contenders = round_.contenders
+    names = tuple(one.name for one in contenders)
+    blind = tuple(one.name for one in contenders if not any(map(_learned, rows[one])))
+    best = max((one for one in contenders if one in scores), key=lambda one: (scores[one], -one.cost))
+    decision = Decision(
+        round=round_.number,
+        names=names,
+        chosen=best.name,
+        verdict="blind" if len(blind) == len(names) else "unknown",
+        beliefs=beliefs,
+        blind=blind,
+    )
+    if beliefs is None:
+        return decision
+    of = {one: belief for one, belief in zip(contenders, beliefs.of, strict=True) if belief is not None}
+    chosen = best if problem.fixed else contenders[beliefs.leader]
+    if chosen in of and of[chosen].within >= problem.confidence:
+        return replace(decision, chosen=chosen.name, verdict="clear")
+    tied = [one for one in of if one is chosen or of[one].within >= 1 - problem.confidence]
+    if not problem.fixed:
+        if round_.control is not None:
+            base = scores.get(round_.control, base)
+        chosen = max(tied, key=lambda one: (_per_doubling(of[one].mean - base, one), -one.cost))
+    return replace(decision, chosen=chosen.name, verdict="tie", tied=tuple(one.name for one in tied))
+
+
+def _per_doubling(gained: float, candidate: Candidate) -> float:
+    """What a candidate gains for each doubling of the cost of the network that it was grown from."""
+    parent = candidate.parent
+    return gained / (1.0 if parent is None else math.log2(candidate.cost / parent.cost))
+
+
+def _gain(row: Row, control: Row) -> float | None:
+    """How far a candidate is above the control, over the seeds that both have; None: they have none."""
+    pairs = [
+        one.score - other.score
+        for one, other in zip(row, control, strict=True)
+        if isinstance(one, Scored) and isinstance(other, Scored)
+    ]
+    if not pairs or any(isinstance(one, Failed) for one in control):
+        return None
+    return math.fsum(pairs) / len(pairs)
+
+
+def _learned(outcome: Outcome | None) -> bool:
+    return isinstance(outcome, Scored) and outcome.learned
