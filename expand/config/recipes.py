@@ -19,6 +19,7 @@ _SMALL: Mapping[str, Any] = {
     "dropout": 0.0,
     "residual_start": 0.2,
 }
+_SMALL_JITTER = (1.0, 1.25)  # `data.jitter`, as in a search: a clip shows most of the frame
 _LEAST_STEPS = 6_000
 _EPOCHS = (60, 300)  # the fewest and the most epochs of a small set
 
@@ -41,3 +42,8 @@ def recipe_values(name: RecipeName, videos: int) -> dict[str, Any]:
     steps_of_epoch = max(1, videos // _SMALL["batch_size"])
     fewest, most = _EPOCHS
     return {**_SMALL, "epochs": float(min(most, max(fewest, math.ceil(_LEAST_STEPS / steps_of_epoch))))}
+
+
+def recipe_jitter(name: RecipeName) -> tuple[float, float] | None:
+    """The `data.jitter` of a recipe; None: that of the released one, which depends on the size of clips."""
+    return _SMALL_JITTER if name == "small" else None

@@ -13,7 +13,7 @@ from torch import nn
 from expand.config.data_paths import data_of_run
 from expand.config.full import Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
-from expand.config.recipes import FEW_VIDEOS, recipe_by, recipe_values
+from expand.config.recipes import FEW_VIDEOS, recipe_by, recipe_jitter, recipe_values
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import OnProgress
@@ -112,7 +112,11 @@ def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[
         name = recipe_by(videos)
         few = "fewer" if videos < FEW_VIDEOS else "not fewer"
         why = f"{videos:,} training videos are {few} than {FEW_VIDEOS:,}"
-    chosen = build(settings={**settings, "training.recipe": name}, defaults=recipe_values(name, videos))
+    chosen = build(
+        settings={**settings, "training.recipe": name},
+        jitter=recipe_jitter(name),
+        defaults=recipe_values(name, videos),
+    )
     values = chosen.training
     return chosen, (
         f"recipe    {name}, {why}: {values.epochs:g} epochs, {values.batch_size} clips in a step, rate "

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from expand.config.full import released_jitter
 from expand.config.recipes import FEW_VIDEOS
 from expand.full.preparation import Chosen, choose
 from tests.expand.models import write_tiny
@@ -22,6 +23,7 @@ def test_few_videos_have_the_recipe_for_few(tmp_path: Path) -> None:
     one = chosen(tmp_path)
     training = one.recipe.training
     assert (training.recipe, training.epochs, training.batch_size) == ("small", 300, 16)
+    assert one.recipe.data.jitter == (1, 1.25)
     assert one.why == (
         "recipe    small, 64 training videos are fewer than 20,000: 300 epochs, 16 clips in a step, "
         "rate 0.05, dropout 0"
@@ -32,6 +34,7 @@ def test_many_videos_have_the_released_one(tmp_path: Path) -> None:
     one = chosen(tmp_path, videos=FEW_VIDEOS)
     training = one.recipe.training
     assert (training.recipe, training.epochs, training.batch_size) == ("released", 300, 128)
+    assert one.recipe.data.jitter == released_jitter(one.model.sampling)
     assert "20,000 training videos are not fewer than 20,000" in one.why
 
 
