@@ -148,8 +148,8 @@ def resume(
 def _show_end(run: Run, as_json: bool) -> None:
     """Print a finished search's trajectory, and the commands to go on with."""
     from expand.report.page import REPORT
-    from expand.report.sheets import trajectory_sheet
-    from expand.report.terminal import nothing_learned, to_table
+    from expand.report.sheets import decisions_sheet, trajectory_sheet
+    from expand.report.terminal import nothing_learned, path_words, to_table
     from expand.run.frames import columns
     from expand.run.record import read_run
 
@@ -161,6 +161,10 @@ def _show_end(run: Run, as_json: bool) -> None:
         say(f"\nReport: {page}\n{nothing_learned(record)}")
         return
     out.print(to_table(trajectory_sheet(record)))
+    if any(decision.beliefs is not None for decision in record.decisions):
+        out.print()
+        out.print(to_table(decisions_sheet(record)))
+        say(path_words(record.decisions))
     if record.stopped is not None:
         say(f"\nStopped: {record.stopped}")
     models = [row.name for row in record.trajectory if row.state == "done"]
@@ -201,8 +205,10 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
 def table(
     folder: RunFolder,
     what: Annotated[
-        Literal["trajectory", "rounds", "trials"],
-        typer.Option("--what", help="Which table: accepted states and targets, candidates, or trainings."),
+        Literal["trajectory", "rounds", "decisions", "trials"],
+        typer.Option(
+            "--what", help="Which table: accepted states and targets, candidates, decisions, or trainings."
+        ),
     ] = "trajectory",
     form: Annotated[
         Literal["text", "csv", "markdown", "json", "parquet"],

@@ -18,7 +18,14 @@ from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state, stopped
 from expand.plots.figures import to_bytes
 from expand.plots.style import name_of
-from expand.report.sheets import rounds_sheet, share, state_of, trajectory_sheet, trials_sheet
+from expand.report.sheets import (
+    decisions_sheet,
+    rounds_sheet,
+    share,
+    state_of,
+    trajectory_sheet,
+    trials_sheet,
+)
 from expand.run.record import RunRecord, read_run, search_words
 from expand.run.rows import CandidateRow
 from expand.search.costs import COSTS
@@ -90,12 +97,20 @@ def render(record: RunRecord) -> str:
                 trajectory_sheet(record),
             ),
             ("Rounds", "Every candidate of every round.", rounds_sheet(record)),
+            *([("Decisions", _DECISIONS, decisions_sheet(record))] if record.decisions else []),
             ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record)),
         ],
         config=to_yaml(record.config),
         details=_script({row.key: _details(record, row) for row in record.rounds}),
         version=VERSION,
     )
+
+
+_DECISIONS = (
+    "How each round was decided, and how surely: the probability that the chosen candidate is the best, and "
+    "that it is at most the margin below the best, in points; how far below it is expected to be; the "
+    "trainings that the round took, and about how many more would settle a tie."
+)
 
 
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from expand.run.record import RunRecord
-from expand.run.rows import CandidateRow, TargetRow
+from expand.run.rows import CandidateRow, TargetRow, key_of
+from expand.search.decision import Decision
 from expand.system.units import show_count, show_points, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
@@ -107,6 +108,39 @@ def rounds_sheet(record: RunRecord) -> Sheet:
     headings = ("round", "candidate", *cost, "MACs", "clip", words, *gains, "min … max", "state")
     right = tuple(heading not in ("candidate", "clip", "min … max", "state") for heading in headings)
     return Sheet(headings, right, tuple(lines), spare=("min … max", "clip", "MACs"))
+
+
+def decisions_sheet(record: RunRecord) -> Sheet:
+    """Return the table of how each round was decided, and how surely."""
+    lines = []
+    for one in record.decisions:
+        belief = one.belief
+        key = key_of(one.round, one.chosen)
+        cells = (
+            str(one.round),
+            one.chosen,
+            verdict_of(one),
+            "" if belief is None else f"{belief.best:.0%}",
+            "" if belief is None else f"{belief.within:.0%}",
+            "" if belief is None else f"{100 * belief.regret:.1f}",
+            str(one.trainings),
+            "" if one.settling is None else f"about {one.settling:,}",
+        )
+        lines.append(Line(key, cells))
+    margin = f"within {100 * record.config.search.margin:g}"
+    headings = ("round", "chosen", "decision", "P(best)", margin, "regret", "trainings", "to settle")
+    right = tuple(heading not in ("chosen", "decision") for heading in headings)
+    return Sheet(headings, right, tuple(lines), spare=("to settle", "trainings", "regret"))
+
+
+def verdict_of(decision: Decision) -> str:
+    """Return a decision in words, such as `tie with fast`."""
+    words = {"unknown": "one training each", "blind": "nothing learned"}
+    others = [name for name in decision.tied if name != decision.chosen]
+    said = f"tie with {', '.join(others)}" if others else words.get(decision.verdict, decision.verdict)
+    if decision.blind and decision.verdict != "blind":
+        said += f"; {', '.join(decision.blind)} not measurable"
+    return said
 
 
 def trials_sheet(record: RunRecord) -> Sheet:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import rich.console
 
-from expand.report.sheets import rounds_sheet, trajectory_sheet, trials_sheet
+from expand.report.sheets import decisions_sheet, rounds_sheet, trajectory_sheet, trials_sheet
 from expand.report.terminal import to_table
 from expand.run.frames import columns, frame
 from expand.run.record import RunRecord, read_run
@@ -17,7 +17,7 @@ from expand.system.console import Console
 from expand.system.errors import UserError, cannot_write
 from expand.system.escaping import visible, visible_line
 
-What = Literal["trajectory", "rounds", "trials"]
+What = Literal["trajectory", "rounds", "decisions", "trials"]
 Form = Literal["text", "csv", "markdown", "json", "parquet"]
 
 
@@ -53,7 +53,12 @@ def write_table(
 
 def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
     if form == "text":
-        sheets = {"trajectory": trajectory_sheet, "rounds": rounds_sheet, "trials": trials_sheet}
+        sheets = {
+            "trajectory": trajectory_sheet,
+            "rounds": rounds_sheet,
+            "decisions": decisions_sheet,
+            "trials": trials_sheet,
+        }
         console.print(to_table(sheets[what](record)))
     elif form == "csv":
         console.file.write(visible(frame(record, what).to_csv(index=False)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from expand.report.sheets import Sheet
 from expand.run.record import RunRecord, search_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
+from expand.search.decision import Decision
 from expand.search.forecast import Clock, Forecast, Speed, forecast
 from expand.search.setup import Setup
 from expand.system.listing import Listing
@@ -47,6 +49,7 @@ def forecast_text(
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     origin = "their parents' weights" if setup.problem.grown else "random weights"
+    more = "" if setup.problem.fixed else ", and more where a decision is close"
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
@@ -55,7 +58,7 @@ def forecast_text(
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
-        f"from {origin}, {show_count(expected.macs)} MACs in all\n"
+        f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
         f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
         f"left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
@@ -99,6 +102,20 @@ def nothing_learned(record: RunRecord) -> str:
         f"{loss:.2f}, a guess has {guess:.2f}), so its choices mean nothing. Train longer than "
         f"{recipe.budget} (--epochs), with more videos, or from a start with more frames or larger ones "
         "(space.settings)."
+    )
+
+
+def path_words(decisions: Sequence[Decision]) -> str:
+    """Return how sure it is that all decisions of a search are right, in a sentence."""
+    beliefs = [decision.belief for decision in decisions]
+    known = [belief for belief in beliefs if belief is not None]
+    best, within = (
+        math.prod(values) for values in zip(*((one.best, one.within) for one in known), strict=True)
+    )
+    which = "all" if len(known) == len(beliefs) else "these"
+    return (
+        f"P that {which} {len(known)} decisions took the best axis: {best:.0%}; that none is off by more "
+        f"than the margin: {within:.0%} (docs/decisions.md says what this means)."
     )
 
 

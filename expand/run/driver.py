@@ -81,8 +81,11 @@ def drive(
         view.begin(run, setup, clock)
         try:
             replay = Replay(setup)
+            accepted: tuple[State, ...] = ()
             while replay.current is not None:
-                _write_accepted(run, setup, replay.current.round.states[-1:], replay, results)
+                if replay.current.round.states != accepted:  # stages of a race accept nothing
+                    accepted = replay.current.round.states
+                    _write_accepted(run, setup, accepted[-1:], replay, results)
                 view.round(replay.current, results)
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result

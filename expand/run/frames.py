@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from expand.config.search import Config
 from expand.run.record import RunRecord, read_run
 from expand.run.rows import AttemptRow, CandidateRow, Measured, Network, TargetRow, TrialRow, UngrownRow
+from expand.search.decision import Decision
 from expand.search.setup import DataCard
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Table = Literal["trajectory", "rounds", "trials", "attempts"]
+Table = Literal["trajectory", "rounds", "decisions", "trials", "attempts"]
 Columns = dict[str, Any]  # a row: its values by the names of the columns
 
 
@@ -32,6 +33,7 @@ class RunFrames:
     data: DataCard
     trials: DataFrame
     rounds: DataFrame
+    decisions: DataFrame
     trajectory: DataFrame
     attempts: DataFrame
     models: dict[str, Path]
@@ -39,7 +41,7 @@ class RunFrames:
 
 
 def load_run(path: str | Path) -> RunFrames:
-    """Read a run, finished or not, as pandas frames: trials, rounds, trajectory and attempts.
+    """Read a run, finished or not, as pandas frames: trials, rounds, decisions, trajectory, attempts.
 
     Raises:
         UserError: the folder is no run.
@@ -50,6 +52,7 @@ def load_run(path: str | Path) -> RunFrames:
         data=record.data,
         trials=frame(record, "trials"),
         rounds=frame(record, "rounds"),
+        decisions=frame(record, "decisions"),
         trajectory=frame(record, "trajectory"),
         attempts=frame(record, "attempts"),
         models=record.models,
@@ -69,6 +72,7 @@ def columns(record: RunRecord, table: Table) -> list[Columns]:
     tables: dict[Table, Callable[[RunRecord], Iterator[Columns]]] = {
         "trajectory": _trajectory,
         "rounds": _rounds,
+        "decisions": lambda record: map(_decision, record.decisions),
         "trials": lambda record: (_trial(record, row) for row in record.trials),
         "attempts": lambda record: (_attempt(row) for row in record.attempts),
     }
@@ -90,6 +94,22 @@ def _rounds(record: RunRecord) -> Iterator[Columns]:
             yield _candidate(record, candidate, grown)
         for axis in (row for row in record.ungrown if row.round == number):
             yield _ungrown(axis)
+
+
+def _decision(decision: Decision) -> Columns:
+    belief = decision.belief
+    return {
+        "round": decision.round,
+        "chosen": decision.chosen,
+        "verdict": decision.verdict,
+        "p_best": None if belief is None else belief.best,
+        "p_within_margin": None if belief is None else belief.within,
+        "regret": None if belief is None else belief.regret,
+        "tied": ", ".join(decision.tied),
+        "learned_nothing": ", ".join(decision.blind),
+        "trainings": decision.trainings,
+        "settling": decision.settling,
+    }
 
 
 def _candidate(record: RunRecord, row: CandidateRow, grown: bool) -> Columns:

@@ -25,6 +25,7 @@ from expand.run.rows import (
 )
 from expand.run.study import Run
 from expand.search.base import Candidate, Scored
+from expand.search.decision import Decision
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.search.setup import DataCard, Setup
 from expand.system.errors import RunFailed
@@ -43,6 +44,7 @@ class RunRecord:
         rounds: the candidates of all rounds so far.
         ungrown: the axes along which a round has no candidate.
         trajectory: the accepted states, then the targets.
+        decisions: how the rounds so far were decided.
         attempts: the attempts of workers at trainings, running ones included, by the time of their start.
         starts: when a driver started or resumed the run, in seconds since 1970.
         models: the paths of the model files by name.
@@ -58,6 +60,7 @@ class RunRecord:
     rounds: tuple[CandidateRow, ...]
     ungrown: tuple[UngrownRow, ...]
     trajectory: tuple[StateRow | TargetRow, ...]
+    decisions: tuple[Decision, ...]
     attempts: tuple[AttemptRow, ...]
     starts: tuple[float, ...]
     models: dict[str, Path]
@@ -186,6 +189,7 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
         rounds=tuple(row for jobs in rounds for row in _candidate_rows(setup, jobs, results, chosen)),
         ungrown=tuple(row for jobs in rounds for row in _ungrown_rows(jobs)),
         trajectory=trajectory,
+        decisions=replay.decisions,
         attempts=tuple(sorted(_attempt_rows(run, rounds, results), key=lambda row: row.attempt.started)),
         starts=run.starts,
         models=models,

@@ -15,9 +15,9 @@ The model, with candidates i and seeds n:
 - videos[i] is the luck of the validation videos, the same in all seeds. Its variance follows from how far
   the candidates differ from video to video: a two-way analysis of variance, as in Owen (2007), The pigeonhole
   bootstrap.
-- The true scores of a round are normal around their mean. How far they scatter is unknown: from 0.1 to 30
-  points, each order of magnitude alike. So candidates that are alike are not taken for different because one
-  of them is bound to score best.
+- The true scores of a round are normal around their mean. How far they scatter is unknown: from 0.5 to 20
+  points, each doubling alike. So candidates that are alike are not taken for different because one of them is
+  bound to score best.
 
 Shapes: k candidates, N seeds, V validation videos, D draws.
 """
@@ -36,7 +36,7 @@ from expand.search.decision import Belief, Beliefs, Noise
 
 DRAWS = 4_096
 _PRIOR_SEEDS = 4  # how many seeds of its own the variance of all candidates counts as
-_SPREADS = np.geomspace(0.001, 0.3, 24)  # how far true scores of a round may scatter, as standard deviations
+_SPREADS = np.geomspace(0.005, 0.2, 16)  # how far true scores of a round may scatter, as standard deviations
 _SWEEPS = 50  # of the alternating least squares, which has converged long before
 
 Array = NDArray[np.float64]

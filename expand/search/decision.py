@@ -76,9 +76,10 @@ class Decision:
         chosen: the name of the chosen one.
         verdict: how sure it is.
         beliefs: what is believed of the candidates, in their order; None: unknown or blind.
-        tied: the names of those that may be as good as the best, with the chosen one; none if clear.
+        tied: the names of those that may be the best, with the chosen one; none if clear.
         blind: the names of those of which no training has learned anything, so that nothing is known of them.
         trainings: the trainings that the round took, the control's included.
+        settling: about how many further trainings would settle a tie; None where it is none.
     """
 
     round: int
@@ -89,6 +90,7 @@ class Decision:
     tied: tuple[str, ...] = ()
     blind: tuple[str, ...] = ()
     trainings: int = 0
+    settling: int | None = None
 
     @property
     def belief(self) -> Belief | None:

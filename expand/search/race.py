@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored, Training, mean_over_seeds
 from expand.search.beliefs import DRAWS, believe
@@ -75,6 +76,9 @@ def race(
         stage, seeds = replace(round_, trainings=tuple(trained), beliefs=beliefs), seeds + 1
     scores = {one: got.score for one, got in means.items() if isinstance(got, Scored)}
     decision = _decide(problem, round_, rows, scores, beliefs, base)
+    if decision.verdict == "tie" and beliefs is not None:
+        variance = (before + beliefs.noise).variance or 0.0
+        decision = replace(decision, settling=_settling(problem, decision, rows, variance))
     (chosen,) = (one for one in round_.contenders if one.name == decision.chosen)
     return Raced(
         chosen=chosen,
@@ -155,7 +159,9 @@ def _decide(
     chosen = best if problem.fixed else contenders[beliefs.leader]
     if chosen in of and of[chosen].within >= problem.confidence:
         return replace(decision, chosen=chosen.name, verdict="clear")
-    tied = [one for one in of if one is chosen or of[one].within >= 1 - problem.confidence]
+    rivals = sorted((one for one in of if one is not chosen), key=lambda one: -of[one].best)
+    close = [one for one in rivals if of[one].best >= 1 - problem.confidence] or rivals[:1]
+    tied = [one for one in of if one is chosen or one in close]
     if not problem.fixed:
         if round_.control is not None:
             base = scores.get(round_.control, base)
@@ -167,6 +173,26 @@ def _per_doubling(gained: float, candidate: Candidate) -> float:
     """What a candidate gains for each doubling of the cost of the network that it was grown from."""
     parent = candidate.parent
     return gained / (1.0 if parent is None else math.log2(candidate.cost / parent.cost))
+
+
+def _settling(problem: Problem, decision: Decision, rows: Mapping[Candidate, Row], variance: float) -> int:
+    """About how many further trainings would settle a tie, if the expected true scores are right.
+
+    The chosen one and its closest rival, d apart, are told apart when the margin and d together are as many
+    standard errors of their difference as the confidence asks for. Each of the tied then has that many seeds.
+    """
+    assert decision.beliefs is not None, "a tie is a matter of beliefs"
+    means = {
+        name: belief.mean
+        for name, belief in zip(decision.names, decision.beliefs.of, strict=True)
+        if belief is not None and name in decision.tied
+    }
+    rival = max(mean for name, mean in means.items() if name != decision.chosen)
+    room = problem.margin + abs(means[decision.chosen] - rival)
+    errors = NormalDist().inv_cdf(problem.confidence)
+    seeds = math.ceil(2 * variance * (errors / room) ** 2) if room > 0 else 0
+    trained = [sum(map(_learned, row)) for one, row in rows.items() if one.name in decision.tied]
+    return max(1, sum(max(0, seeds - had) for had in trained))
 
 
 def _gain(row: Row, control: Row) -> float | None:

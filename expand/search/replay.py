@@ -17,6 +17,7 @@ from expand.search.base import (
     Trajectory,
     mean_over_seeds,
 )
+from expand.search.decision import Decision
 from expand.search.setup import Setup
 
 
@@ -112,6 +113,12 @@ class Replay:
     def states(self) -> tuple[State, ...]:
         """The states that were accepted so far."""
         return self.trajectory.states if self.trajectory is not None else self.rounds[-1].round.states
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """How the rounds so far were decided."""
+        ended = self.trajectory
+        return ended.decisions if ended is not None else self.rounds[-1].round.decisions
 
     def send(self, results: Mapping[str, Result]) -> None:
         """Send the current round's results, by the jobs' keys, to the strategy, and enter the next round.

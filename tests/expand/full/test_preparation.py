@@ -23,7 +23,7 @@ def test_few_videos_have_the_recipe_for_few(tmp_path: Path) -> None:
     one = chosen(tmp_path)
     training = one.recipe.training
     assert (training.recipe, training.epochs, training.batch_size) == ("small", 300, 16)
-    assert one.recipe.data.jitter == (1, 1.25)
+    assert one.recipe.data.jitter == (1.0, 1.25)
     assert one.why == (
         "recipe    small, 64 training videos are fewer than 20,000: 300 epochs, 16 clips in a step, "
         "rate 0.05, dropout 0"

@@ -127,7 +127,7 @@ class World:
     apart: float = 0.3  # how far a candidate's chance on a video is from its score, as a standard deviation
 
     def truth(self, random: np.random.Generator) -> NDArray[np.floating]:
-        return 0.5 + random.normal(0, np.exp(random.uniform(np.log(0.001), np.log(0.3))), size=6)
+        return 0.5 + random.normal(0, np.exp(random.uniform(np.log(0.005), np.log(0.2))), size=6)
 
     def measure(
         self, truth: NDArray[np.floating], seeds: int, random: np.random.Generator
