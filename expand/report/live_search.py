@@ -18,10 +18,11 @@ from expand.jobs.folder import read_progress
 from expand.jobs.job import Failure, Job, Measurement, Result
 from expand.report.live import LiveView
 from expand.run.study import Run
-from expand.search.base import Failed
+from expand.search.base import Failed, Round
 from expand.search.costs import Cost
+from expand.search.decision import Decision
 from expand.search.forecast import Clock
-from expand.search.replay import RoundJobs, outcome, scored
+from expand.search.replay import RoundJobs, merged, outcome, scored
 from expand.search.setup import Setup
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
@@ -44,7 +45,12 @@ class SearchView(LiveView):
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None
 
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
-        self._round, self._results = jobs, dict(results)
+        before, self._results = self._round, dict(results)
+        if before is None or before.round.number != jobs.round.number:
+            self._round = jobs
+        else:  # further trainings of the same round
+            (self._round,) = merged([before, jobs])
+            self._print_what_is_open(jobs.round)
         self._print_round_if_over()
 
     def finished(self, job: Job, result: Result) -> None:
@@ -60,6 +66,18 @@ class SearchView(LiveView):
                 soft_wrap=True,
             )
         self._print_round_if_over()
+
+    def _print_what_is_open(self, round_: Round) -> None:
+        """Print why a round goes on, if it is a race."""
+        if round_.so_far is None:
+            return
+        again = ", ".join(candidate.name for candidate in round_.candidates)
+        seed = max(training.seed for training in round_.trainings)
+        self._console.print(
+            f"round {round_.number} is open{_chances(round_.so_far)}: seed {seed} of {again}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _print_round_if_over(self) -> None:
         """Print the scores of the round in one line, if all its trainings have ended."""
@@ -92,26 +110,40 @@ class SearchView(LiveView):
             origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._seconds_left())
-        return Text(f"Round {round_.number}: {round_.kind}{origin}\n{spent} so far, about {left} left")
+        open_ = ""
+        if round_.so_far is not None:
+            more = round_.so_far.settling
+            open_ = f"not sure yet{_chances(round_.so_far)}"
+            open_ += f"; about {more:,} trainings would settle it\n" if more is not None else "\n"
+        return Text(f"Round {round_.number}: {round_.kind}{origin}\n{open_}{spent} so far, about {left} left")
 
     def _table(self) -> Listing:
         assert self._round is not None
         assert self._setup is not None
         unit = self._cost.unit
+        so_far = self._round.round.so_far
+        race = ("min … max", "P(best)") if so_far is not None else ()
         table = Listing(
-            ["candidate", unit, "clip", self._words, "state"],
-            right=[unit, self._words],
+            ["candidate", unit, "clip", self._words, *race, "state"],
+            right=[unit, self._words, *race],
             wrapped=["state"],
-            spare=["clip", unit],
+            spare=["clip", unit, *race[:1]],
         )
         for candidate, jobs in self._round.by_candidate.items():
             sampling = self._setup.space.sampling(candidate.point)
             state, score = self._state(jobs)
-            table.row(candidate.name, show_count(candidate.cost), str(sampling), score, state)
+            beside = () if so_far is None else (self._range(jobs), _chance(so_far, candidate.name))
+            table.row(candidate.name, show_count(candidate.cost), str(sampling), score, *beside, state)
         for word, names in (("saturated", self._round.round.saturated), ("free", self._round.round.free)):
             for name in names:
-                table.row(name, "", "", "", Text(word, style="dim"))
+                table.row(name, "", "", "", *("" for _ in race), Text(word, style="dim"))
         return table
+
+    def _range(self, jobs: tuple[Job, ...]) -> str:
+        """Return a candidate's lowest and highest score so far."""
+        results = [self._results[job.key] for job in jobs if job.key in self._results]
+        scores = [one.score for one in scored(results)]
+        return f"{min(scores):.1%} … {max(scores):.1%}" if len(scores) > 1 else ""
 
     def _state(self, jobs: tuple[Job, ...]) -> tuple[Text | Table, str]:
         """Return a candidate's state over its seeds, and its mean score so far."""
@@ -165,6 +197,18 @@ class SearchView(LiveView):
             for candidate, job in self._round.missing(self._results)
         ]
         return self._clock.left(running, self._round.round.number)
+
+
+def _chance(decision: Decision, name: str) -> str:
+    """Return the probability that a candidate is the best, as far as it is known."""
+    belief = decision.belief_in(name)
+    return "" if belief is None else f"{belief.best:.0%}"
+
+
+def _chances(decision: Decision) -> str:
+    """Return how likely those that may win are the best, such as `, P(best) fast 62%, temporal 35%`."""
+    said = ", ".join(f"{name} {_chance(decision, name)}" for name in decision.tied)
+    return f", P(best) {said}" if said else ""
 
 
 def _brief(result: Result, words: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from expand.config.spaces import Space
 from expand.search.costs import MACS, Cost
-from expand.search.decision import Beliefs, Decision
+from expand.search.decision import Decision
 from expand.system.errors import RunFailed, UserError
 from search_spaces.base import Axis
 
@@ -118,8 +118,8 @@ class Round:
         kind: one word for tables; progressive expansion has start, expansion and contraction.
         states: the networks accepted before this round, in order.
         decisions: how the rounds before this one were decided, in order.
-        beliefs: what the trainings of this number so far say of the candidates; None: there are none, or they
-            say nothing.
+        so_far: how this round would be decided by its earlier trainings, of which these are the next, with
+            further seeds; None: these are its first.
         trainings: in the order in which their outcomes must be sent.
         control: the candidate that is the grown network itself, trained on for as long as the others; what a
             candidate scores above it, growth has given. None: the round has none.
@@ -134,7 +134,7 @@ class Round:
     trainings: tuple[Training, ...]
     states: tuple[State, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    beliefs: Beliefs | None = None
+    so_far: Decision | None = None
     control: Candidate | None = None
     saturated: tuple[str, ...] = ()
     free: tuple[str, ...] = ()

@@ -95,4 +95,10 @@ class Decision:
     @property
     def belief(self) -> Belief | None:
         """What is believed of the chosen one; None: unknown."""
-        return None if self.beliefs is None else self.beliefs.of[self.names.index(self.chosen)]
+        return self.belief_in(self.chosen)
+
+    def belief_in(self, name: str) -> Belief | None:
+        """What is believed of a candidate; None: unknown, or it is no candidate of the round."""
+        if self.beliefs is None or name not in self.names:
+            return None
+        return self.beliefs.of[self.names.index(name)]

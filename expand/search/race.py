@@ -66,25 +66,23 @@ def race(
         means = {one: _mean(row) for one, row in rows.items()}
         round_.check_not_all_failed({one: means[one] for one in round_.contenders})
         beliefs = _believed(problem, round_, rows, before, stage=seeds)
-        if seeds == len(problem.seeds) or (beliefs and beliefs.leading.within >= problem.confidence):
+        decision = replace(_decide(problem, round_, rows, means, beliefs, base, before), trainings=trainings)
+        if seeds == len(problem.seeds) or decision.verdict == "clear":
             break
         racing = [one for one in stage.contenders if isinstance(means[one], Scored)]
         if beliefs is not None:
             racing = _still_racing(round_, racing, beliefs)
         control = [] if round_.control is None else [round_.control]
         trained = [Training(candidate=one, seed=problem.seeds[seeds]) for one in (*racing, *control)]
-        stage, seeds = replace(round_, trainings=tuple(trained), beliefs=beliefs), seeds + 1
-    scores = {one: got.score for one, got in means.items() if isinstance(got, Scored)}
-    decision = _decide(problem, round_, rows, scores, beliefs, base)
-    if decision.verdict == "tie" and beliefs is not None:
-        variance = (before + beliefs.noise).variance or 0.0
-        decision = replace(decision, settling=_settling(problem, decision, rows, variance))
+        stage, seeds = replace(round_, trainings=tuple(trained), so_far=decision), seeds + 1
     (chosen,) = (one for one in round_.contenders if one.name == decision.chosen)
+    won = means[chosen]
+    assert isinstance(won, Scored), "what is chosen has a score"
     return Raced(
         chosen=chosen,
-        score=scores[chosen],
+        score=won.score,
         gain=None if round_.control is None else _gain(rows[chosen], rows[round_.control]),
-        decision=replace(decision, trainings=trainings),
+        decision=decision,
         noise=Noise() if beliefs is None else beliefs.noise,
     )
 
@@ -129,21 +127,23 @@ def _decide(
     problem: Problem,
     round_: Round,
     rows: Mapping[Candidate, Row],
-    scores: Mapping[Candidate, float],
+    means: Mapping[Candidate, Outcome],
     beliefs: Beliefs | None,
     base: float,
+    before: Noise,
 ) -> Decision:
-    """The decision of a round after its last stage.
+    """The decision of a round by the trainings so far.
 
     Args:
-        problem, round_, base: see `race`.
+        problem, round_, base, before: see `race`.
         rows: the outcomes of each candidate.
-        scores: the mean scores of the candidates that have one.
+        means: their outcomes over the seeds.
         beliefs: what is believed of the candidates; None: there is no telling how sure it is.
     """
     contenders = round_.contenders
     names = tuple(one.name for one in contenders)
     blind = tuple(one.name for one in contenders if not any(map(_learned, rows[one])))
+    scores = {one: got.score for one, got in means.items() if isinstance(got, Scored)}
     best = max((one for one in contenders if one in scores), key=lambda one: (scores[one], -one.cost))
     decision = Decision(
         round=round_.number,
@@ -166,7 +166,14 @@ def _decide(
         if round_.control is not None:
             base = scores.get(round_.control, base)
         chosen = max(tied, key=lambda one: (_per_doubling(of[one].mean - base, one), -one.cost))
-    return replace(decision, chosen=chosen.name, verdict="tie", tied=tuple(one.name for one in tied))
+    variance = (before + beliefs.noise).variance or 0.0
+    return replace(
+        decision,
+        chosen=chosen.name,
+        verdict="tie",
+        tied=tuple(one.name for one in tied),
+        settling=_settling(problem, {one: of[one].mean for one in tied}, rows, variance),
+    )
 
 
 def _per_doubling(gained: float, candidate: Candidate) -> float:
@@ -175,24 +182,25 @@ def _per_doubling(gained: float, candidate: Candidate) -> float:
     return gained / (1.0 if parent is None else math.log2(candidate.cost / parent.cost))
 
 
-def _settling(problem: Problem, decision: Decision, rows: Mapping[Candidate, Row], variance: float) -> int:
+def _settling(
+    problem: Problem, tied: Mapping[Candidate, float], rows: Mapping[Candidate, Row], variance: float
+) -> int:
     """About how many further trainings would settle a tie, if the expected true scores are right.
 
-    The chosen one and its closest rival, d apart, are told apart when the margin and d together are as many
-    standard errors of their difference as the confidence asks for. Each of the tied then has that many seeds.
+    The best two of the tied, d apart, are told apart when the margin and d together are as many standard
+    errors of their difference as the confidence asks for. Each of the tied then has that many seeds.
+
+    Args:
+        problem: has the margin and the confidence.
+        tied: the expected true scores of the tied candidates.
+        rows: the outcomes of each candidate.
+        variance: of a training's score.
     """
-    assert decision.beliefs is not None, "a tie is a matter of beliefs"
-    means = {
-        name: belief.mean
-        for name, belief in zip(decision.names, decision.beliefs.of, strict=True)
-        if belief is not None and name in decision.tied
-    }
-    rival = max(mean for name, mean in means.items() if name != decision.chosen)
-    room = problem.margin + abs(means[decision.chosen] - rival)
+    best, *others = sorted(tied.values(), reverse=True)
+    room = problem.margin + (best - others[0] if others else 0.0)
     errors = NormalDist().inv_cdf(problem.confidence)
     seeds = math.ceil(2 * variance * (errors / room) ** 2) if room > 0 else 0
-    trained = [sum(map(_learned, row)) for one, row in rows.items() if one.name in decision.tied]
-    return max(1, sum(max(0, seeds - had) for had in trained))
+    return max(1, sum(max(0, seeds - sum(map(_learned, rows[one]))) for one in tied))
 
 
 def _gain(row: Row, control: Row) -> float | None:

@@ -66,6 +66,52 @@ def view(setup: Setup, tmp_path: Path) -> SearchView:
     return found
 
 
+@pytest.fixture
+def racing(tmp_path: Path) -> tuple[SearchView, Console]:
+    """A view at the start of the second stage of round 1, and what it has printed."""
+    config = toy_config(
+        space={"name": "x3d", "settings": {"size": 32}},
+        search={"targets": ["6M"], "seeds": "2-4", "step": 1.85},
+    )
+    setup, results = Setup.of(config, CARD), dict[str, Result]()
+    scores = {"fast": (0.60, 0.50), "temporal": (0.52, 0.58)}
+    printed = console(terminal=False, width=200)
+    found, replay = SearchView(printed), Replay(setup)
+    found.begin(
+        Run.create(tmp_path / "race", config, CARD), setup, Clock(setup, Speed(fixed=1e-3, per_mac=1e-9), 2)
+    )
+    for _ in range(2):
+        assert replay.current is not None
+        found.round(replay.current, results)
+        for candidate, job in replay.current.missing(results):
+            result = measurement(scores.get(candidate.name, (0.2, 0.21))[job.seed])
+            results[job.key] = result
+            found.finished(job, result)
+        replay.send(results)
+    assert replay.current is not None
+    found.round(replay.current, results)
+    return found, printed
+
+
+def test_a_race_shows_all_candidates_and_what_is_open(racing: tuple[SearchView, Console]) -> None:
+    view, printed = racing
+    shown = console(terminal=False)
+    shown.print(view.render())
+    head, open_, _, *table = text(shown).splitlines()
+    assert head.startswith("Round 1: expansion")
+    assert open_.startswith("not sure yet, P(best) fast ")
+    assert open_.endswith(" trainings would settle it")
+    rows = {line.split()[0]: line for line in table if line.strip()}
+    assert "P(best)" in rows["candidate"]
+    assert "50.0% … 60.0%" in rows["fast"]
+    assert "20.0% … 21.0%" in rows["depth"]
+    assert "done" in rows["depth"]
+    assert "seed" not in rows["depth"]
+    (line,) = (one for one in text(printed).splitlines() if "is open" in one)
+    assert line.startswith("round 1 is open, P(best) fast ")
+    assert line.endswith(": seed 2 of fast, temporal, control")
+
+
 def test_the_table_of_a_round(view: SearchView) -> None:
     shown = console(terminal=False)
     shown.print(view.render())

@@ -186,10 +186,13 @@ def test_what_is_believed_stands_with_the_stage_that_it_led_to() -> None:
     asked = problem(2, 8)
     going = race(asked, round_of(asked, COSTS), 0.3, Noise())
     first = next(going)
-    assert first.beliefs is None
+    assert first.so_far is None
     second = going.send([alike(one.candidate.name, one.seed) for one in first.trainings])
-    assert second.beliefs is not None
-    assert second.beliefs.of[0] is not None
+    assert second.so_far is not None
+    assert second.so_far.verdict == "tie"
+    assert set(second.so_far.tied) == {"fast", "depth"}
+    assert second.so_far.settling is not None
+    assert second.so_far.settling > 2
 
 
 @pytest.mark.slow
