@@ -37,7 +37,6 @@ from expand.search.decision import Belief, Beliefs, Noise
 DRAWS = 4_096
 _PRIOR_SEEDS = 4  # how many seeds of its own the variance of all candidates counts as
 _SPREADS = np.geomspace(0.005, 0.2, 16)  # how far true scores of a round may scatter, as standard deviations
-_SWEEPS = 50  # of the alternating least squares, which has converged long before
 
 Array = NDArray[np.float64]
 
@@ -83,10 +82,10 @@ def believe(
         return None
     generator = np.random.Generator(np.random.Philox(key=_mixed(key)))
     seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
-    freedom = _PRIOR_SEEDS + seeds - 1
-    pulled = (_PRIOR_SEEDS * variance + squares) / freedom
-    drawn = pulled * freedom / generator.chisquare(freedom, size=(draws, len(told)))
-    errors: Array = drawn / seeds + _of_videos([outcomes[i] for i in told])  # (D, k) variances of the means
+    worth = fit.worth[: len(told)]
+    freedom = _PRIOR_SEEDS + seeds
+    drawn = (_PRIOR_SEEDS * variance + squares) / generator.chisquare(freedom, size=(draws, len(told)))
+    errors: Array = drawn / worth + _of_videos([outcomes[i] for i in told])  # (D, k) variances of the means
     true, weights = _true_scores(mean, errors, generator)
 
     expected = weights @ true
@@ -116,37 +115,51 @@ class _Fit:
     Attributes:
         mean: (k,) the means.
         seeds: (k,) numbers of seeds.
+        worth: (k,) numbers of seeds that a mean is worth in a comparison with the others; less than `seeds`
+            where the others lack some of them.
         squares: (k,) sums of squares around them, as if they had lost one degree of freedom each.
         noise: their sum, with the degrees of freedom that are left.
     """
 
     mean: Array
     seeds: NDArray[np.integer]
+    worth: Array
     squares: Array
     noise: Noise
 
 
 def _fit(scores: Array, *, paired: bool) -> _Fit:
-    """Fit candidates, and seeds if paired, to the (k, N) scores; NaN: no score."""
+    """Fit the (k, N) scores by least squares: candidates, and seeds if they are paired; NaN: no score."""
     known = np.isfinite(scores)
-    seeds = known.sum(axis=1)
+    k, seeds = len(scores), known.sum(axis=1)
     filled = np.where(known, scores, 0.0)
-    shared: Array = np.zeros(scores.shape[1])
-    several = known.sum(axis=0) > 1  # seeds in which candidates can be compared
-    mean = filled.sum(axis=1) / seeds
-    for _ in range(_SWEEPS if paired else 0):
-        left = np.where(known, filled - mean[:, None], 0.0)
-        shared = np.where(several, left.sum(axis=0) / np.maximum(known.sum(axis=0), 1), 0.0)
-        shared -= shared[several].mean() if several.any() else 0.0
-        mean = np.where(known, filled - shared, 0.0).sum(axis=1) / seeds
-    residual = np.where(known, filled - mean[:, None] - shared, 0.0)
+    shares = (known.sum(axis=0) > 1) & paired  # the seeds in which candidates are compared
+    together, count = known[:, shares].astype(np.float64), known[:, shares].sum(axis=0)
+    # The normal equations of the means, after what the seeds share is eliminated.
+    information = np.diag(seeds) - (together / count) @ together.T
+    inverse = np.linalg.pinv(information, rcond=1e-9)
+    mean = inverse @ (filled.sum(axis=1) - together @ (filled[:, shares].sum(axis=0) / count))
+    left = np.zeros(scores.shape[1])  # what a seed shares
+    left[shares] = (filled[:, shares] - together * mean[:, None]).sum(axis=0) / count
+    free = bool(shares.any()) and np.allclose(
+        information.sum(axis=0), 0
+    )  # the means are known up to a constant
+    if free:
+        middle = left[shares].mean()
+        mean, left = mean + middle, left - np.where(shares, middle, 0.0)
+    residual = np.where(known, filled - mean[:, None] - left, 0.0)
     squares = (residual**2).sum(axis=1)
-    own = int((seeds - 1).sum())  # degrees of freedom before those of the seeds are taken off
-    freedom = max(0, own - (max(0, int(several.sum()) - 1) if paired else 0))
-    if freedom == 0:
-        squares = np.zeros_like(squares)
-    noise = Noise(squares=float(squares.sum()), freedom=float(freedom))
-    return _Fit(mean=mean, seeds=seeds, squares=squares * own / freedom if freedom else squares, noise=noise)
+    own = float((seeds - 1).sum())  # degrees of freedom before those of the seeds are taken off
+    freedom = max(0.0, own - len(count) + free)
+    centred = np.eye(k) - 1 / k
+    variances = np.diag(centred @ inverse @ centred)  # of a mean less that of all, in units of the noise
+    return _Fit(
+        mean=mean,
+        seeds=seeds,
+        worth=(1 - 1 / k) / variances if shares.any() else seeds.astype(np.float64),
+        squares=squares * own / freedom if freedom else np.zeros(k),
+        noise=Noise(squares=float(squares.sum()) if freedom else 0.0, freedom=freedom),
+    )
 
 
 def _of_videos(outcomes: Sequence[Sequence[Outcome | None]]) -> Array:
