@@ -30,6 +30,7 @@ from expand.system.errors import RunFailed
 from expand.system.files import read_json, write_json
 
 WEIGHTS = "weights.safetensors"
+RESULT = "result.json"
 EPOCHS = "epochs"
 LOCK_TIMEOUT = 60.0  # seconds; a worker whose driver was killed ends within them
 
@@ -114,12 +115,12 @@ def read_job(folder: Path) -> tuple[Job, Place]:
 def write_result(folder: Path, result: Result) -> None:
     """Write a job's result in one step, so that readers never see a partial file."""
     key = "measurement" if isinstance(result, Measurement) else "failure"
-    write_json(folder / "result.json", {key: asdict(result)})
+    write_json(folder / RESULT, {key: asdict(result)})
 
 
 def read_result(folder: Path) -> Result | None:
     """The job's result; None: no result yet."""
-    values = read_json(folder / "result.json")
+    values = read_json(folder / RESULT)
     if values is None:
         return None
     return Measurement.of(values["measurement"]) if "measurement" in values else Failure(**values["failure"])

@@ -44,6 +44,11 @@ class SearchView(LiveView):
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None
 
+    def restoring(self, names: str) -> None:
+        self._console.print(
+            f"the weights are gone, training again: {names}", highlight=False, markup=False, soft_wrap=True
+        )
+
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
         before, self._results = self._round, dict(results)
         if before is None or before.round.number != jobs.round.number:

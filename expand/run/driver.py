@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from expand.data.cache import StageProgress
 from expand.data.labelled import write_segments
 from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
+from expand.run.parents import lost_parents, train_again
 from expand.run.preparation import Prepared
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
@@ -40,6 +41,10 @@ class SearchDisplay(Protocol):
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
         """Show that the search starts or is resumed."""
+        ...
+
+    def restoring(self, names: str) -> None:
+        """Show that networks are trained again whose weights are gone."""
         ...
 
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
@@ -86,6 +91,7 @@ def drive(
                 if replay.current.round.states != accepted:  # stages of a race accept nothing
                     accepted = replay.current.round.states
                     _write_accepted(run, setup, accepted[-1:], replay, results)
+                _restore_parents(run, prepared, replay, results, workers, clock, view)
                 view.round(replay.current, results)
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
                     results[job.key] = result
@@ -101,6 +107,31 @@ def drive(
         run.drop_leftovers()
         log.info("finished")
         return replay.trajectory
+
+
+def _restore_parents(
+    run: Run,
+    prepared: Prepared,
+    replay: Replay,
+    results: Mapping[str, Result],
+    workers: Workers,
+    clock: Clock,
+    view: SearchDisplay,
+) -> None:
+    """Train networks again that candidates of the current round grow from, and whose weights are gone."""
+    assert replay.current is not None, "the search goes on"
+    made = {job.key: (candidate, job) for candidate, jobs in replay.jobs.items() for job in jobs}
+    wanted = [job for _, job in replay.current.missing(results)]
+    for generation in lost_parents(run, wanted, {key: job for key, (_, job) in made.items()}):
+        names = ", ".join(f"{made[job.key][0].name} (seed {job.seed})" for job in generation)
+        log.info("the weights are gone, training again: %s", names)
+        view.restoring(names)
+        again = []
+        for job in generation:
+            candidate = made[job.key][0]
+            place = replace(_place(run, prepared, replay.current.round, candidate, job), events=None)
+            again.append((job, place, _time_limit(prepared, clock.seconds(candidate.macs, job))))
+        train_again(run, again, workers)
 
 
 def train_round(

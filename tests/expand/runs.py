@@ -58,10 +58,14 @@ class Quiet:
 
     def __init__(self) -> None:
         self.trained: list[str] = []
+        self.restored: list[str] = []
 
     def caching(self, progress: StageProgress) -> None: ...
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None: ...
+
+    def restoring(self, names: str) -> None:
+        self.restored.append(names)
 
     def round(self, jobs: RoundJobs, results: Any) -> None: ...
 

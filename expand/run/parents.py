@@ -1,0 +1,60 @@
+"""Trains networks again whose weights are gone, for the candidates that are to grow from them.
+
+Weights are kept while a search runs. They may still be gone: a run that is copied without its checkpoints
+has the record of its trainings alone. A training is repeated from its own parent's weights, which may be gone
+too. What was measured stays as it is in the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from expand.jobs.folder import RESULT, WEIGHTS, read_result, write_job
+from expand.jobs.job import Failure, Job, Place
+from expand.run.study import Run
+from expand.system.errors import RunFailed
+from expand.workers import Task, Workers
+
+
+def lost_parents(run: Run, jobs: Sequence[Job], known: Mapping[str, Job]) -> list[list[Job]]:
+    """The trainings to repeat before `jobs` can be done, in generations, of which each needs those before it.
+
+    Args:
+        run: the run folder.
+        jobs: what is to be done.
+        known: the jobs of the search by their keys.
+    """
+    generations: list[dict[str, Job]] = []
+    for job in jobs:
+        line: list[Job] = []
+        while job.parent is not None and not (run.job_folder(job.parent) / WEIGHTS).exists():
+            job = known[job.parent]
+            line.append(job)
+        for age, lost in enumerate(reversed(line)):
+            if age == len(generations):
+                generations.append({})
+            generations[age][lost.key] = lost
+    return [list(generation.values()) for generation in generations]
+
+
+def train_again(run: Run, jobs: Sequence[tuple[Job, Place, float | None]], workers: Workers) -> None:
+    """Repeat trainings for their weights; each comes with its place and its time limit in seconds.
+
+    Raises:
+        RunFailed: a training failed now, or its worker was lost.
+    """
+    tasks = []
+    for job, place, limit in jobs:
+        folder = run.job_folder(job)
+        (folder / RESULT).unlink(missing_ok=True)
+        write_job(folder, job, place)
+        tasks.append(Task(folder, limit))
+    for ended in workers.run(tasks):
+        result = read_result(ended.folder)
+        if not isinstance(result, Failure) and ended.lost is None:
+            continue
+        why = ended.lost or (result.reason if isinstance(result, Failure) else "")
+        raise RunFailed(
+            f"the weights in {ended.folder} are gone, and the training that had made them failed now: {why}; "
+            "put the folder checkpoints/ back, or search again."
+        )
