@@ -108,7 +108,8 @@ def render(record: RunRecord) -> str:
 
 _DECISIONS = (
     "How each round was decided, and how surely: the probability that the chosen candidate is the best, and "
-    "that it is at most the margin below the best, in points; how far below it is expected to be; the "
+    "that it is at most the margin below the best, in points; how far below it is expected to be; how "
+    "probable it is that the round, repeated with other seeds and videos, has the same winner; the "
     "trainings that the round took, and about how many more would settle a tie."
 )
 

@@ -109,13 +109,15 @@ def path_words(decisions: Sequence[Decision]) -> str:
     """Return how sure it is that all decisions of a search are right, in a sentence."""
     beliefs = [decision.belief for decision in decisions]
     known = [belief for belief in beliefs if belief is not None]
-    best, within = (
-        math.prod(values) for values in zip(*((one.best, one.within) for one in known), strict=True)
+    best, within, again = (
+        math.prod(values)
+        for values in zip(*((one.best, one.within, one.again) for one in known), strict=True)
     )
     which = "all" if len(known) == len(beliefs) else "these"
     return (
         f"P that {which} {len(known)} decisions took the best axis: {best:.0%}; that none is off by more "
-        f"than the margin: {within:.0%} (docs/decisions.md says what this means)."
+        f"than the margin: {within:.0%}; that a search with other seeds takes this path: {again:.0%} "
+        "(docs/decisions.md says what this means)."
     )
 
 

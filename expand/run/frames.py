@@ -105,6 +105,7 @@ def _decision(decision: Decision) -> Columns:
         "p_best": None if belief is None else belief.best,
         "p_within_margin": None if belief is None else belief.within,
         "regret": None if belief is None else belief.regret,
+        "p_again": None if belief is None else belief.again,
         "tied": ", ".join(decision.tied),
         "learned_nothing": ", ".join(decision.blind),
         "trainings": decision.trainings,

@@ -88,6 +88,8 @@ def believe(
     errors: Array = drawn / worth + _of_videos([outcomes[i] for i in told])  # (D, k) variances of the means
     true, weights = _true_scores(mean, errors, generator)
 
+    repeated = true + generator.standard_normal(true.shape) * np.sqrt(errors)
+    again = np.bincount(repeated.argmax(axis=1), weights=weights, minlength=len(told))
     expected = weights @ true
     top = true.max(axis=1)
     best = np.bincount(true.argmax(axis=1), weights=weights, minlength=len(told))
@@ -99,6 +101,7 @@ def believe(
             best=float(best[at]),
             within=min(1.0, float(weights @ (behind <= margin))),
             regret=float(weights @ behind),
+            again=float(again[at]),
         )
     return Beliefs(of=tuple(found), leader=told[int(np.argmax(expected))], noise=fit.noise)
 

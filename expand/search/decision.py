@@ -36,12 +36,15 @@ class Belief:
         best: the probability that its true score is the best of the round.
         within: the probability that its true score is at most the margin below the best.
         regret: how far its true score is expected to be below the best.
+        again: the probability that its mean score is the best if the round is repeated: as many trainings,
+            with other seeds, validated on other videos.
     """
 
     mean: float
     best: float
     within: float
     regret: float
+    again: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,8 +18,8 @@ from expand.run.record import RunRecord, read_run
 from expand.search.decision import Belief, Beliefs, Decision, Noise
 from tests.expand.made_up import made_up_run, x3d_config
 
-SURE = Belief(mean=0.6, best=0.95, within=0.99, regret=0.001)
-HALF = Belief(mean=0.6, best=0.5, within=0.8, regret=0.004)
+SURE = Belief(mean=0.6, best=0.95, within=0.99, regret=0.001, again=0.9)
+HALF = Belief(mean=0.6, best=0.5, within=0.8, regret=0.004, again=0.5)
 
 
 def decision(number: int, verdict: str, *of: Belief | None, **more: object) -> Decision:
@@ -51,8 +51,8 @@ def test_verdicts_in_words() -> None:
 def test_the_whole_path_is_as_sure_as_all_decisions_together() -> None:
     path = [decision(1, "clear", SURE), decision(2, "tie", HALF, HALF)]
     assert path_words(path) == (
-        "P that all 2 decisions took the best axis: 48%; that none is off by more than the margin: 79% "
-        "(docs/decisions.md says what this means)."
+        "P that all 2 decisions took the best axis: 48%; that none is off by more than the margin: 79%; "
+        "that a search with other seeds takes this path: 45% (docs/decisions.md says what this means)."
     )
     assert path_words([*path, decision(3, "unknown", None)]).startswith("P that these 2 decisions")
 

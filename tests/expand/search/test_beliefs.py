@@ -54,6 +54,8 @@ def test_far_apart_is_sure_and_alike_is_not() -> None:
     alike = told(rows([0.60, 0.50], [0.51, 0.58], [0.55, 0.56]))
     assert max(best(alike)) < 0.6
     assert sum(best(alike)) == pytest.approx(1)
+    assert sum(one.again for one in of_each(alike)) == pytest.approx(1)
+    assert alike.leading.again < 0.6 < sure.leading.again
     assert alike.leading.regret > 0.005
 
 
