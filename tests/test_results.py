@@ -22,7 +22,7 @@ from expand.weights.models import read_model
 
 RESULTS = Path(__file__).parents[1] / "results"
 RUNS = sorted(path for path in (RESULTS / "reference").iterdir() if path.is_dir())
-TABLES = ("trajectory", "rounds", "trials")
+TABLES = ("trajectory", "rounds", "decisions", "trials")
 
 
 @pytest.fixture(scope="module", params=RUNS, ids=lambda path: path.name)
@@ -31,7 +31,7 @@ def record(request: pytest.FixtureRequest) -> RunRecord:
 
 
 def test_there_are_reference_runs_of_drawn_clips_and_of_videos() -> None:
-    assert [path.name for path in RUNS] == ["motion", "synthetic"]
+    assert [path.name for path in RUNS] == ["motion", "motion-scratch", "synthetic"]
 
 
 def test_a_reference_run_is_whole(record: RunRecord) -> None:
@@ -101,7 +101,7 @@ def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
     page = (RESULTS / "README.md").read_text()
     assert f"{100 * float(rows[-1]['val_top1']):.1f} %" in page
     shared = load_config(RESULTS / "training.yaml", Recipe).training
-    varied = {"epochs", "multigrid"}
+    varied = {"recipe", "epochs", "multigrid"}
     assert recipe.training.model_dump(exclude=varied) == shared.model_dump(exclude=varied)
 
 

@@ -78,10 +78,25 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         )
         for row in targets
     ]
-    way = [row.network.cost for row in path], [row.score for row in path]
     settle(figure)
-    place_labels(axes, labels, _kept_free(measured, targets), [way])
+    place_labels(axes, labels, _kept_free(measured, targets), _lines(axes, path, targets, chance))
     return figure
+
+
+def _lines(
+    axes: Axes, path: Sequence[StateRow], targets: Sequence[TargetRow], chance: Chance | None
+) -> list[tuple[list[float], list[float]]]:
+    """The drawn lines, as their x and y: the path, the contractions, and the score by chance."""
+    lines = [([float(row.network.cost) for row in path], [row.score for row in path])]
+    lines += [
+        ([state.network.cost, target.network.cost], [state.score, target.score])
+        for target in targets
+        for state in path
+        if state.step == target.step
+    ]
+    if chance is not None:
+        lines.append(([*axes.get_xlim()], [chance.score, chance.score]))
+    return lines
 
 
 def _kept_free(measured: Sequence[CandidateRow], targets: Sequence[TargetRow]) -> list[tuple[float, float]]:
