@@ -119,7 +119,11 @@ class SearchView(LiveView):
         if round_.so_far is not None:
             more = round_.so_far.settling
             open_ = f"not sure yet{_chances(round_.so_far)}"
-            open_ += f"; about {more:,} trainings would settle it\n" if more is not None else "\n"
+            if more is not None:
+                open_ += f"; about {more:,} trainings would settle it"
+            elif round_.so_far.verdict == "tie":
+                open_ += "; it takes more validation videos to settle it"
+            open_ += "\n"
         return Text(f"Round {round_.number}: {round_.kind}{origin}\n{open_}{spent} so far, about {left} left")
 
     def _table(self) -> Listing:

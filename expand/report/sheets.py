@@ -125,13 +125,20 @@ def decisions_sheet(record: RunRecord) -> Sheet:
             "" if belief is None else f"{100 * belief.regret:.1f}",
             "" if belief is None else f"{belief.again:.0%}",
             str(one.trainings),
-            "" if one.settling is None else f"about {one.settling:,}",
+            _settling(one),
         )
         lines.append(Line(key, cells))
     margin = f"within {100 * record.config.search.margin:g}"
     headings = ("round", "chosen", "decision", "P(best)", margin, "regret", "again", "trainings", "to settle")
     right = tuple(heading not in ("chosen", "decision") for heading in headings)
     return Sheet(headings, right, tuple(lines), spare=("to settle", "trainings", "regret", "again"))
+
+
+def _settling(decision: Decision) -> str:
+    """Return what would settle a tie."""
+    if decision.verdict != "tie":
+        return ""
+    return "more videos" if decision.settling is None else f"about {decision.settling:,}"
 
 
 def verdict_of(decision: Decision) -> str:

@@ -85,7 +85,8 @@ def believe(
     worth = fit.worth[: len(told)]
     freedom = _PRIOR_SEEDS + seeds
     drawn = (_PRIOR_SEEDS * variance + squares) / generator.chisquare(freedom, size=(draws, len(told)))
-    errors: Array = drawn / worth + _of_videos([outcomes[i] for i in told])  # (D, k) variances of the means
+    videos = _of_videos([outcomes[i] for i in told])
+    errors: Array = drawn / worth + videos  # (D, k) variances of the means
     true, weights = _true_scores(mean, errors, generator)
 
     repeated = true + generator.standard_normal(true.shape) * np.sqrt(errors)
@@ -103,7 +104,9 @@ def believe(
             regret=float(weights @ behind),
             again=float(again[at]),
         )
-    return Beliefs(of=tuple(found), leader=told[int(np.argmax(expected))], noise=fit.noise)
+    return Beliefs(
+        of=tuple(found), leader=told[int(np.argmax(expected))], noise=fit.noise, videos=float(videos.mean())
+    )
 
 
 def _score(outcome: Outcome | None) -> float:

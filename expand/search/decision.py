@@ -55,11 +55,14 @@ class Beliefs:
         of: a belief for each candidate, in their order; None: no training of it has learned anything.
         leader: the place of the candidate with the best expected true score.
         noise: the scatter between seeds in this round alone.
+        videos: the variance of a mean that is due to the choice of validation videos; more seeds leave it as
+            it is.
     """
 
     of: tuple[Belief | None, ...]
     leader: int
     noise: Noise
+    videos: float = 0.0
 
     @property
     def leading(self) -> Belief:
@@ -82,7 +85,8 @@ class Decision:
         tied: the names of those that may be the best, with the chosen one; none if clear.
         blind: the names of those of which no training has learned anything, so that nothing is known of them.
         trainings: the trainings that the round took, the control's included.
-        settling: about how many further trainings would settle a tie; None where it is none.
+        settling: about how many further trainings would settle a tie. None: it is none, or no number would,
+            as the validation videos are too few.
     """
 
     round: int

@@ -172,7 +172,7 @@ def _decide(
         chosen=chosen.name,
         verdict="tie",
         tied=tuple(one.name for one in tied),
-        settling=_settling(problem, {one: of[one].mean for one in tied}, rows, variance),
+        settling=_settling(problem, {one: of[one].mean for one in tied}, rows, variance, beliefs.videos),
     )
 
 
@@ -183,8 +183,12 @@ def _per_doubling(gained: float, candidate: Candidate) -> float:
 
 
 def _settling(
-    problem: Problem, tied: Mapping[Candidate, float], rows: Mapping[Candidate, Row], variance: float
-) -> int:
+    problem: Problem,
+    tied: Mapping[Candidate, float],
+    rows: Mapping[Candidate, Row],
+    variance: float,
+    videos: float,
+) -> int | None:
     """About how many further trainings would settle a tie, if the expected true scores are right.
 
     The best two of the tied, d apart, are told apart when the margin and d together are as many standard
@@ -195,11 +199,17 @@ def _settling(
         tied: the expected true scores of the tied candidates.
         rows: the outcomes of each candidate.
         variance: of a training's score.
+        videos: the variance of a mean that is due to the validation videos.
+
+    Returns:
+        None if no number of trainings would.
     """
     best, *others = sorted(tied.values(), reverse=True)
     room = problem.margin + (best - others[0] if others else 0.0)
-    errors = NormalDist().inv_cdf(problem.confidence)
-    seeds = math.ceil(2 * variance * (errors / room) ** 2) if room > 0 else 0
+    allowed = (room / NormalDist().inv_cdf(problem.confidence)) ** 2 / 2  # variance of a mean
+    if allowed <= videos:
+        return None
+    seeds = math.ceil(variance / (allowed - videos))
     return max(1, sum(max(0, seeds - sum(map(_learned, rows[one]))) for one in tied))
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from expand.jobs.per_video import pack_scores
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
 from expand.search.decision import Noise
 from expand.search.race import Raced, race
@@ -114,6 +115,20 @@ def test_seeds_that_run_out_make_a_tie_that_the_cost_decides() -> None:
         "tie",
     )  # as good for half of what is added
     assert set(raced.decision.tied) == {"fast", "depth"}
+
+
+def test_few_videos_are_no_matter_of_more_trainings() -> None:
+    def table(name: str, seed: int, videos: int) -> Outcome:
+        outcome = alike(name, seed)
+        assert isinstance(outcome, Scored)
+        random = np.random.default_rng([*name.encode()])
+        right = (random.permutation(videos) < round(outcome.score * videos)).astype(np.float16)
+        return replace(outcome, videos=pack_scores(right))
+
+    _, few = run(lambda name, seed: table(name, seed, 100), seeds=(3, 3))
+    assert (few.decision.verdict, few.decision.settling) == ("tie", None)
+    _, many = run(lambda name, seed: table(name, seed, 100_000), seeds=(3, 3))
+    assert many.decision.settling is not None
 
 
 def test_with_a_fixed_number_of_seeds_the_best_mean_decides_and_a_tie_is_said() -> None:
