@@ -13,8 +13,9 @@ from rich.console import Console
 
 import expand
 from expand.config.base import load_config
-from expand.config.full import Recipe
+from expand.config.full import FullConfig, Recipe
 from expand.config.options import build_config
+from expand.config.recipes import recipe_values
 from expand.plots import FORMATS, KINDS
 from expand.report.tables import write_table
 from expand.run.record import RunRecord, read_run
@@ -100,6 +101,10 @@ def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
     assert float(rows[-1]["epochs"]) == pytest.approx(recipe.training.epochs, rel=0.01)
     page = (RESULTS / "README.md").read_text()
     assert f"{100 * float(rows[-1]['val_top1']):.1f} %" in page
+    if recipe.training.recipe == "small":
+        values = {"epochs": recipe.training.epochs, "seed": recipe.training.seed, "recipe": "small"}
+        assert recipe.training == FullConfig.model_validate({**recipe_values("small", 1_827), **values})
+        return
     shared = load_config(RESULTS / "training.yaml", Recipe).training
     varied = {"recipe", "epochs", "multigrid"}
     assert recipe.training.model_dump(exclude=varied) == shared.model_dump(exclude=varied)
