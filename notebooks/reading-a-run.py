@@ -124,7 +124,7 @@ for number, candidates in grown.groupby("round"):
                 "second": second["candidate"],
                 "gap": 100 * gap,
                 "spread": 100 * spread,
-                "clear": gap > spread if run.config.search.seeds > 1 else "one seed",
+                "clear": gap > spread if run.config.search.seeds[1] > 1 else "one seed",
             }
         )
 pd.DataFrame(decisions).round(1)

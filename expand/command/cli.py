@@ -164,7 +164,7 @@ def _show_end(run: Run, as_json: bool) -> None:
     if any(decision.beliefs is not None for decision in record.decisions):
         out.print()
         out.print(to_table(decisions_sheet(record)))
-        say(path_words(record.decisions))
+        err.print(path_words(record.decisions), highlight=False)
     if record.stopped is not None:
         say(f"\nStopped: {record.stopped}")
     models = [row.name for row in record.trajectory if row.state == "done"]

@@ -131,7 +131,7 @@ def decisions_sheet(record: RunRecord) -> Sheet:
     margin = f"within {100 * record.config.search.margin:g}"
     headings = ("round", "chosen", "decision", "P(best)", margin, "regret", "again", "trainings", "to settle")
     right = tuple(heading not in ("chosen", "decision") for heading in headings)
-    return Sheet(headings, right, tuple(lines), spare=("to settle", "trainings", "regret", "again"))
+    return Sheet(headings, right, tuple(lines), spare=("to settle", "trainings", "again", "regret", margin))
 
 
 def _settling(decision: Decision) -> str:

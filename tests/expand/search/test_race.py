@@ -214,7 +214,7 @@ def test_what_is_believed_stands_with_the_stage_that_it_led_to() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["as on motion", "many are stuck", "few videos"])
+@pytest.mark.parametrize("name", ["as on motion", "one parent", "few videos"])
 def test_a_race_is_as_sure_as_it_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expand.search.race.DRAWS", 256)
     world, random = WORLDS[name], np.random.default_rng(1)
