@@ -46,12 +46,14 @@ class Chosen:
     Attributes:
         model: the network, with the classes of its model file.
         recipe: the configuration.
+        source: the listed videos.
         weights: a file of initial weights; None: random weights.
         why: the recipe and why it was chosen, in one line; "" if it was not chosen now.
     """
 
     model: Model
     recipe: Recipe
+    source: Source
     weights: Path | None = None
     why: str = ""
 
@@ -83,7 +85,7 @@ def choose(
     """
     model = find_model(reference, name)
     searched = data_of_run(Path(reference))
-    recipe, why = _recipe(
+    recipe, source, why = _recipe(
         partial(build_recipe, config, model.sampling, data=data, searched=searched), settings
     )
     if fine_tune and weights is None and model.weights is None:
@@ -94,18 +96,19 @@ def choose(
     initial = weights or (model.weights if fine_tune else None)
     if initial is not None:
         read_weights(initial, model, classifier="may differ")  # raises UserError now if they do not fit
-    return Chosen(model=model, recipe=recipe, weights=initial, why=why)
+    return Chosen(model=model, recipe=recipe, source=source, weights=initial, why=why)
 
 
-def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[Recipe, str]:
-    """The configuration with the values of its recipe, and a line that says which recipe it is and why.
+def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[Recipe, Source, str]:
+    """The configuration with the values of its recipe, its videos, and a line that says which recipe and why.
 
     Args:
         build: `build_recipe` without its settings and defaults.
         settings: values by their keys.
     """
     asked = build(settings=settings)
-    videos = len(open_source(asked.data).splits["train"])
+    source = open_source(asked.data)
+    videos = len(source.splits["train"])
     name = asked.training.recipe
     why = "as configured"
     if name == "auto":
@@ -118,10 +121,11 @@ def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[
         defaults=recipe_values(name, videos),
     )
     values = chosen.training
-    return chosen, (
+    why = (
         f"recipe    {name}, {why}: {values.epochs:g} epochs, {values.batch_size} clips in a step, rate "
         f"{values.peak:.3g}, dropout {values.dropout:g}"
     )
+    return chosen, source, why
 
 
 def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
@@ -150,23 +154,21 @@ def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:
 
 def listed_schedule(chosen: Chosen) -> Schedule:
     """The schedule by the lists of videos, without decoding any; videos that turn out bad are counted too."""
-    videos = len(open_source(chosen.recipe.data).splits["train"])
-    return schedule_of(chosen, videos, Processes.of_torchrun().count)
+    return schedule_of(chosen, len(chosen.source.splits["train"]), Processes.of_torchrun().count)
 
 
-def list_videos(chosen: Chosen, processes: Processes) -> Source:
-    """The listed videos, checked against the recipe before any is decoded.
+def check_videos(chosen: Chosen, processes: Processes) -> None:
+    """Check the listed videos against the recipe, before any is decoded.
 
     Raises:
         UserError: there are no videos, or the recipe does not support their labels.
     """
-    training, source = chosen.recipe.training, open_source(chosen.recipe.data)
+    training, source = chosen.recipe.training, chosen.source
     schedule_of(chosen, len(source.splits["train"]), processes.count)
     if training.head == "frame":
         check_frames(source)
     if segments_of(source) is not None:
         check_recipe(training)
-    return source
 
 
 def decode_videos(

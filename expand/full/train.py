@@ -17,15 +17,16 @@ from expand.config.data_paths import check_there, moved
 from expand.config.full import Recipe
 from expand.data.cache import StageProgress
 from expand.data.labelled import Videos
+from expand.data.sources import open_source
 from expand.full.batch_parts import training_part
 from expand.full.folder import TrainingFolder
 from expand.full.preparation import (
     Chosen,
     build_network,
+    check_videos,
     course_of,
     decode_videos,
     initial_network,
-    list_videos,
     schedule_of,
     threads_of,
 )
@@ -116,11 +117,11 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
     processes, device = Processes.of_torchrun(), choose_device(chosen.recipe.run.device)
     if folder is not None and processes.leads:
         check_free(folder)
-    source = list_videos(chosen, processes)
+    check_videos(chosen, processes)
     view.note(chosen.why)
     with processes.joined(device):
-        part = training_part(chosen.model, chosen.recipe, source, processes, device, view.note)
-        videos = decode_videos(source, chosen.model, chosen.recipe, processes, view.caching)
+        part = training_part(chosen.model, chosen.recipe, chosen.source, processes, device, view.note)
+        videos = decode_videos(chosen.source, chosen.model, chosen.recipe, processes, view.caching)
         schedule = schedule_of(chosen, len(videos.cached.train), processes.count)
         prepare(device, threads_of(chosen.recipe, processes), chosen.recipe.training.seed)
         model, network = initial_network(chosen, videos, view.note)
@@ -153,11 +154,11 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
     recipe = recipe if data is None else moved(recipe, data)
     check_there(recipe)
     device = choose_device(recipe.run.device)
-    chosen = Chosen(model=model, recipe=recipe)
-    source = list_videos(chosen, processes)
+    chosen = Chosen(model=model, recipe=recipe, source=open_source(recipe.data))
+    check_videos(chosen, processes)
     with processes.joined(device):
-        part = training_part(model, recipe, source, processes, device, view.note)
-        videos = decode_videos(source, model, recipe, processes, view.caching)
+        part = training_part(model, recipe, chosen.source, processes, device, view.note)
+        videos = decode_videos(chosen.source, model, recipe, processes, view.caching)
         place.check({"config": recipe.deciding(), "data": videos.card(), "processes": processes.count})
         if data is not None and processes.leads:
             place.move_data(data)

@@ -38,6 +38,10 @@ class LiveView:
             with suppress(OSError) if error is not None else nullcontext():  # the terminal may be gone
                 self._live.stop()
 
+    def note(self, text: str) -> None:
+        """Show a line that stays visible."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def caching(self, progress: StageProgress) -> None:
         """Show the progress of decoding the videos, and print its note, if it has one."""
         if progress.note:

@@ -45,9 +45,7 @@ class SearchView(LiveView):
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None
 
     def restoring(self, names: str) -> None:
-        self._console.print(
-            f"the weights are gone, training again: {names}", highlight=False, markup=False, soft_wrap=True
-        )
+        self.note(f"the weights are gone, training again: {names}")
 
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
         before, self._results = self._round, dict(results)
@@ -64,11 +62,9 @@ class SearchView(LiveView):
         if not self._console.is_terminal:
             candidates = self._round.by_candidate.items()
             name = next(candidate.name for candidate, jobs in candidates if job in jobs)
-            self._console.print(
+            self.note(
                 f"round {self._round.round.number}: {name}, seed {job.seed}: {_brief(result, self._words)}, "
-                f"about {show_seconds(self._seconds_left())} left",
-                highlight=False,
-                soft_wrap=True,
+                f"about {show_seconds(self._seconds_left())} left"
             )
         self._print_round_if_over()
 
@@ -78,11 +74,7 @@ class SearchView(LiveView):
             return
         again = ", ".join(candidate.name for candidate in round_.candidates)
         seed = max(training.seed for training in round_.trainings)
-        self._console.print(
-            f"round {round_.number} is open{_chances(round_.so_far)}: seed {seed} of {again}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        self.note(f"round {round_.number} is open{_chances(round_.so_far)}: seed {seed} of {again}")
 
     def _print_round_if_over(self) -> None:
         """Print the scores of the round in one line, if all its trainings have ended."""
@@ -94,9 +86,7 @@ class SearchView(LiveView):
             f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
             for candidate, jobs in candidates
         ]
-        self._console.print(
-            f"round {self._round.round.number}: {', '.join(scores)}", highlight=False, soft_wrap=True
-        )
+        self.note(f"round {self._round.round.number}: {', '.join(scores)}")
 
     def render(self) -> RenderableType:
         """Return the current display: the headline and the table of candidates."""
@@ -115,16 +105,10 @@ class SearchView(LiveView):
             origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._seconds_left())
-        open_ = ""
+        lines = [f"Round {round_.number}: {round_.kind}{origin}", f"{spent} so far, about {left} left"]
         if round_.so_far is not None:
-            more = round_.so_far.settling
-            open_ = f"not sure yet{_chances(round_.so_far)}"
-            if more is not None:
-                open_ += f"; about {more:,} trainings would settle it"
-            elif round_.so_far.verdict == "tie":
-                open_ += "; it takes more validation videos to settle it"
-            open_ += "\n"
-        return Text(f"Round {round_.number}: {round_.kind}{origin}\n{open_}{spent} so far, about {left} left")
+            lines.insert(1, f"not sure yet{_chances(round_.so_far)}{_would_settle(round_.so_far)}")
+        return Text("\n".join(lines))
 
     def _table(self) -> Listing:
         assert self._round is not None
@@ -218,6 +202,15 @@ def _chances(decision: Decision) -> str:
     """Return how likely those that may win are the best, such as `, P(best) fast 62%, temporal 35%`."""
     said = ", ".join(f"{name} {_chance(decision, name)}" for name in decision.tied)
     return f", P(best) {said}" if said else ""
+
+
+def _would_settle(decision: Decision) -> str:
+    """Return what would settle a round that is a tie so far."""
+    if decision.verdict != "tie":
+        return ""
+    if decision.settling is None:
+        return "; it takes more validation videos to settle it"
+    return f"; about {decision.settling:,} trainings would settle it"
 
 
 def _brief(result: Result, words: str) -> str:

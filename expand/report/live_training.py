@@ -40,9 +40,6 @@ class TrainingView(LiveView):
         self._began = self._printed = time.monotonic()
         super().__init__(console if shown else Console(quiet=True))
 
-    def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
-
     def begin(self, schedule: Schedule, recipe: Recipe, step: int) -> None:
         self._caching = None
         self._console.print(schedule_table(schedule, recipe))

@@ -114,20 +114,16 @@ def decisions_sheet(record: RunRecord) -> Sheet:
     """Return the table of how each round was decided, and how surely."""
     lines = []
     for one in record.decisions:
-        belief = one.belief
-        key = key_of(one.round, one.chosen)
-        cells = (
-            str(one.round),
-            one.chosen,
-            verdict_of(one),
-            "" if belief is None else f"{belief.best:.0%}",
-            "" if belief is None else f"{belief.within:.0%}",
-            "" if belief is None else f"{100 * belief.regret:.1f}",
-            "" if belief is None else f"{belief.again:.0%}",
-            str(one.trainings),
-            _settling(one),
-        )
-        lines.append(Line(key, cells))
+        sure = ["", "", "", ""]
+        if (belief := one.belief) is not None:
+            sure = [
+                f"{belief.best:.0%}",
+                f"{belief.within:.0%}",
+                f"{100 * belief.regret:.1f}",
+                f"{belief.again:.0%}",
+            ]
+        cells = (str(one.round), one.chosen, verdict_of(one), *sure, str(one.trainings), _settling(one))
+        lines.append(Line(key_of(one.round, one.chosen), cells))
     margin = f"within {100 * record.config.search.margin:g}"
     headings = ("round", "chosen", "decision", "P(best)", margin, "regret", "again", "trainings", "to settle")
     right = tuple(heading not in ("chosen", "decision") for heading in headings)

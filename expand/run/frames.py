@@ -97,15 +97,15 @@ def _rounds(record: RunRecord) -> Iterator[Columns]:
 
 
 def _decision(decision: Decision) -> Columns:
-    belief = decision.belief
+    belief = {} if decision.belief is None else asdict(decision.belief)
     return {
         "round": decision.round,
         "chosen": decision.chosen,
         "verdict": decision.verdict,
-        "p_best": None if belief is None else belief.best,
-        "p_within_margin": None if belief is None else belief.within,
-        "regret": None if belief is None else belief.regret,
-        "p_again": None if belief is None else belief.again,
+        "p_best": belief.get("best"),
+        "p_within_margin": belief.get("within"),
+        "regret": belief.get("regret"),
+        "p_again": belief.get("again"),
         "tied": ", ".join(decision.tied),
         "learned_nothing": ", ".join(decision.blind),
         "trainings": decision.trainings,

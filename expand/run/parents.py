@@ -51,10 +51,9 @@ def train_again(run: Run, jobs: Sequence[tuple[Job, Place, float | None]], worke
         tasks.append(Task(folder, limit))
     for ended in workers.run(tasks):
         result = read_result(ended.folder)
-        if not isinstance(result, Failure) and ended.lost is None:
-            continue
-        why = ended.lost or (result.reason if isinstance(result, Failure) else "")
-        raise RunFailed(
-            f"the weights in {ended.folder} are gone, and the training that had made them failed now: {why}; "
-            "put the folder checkpoints/ back, or search again."
-        )
+        why = result.reason if isinstance(result, Failure) else ended.lost
+        if why is not None:
+            raise RunFailed(
+                f"the weights in {ended.folder} are gone, and the training that had made them failed now: "
+                f"{why}; put the folder checkpoints/ back, or search again."
+            )

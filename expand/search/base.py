@@ -73,12 +73,13 @@ class Scored:
     Attributes:
         score: the score.
         learned: whether the training has learned anything; of a candidate, whether any of its trainings has.
-        videos: of a training, the scores of single validation videos (jobs/per_video.py); None: not known.
+        video_scores: of a training, the scores of single validation videos, packed (jobs/per_video.py); None:
+            not known.
     """
 
     score: float
     learned: bool = True
-    videos: str | None = None
+    video_scores: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -85,8 +85,8 @@ def believe(
     worth = fit.worth[: len(told)]
     freedom = _PRIOR_SEEDS + seeds
     drawn = (_PRIOR_SEEDS * variance + squares) / generator.chisquare(freedom, size=(draws, len(told)))
-    videos = _of_videos([outcomes[i] for i in told])
-    errors: Array = drawn / worth + videos  # (D, k) variances of the means
+    video_variance = _of_videos([outcomes[i] for i in told])
+    errors: Array = drawn / worth + video_variance  # (D, k) variances of the means
     true, weights = _true_scores(mean, errors, generator)
 
     repeated = true + generator.standard_normal(true.shape) * np.sqrt(errors)
@@ -105,7 +105,10 @@ def believe(
             again=float(again[at]),
         )
     return Beliefs(
-        of=tuple(found), leader=told[int(np.argmax(expected))], noise=fit.noise, videos=float(videos.mean())
+        of=tuple(found),
+        leader=told[int(np.argmax(expected))],
+        noise=fit.noise,
+        video_variance=float(video_variance.mean()),
     )
 
 
@@ -202,9 +205,9 @@ def _of_seeds(stack: Array) -> float:
 
 def _videos(outcome: Outcome | None) -> Array | None:
     """(V,) the scores of single videos; None: not known."""
-    if not isinstance(outcome, Scored) or outcome.videos is None:
+    if not isinstance(outcome, Scored) or outcome.video_scores is None:
         return None
-    return unpack_scores(outcome.videos).astype(np.float64)
+    return unpack_scores(outcome.video_scores).astype(np.float64)
 
 
 def _true_scores(mean: Array, errors: Array, generator: np.random.Generator) -> tuple[Array, Array]:

@@ -55,14 +55,14 @@ class Beliefs:
         of: a belief for each candidate, in their order; None: no training of it has learned anything.
         leader: the place of the candidate with the best expected true score.
         noise: the scatter between seeds in this round alone.
-        videos: the variance of a mean that is due to the choice of validation videos; more seeds leave it as
-            it is.
+        video_variance: the variance of a mean that is due to the choice of validation videos; more seeds
+            leave it as it is.
     """
 
     of: tuple[Belief | None, ...]
     leader: int
     noise: Noise
-    videos: float = 0.0
+    video_variance: float = 0.0
 
     @property
     def leading(self) -> Belief:

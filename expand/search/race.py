@@ -172,7 +172,9 @@ def _decide(
         chosen=chosen.name,
         verdict="tie",
         tied=tuple(one.name for one in tied),
-        settling=_settling(problem, {one: of[one].mean for one in tied}, rows, variance, beliefs.videos),
+        settling=_settling(
+            problem, {one: of[one].mean for one in tied}, rows, variance, beliefs.video_variance
+        ),
     )
 
 
@@ -187,7 +189,7 @@ def _settling(
     tied: Mapping[Candidate, float],
     rows: Mapping[Candidate, Row],
     variance: float,
-    videos: float,
+    video_variance: float,
 ) -> int | None:
     """About how many further trainings would settle a tie, if the expected true scores are right.
 
@@ -199,7 +201,7 @@ def _settling(
         tied: the expected true scores of the tied candidates.
         rows: the outcomes of each candidate.
         variance: of a training's score.
-        videos: the variance of a mean that is due to the validation videos.
+        video_variance: of a mean, the part that is due to the validation videos.
 
     Returns:
         None if no number of trainings would.
@@ -207,9 +209,9 @@ def _settling(
     best, *others = sorted(tied.values(), reverse=True)
     room = problem.margin + (best - others[0] if others else 0.0)
     allowed = (room / NormalDist().inv_cdf(problem.confidence)) ** 2 / 2  # variance of a mean
-    if allowed <= videos:
+    if allowed <= video_variance:
         return None
-    seeds = math.ceil(variance / (allowed - videos))
+    seeds = math.ceil(variance / (allowed - video_variance))
     return max(1, sum(max(0, seeds - sum(map(_learned, rows[one]))) for one in tied))
 
 

@@ -70,7 +70,7 @@ def _outcome(result: Result) -> Outcome:
     """A training's outcome."""
     if isinstance(result, Failure):
         return Failed(reason=result.reason)
-    return Scored(score=result.score, learned=result.learned, videos=result.video_scores)
+    return Scored(score=result.score, learned=result.learned, video_scores=result.video_scores)
 
 
 def worth_keeping(jobs: Sequence[Job], results: Mapping[str, Result]) -> tuple[Job, ...]:

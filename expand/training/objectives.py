@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expand.config.spaces import load_own
-from expand.jobs.per_video import pack_scores
+from expand.jobs.per_video import VideoScores, pack_scores
 from expand.system.errors import UserError
 from expand.training.metrics import (
     average_precisions,
@@ -38,7 +38,6 @@ from expand.training.metrics import (
 
 Probabilities = NDArray[np.floating]
 Truth = NDArray[Any]  # (V,) integers or (V, C) flags
-PerVideoValues = NDArray[np.float16]  # (V,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +70,7 @@ class Objective(Protocol):
         """The score, from 0 to 1, larger is better; videos without any label are left out."""
         ...
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> VideoScores:
         """(V,) the score of each video, larger is better; NaN for a video without any label."""
         ...
 
@@ -95,7 +94,7 @@ class Top1:
         """See `Objective.score`; among equal probabilities the right class is ranked last."""
         return float(hits(probabilities, truth).mean())
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> VideoScores:
         """See `Objective.per_video`; 1 if the right class is ranked first, else 0."""
         return hits(probabilities, truth).astype(np.float16)
 
@@ -134,7 +133,7 @@ class MeanAveragePrecision:
         counted = shown.any(axis=1)
         return mean_over_classes(average_precisions(probabilities[counted], shown[counted]))
 
-    def per_video(self, probabilities: Probabilities, truth: Truth) -> PerVideoValues:
+    def per_video(self, probabilities: Probabilities, truth: Truth) -> VideoScores:
         """See `Objective.per_video`; the average precision of a video's classes, ranked by probability."""
         shown = self._shown(probabilities, truth)
         return average_precisions(probabilities.T, shown.T).astype(np.float16)

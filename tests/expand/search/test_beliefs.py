@@ -110,7 +110,7 @@ def test_few_videos_make_it_less_sure() -> None:
         found: list[list[Outcome | None]] = []
         for mean in (0.55, 0.5):  # the same two scores from any number of videos
             right = (random.permutation(count) < round(mean * count)).astype(np.float16)
-            score = Scored(score=mean, videos=pack_scores(right))
+            score = Scored(score=mean, video_scores=pack_scores(right))
             found.append([score, replace(score, score=mean + 0.002)])
         return found
 
@@ -152,7 +152,7 @@ class World:
                     each = score + luck[i] + random.normal(0, 0.3, size=self.videos)
                     score, packed = float(each.mean()), pack_scores(each.astype(np.float16))
                 learned = random.random() >= self.stuck
-                found[-1].append(Scored(score=float(score), learned=learned, videos=packed))
+                found[-1].append(Scored(score=float(score), learned=learned, video_scores=packed))
         return found
 
 

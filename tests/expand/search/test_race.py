@@ -123,7 +123,7 @@ def test_few_videos_are_no_matter_of_more_trainings() -> None:
         assert isinstance(outcome, Scored)
         random = np.random.default_rng([*name.encode()])
         right = (random.permutation(videos) < round(outcome.score * videos)).astype(np.float16)
-        return replace(outcome, videos=pack_scores(right))
+        return replace(outcome, video_scores=pack_scores(right))
 
     _, few = run(lambda name, seed: table(name, seed, 100), seeds=(3, 3))
     assert (few.decision.verdict, few.decision.settling) == ("tie", None)
