@@ -11,7 +11,8 @@ The model, with candidates i and seeds n:
 - shared[n] is what all candidates of a seed have in common, such as the weights that they were grown from.
   It is estimated, and taken off, so candidates are compared in pairs that share a seed.
 - noise[i, n] is normal. Its variance is that of the candidate's own seeds, drawn towards the variance of all
-  candidates of all rounds, which counts as four seeds.
+  candidates of all rounds, which counts as four seeds. Few seeds tell the latter badly, so it is drawn, too:
+  with two seeds of about 1.4 points beforehand.
 - videos[i] is the luck of the validation videos, the same in all seeds. Its variance follows from how far
   the candidates differ from video to video: a two-way analysis of variance, as in Owen (2007), The pigeonhole
   bootstrap.
@@ -35,6 +36,7 @@ from expand.search.base import Outcome, Scored
 from expand.search.decision import Belief, Beliefs, Noise
 
 DRAWS = 4_096
+_PRIOR_NOISE = Noise(squares=0.02**2, freedom=2)  # what is believed of the noise before the first training
 _PRIOR_SEEDS = 4  # how many seeds of its own the variance of all candidates counts as
 _SPREADS = np.geomspace(0.005, 0.2, 16)  # how far true scores of a round may scatter, as standard deviations
 
@@ -77,14 +79,16 @@ def believe(
         return None
     fit = _fit(scores[filled], paired=paired)
     noise = before + fit.noise
-    variance = noise.variance
-    if variance is None:
+    if noise.variance is None:
         return None
     generator = np.random.Generator(np.random.Philox(key=_mixed(key)))
     seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
     worth = fit.worth[: len(told)]
+    of_all = (noise.squares + _PRIOR_NOISE.squares) / generator.chisquare(
+        noise.freedom + _PRIOR_NOISE.freedom, size=(draws, 1)
+    )
     freedom = _PRIOR_SEEDS + seeds
-    drawn = (_PRIOR_SEEDS * variance + squares) / generator.chisquare(freedom, size=(draws, len(told)))
+    drawn = (_PRIOR_SEEDS * of_all + squares) / generator.chisquare(freedom, size=(draws, len(told)))
     video_variance = _of_videos([outcomes[i] for i in told])
     errors: Array = drawn / worth + video_variance  # (D, k) variances of the means
     true, weights = _true_scores(mean, errors, generator)

@@ -72,6 +72,8 @@ def race(
         racing = [one for one in stage.contenders if isinstance(means[one], Scored)]
         if beliefs is not None:
             racing = _still_racing(round_, racing, beliefs)
+        if not racing:  # all that were left have failed now
+            break
         control = [] if round_.control is None else [round_.control]
         trained = [Training(candidate=one, seed=problem.seeds[seeds]) for one in (*racing, *control)]
         stage, seeds = replace(round_, trainings=tuple(trained), so_far=decision), seeds + 1

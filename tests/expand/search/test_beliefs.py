@@ -98,10 +98,11 @@ def test_candidates_that_dropped_out_have_fewer_seeds() -> None:
     assert best(found)[2] < 0.01
 
 
-def test_without_any_scatter_the_best_is_the_best() -> None:
+def test_without_any_scatter_the_best_is_surely_the_best() -> None:
     found = told(rows([0.5, 0.5], [0.6, 0.6]))
-    assert (found.leader, found.leading.regret) == (1, 0)
-    assert found.leading.within == pytest.approx(1)
+    assert found.leader == 1
+    assert found.leading.within > 0.98
+    assert 0 < found.leading.regret < 0.001  # two seeds of each may be alike by chance
 
 
 def test_few_videos_make_it_less_sure() -> None:
