@@ -104,6 +104,18 @@ class SearchConfig(Section):
     margin: float = Field(
         0.01, ge=0, lt=1, description="how far below the best a candidate may be and count as good as it"
     )
+    match: bool = Field(
+        False,
+        description="for expansion: contract the candidates of a round to about the cost of the cheapest "
+        "before they are trained; axes come in steps, so costs still differ by some percent",
+    )
+    confirm: int | None = Field(
+        None,
+        ge=0,
+        description="how often the networks found are trained again at the end, with fresh seeds, since a "
+        "score that was chosen for being the best is more likely too high; null: 2 where seeds is a range, "
+        "else 0",
+    )
     seed: int = Field(0, ge=0, description="the first seed; the others follow it by 1 each")
 
     @model_validator(mode="before")
@@ -121,6 +133,13 @@ class SearchConfig(Section):
             raise ValueError(f"targets must have one unit, which cost names too if it is given, got {given}")
         cost = {"cost": named.pop()} if named else {}
         return {**values, "targets": [number for number, _ in split], **cost}
+
+    @property
+    def confirmations(self) -> int:
+        """How often what was found is trained again with fresh seeds."""
+        if self.confirm is not None:
+            return self.confirm
+        return 0 if self.seeds[0] == self.seeds[1] else 2
 
     @property
     def seeds_in_words(self) -> str:

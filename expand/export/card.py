@@ -25,6 +25,9 @@ PROJECTS: Mapping[str, str] = {
     "x3d-multigrid": "X3D-Multigrid (kkahatapitiya/X3D-Multigrid, MIT)",
 }
 
+_FRESH = (
+    "The seeds are fresh: the search chose this network by others, whose scores are more likely too high. "
+)
 _NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
@@ -184,13 +187,14 @@ def _accuracy(model: Model) -> Iterator[str]:
 
 
 def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
-    seeds: Sequence[Mapping[str, Any]] = measured["seeds"]
+    fresh: Sequence[Mapping[str, Any]] = measured.get("fresh") or ()
+    seeds: Sequence[Mapping[str, Any]] = fresh or measured["seeds"]
     recipe = measured.get("recipe") or {}
     budget = f"{recipe['epochs']:g} epochs" if recipe.get("epochs") else f"{recipe.get('clips')} clips"
     yield (
         f"Of short proxy trainings ({budget}, {len(seeds)} {_plural('seed', len(seeds))}), made to compare "
         "candidates of a search: how good the network is after a full training is not known from them. "
-        f"On the validation videos, {recipe.get('val_clips', 1)} centre-cropped "
+        f"{_FRESH if fresh else ''}On the validation videos, {recipe.get('val_clips', 1)} centre-cropped "
         f"{_plural('clip', recipe.get('val_clips', 1))} each:"
     )
     rows = []

@@ -50,9 +50,10 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     rows, words = record.trajectory, record.objective.words
     several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
+    fresh = ("fresh seeds",) if any(row.fresh is not None for row in rows) else ()
     beside = () if record.data.several_labels else (_beside(record),)
     cost = () if record.setup.cost.name == "params" else _cost(record)
-    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *beside)
+    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *fresh, *beside)
     lines = []
     for row in rows:
         network, seeds = row.network, row.seeds
@@ -60,6 +61,7 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
         cells = [row.name, *(show_count(network.cost) for _ in cost)]
         cells += [show_count(network.macs), show_count(network.params), str(network.clips), score]
         cells += [share(seeds.deviation)] if several else []
+        cells += [share(None if row.fresh is None else row.fresh.mean) for _ in fresh]
         cells += [share(seeds.mean_class_accuracy if heading == "mean class" else seeds.top1)
                   for heading in beside]  # fmt: skip
         lines.append(Line(row.key, tuple(cells), "bold" if isinstance(row, TargetRow) else ""))

@@ -242,6 +242,12 @@ def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, R
         )
 
 
+def _fresh(replay: Replay, candidate: Candidate, results: Mapping[str, Result]) -> tuple[Measurement, ...]:
+    """Return the measurements of a network with seeds that had no part in choosing it."""
+    again = {} if replay.trajectory is None else replay.trajectory.confirmed
+    return scored([results[job.key] for job in replay.jobs[again[candidate]]]) if candidate in again else ()
+
+
 def _write_model(
     run: Run,
     setup: Setup,
@@ -264,6 +270,7 @@ def _write_model(
             setup,
             candidate,
             measurements,
+            fresh=_fresh(replay, candidate, results),
             step=step,
             target=target,
             weights=weights,

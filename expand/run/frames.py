@@ -83,7 +83,8 @@ def _trajectory(record: RunRecord) -> Iterator[Columns]:
     for row in record.trajectory:
         target = row.target if isinstance(row, TargetRow) else None
         first = {"name": row.name, "step": row.step, "target": target, "round": row.round}
-        yield {**first, **_measured(record, row)}
+        fresh = {} if row.fresh is None else {"fresh_seeds": len(row.fresh.scores), "fresh": row.fresh.mean}
+        yield {**first, **_measured(record, row), **fresh}
 
 
 def _rounds(record: RunRecord) -> Iterator[Columns]:

@@ -220,9 +220,15 @@ def _trajectory_rows(
     """Yield a row for each accepted state, then a row for each target."""
     rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
 
+    again = {} if replay.trajectory is None else replay.trajectory.confirmed
+
     def measured(candidate: Candidate) -> dict[str, Any]:
         own = [results[job.key] for job in replay.jobs[candidate]]
-        return {"round": rounds[candidate], **_measured(setup, candidate, own, len(own))}
+        fresh = None
+        if candidate in again:
+            jobs = replay.jobs[again[candidate]]
+            fresh = _seed_scores([results[job.key] for job in jobs], len(jobs))
+        return {"round": rounds[candidate], "fresh": fresh, **_measured(setup, candidate, own, len(own))}
 
     for state in replay.states:
         yield StateRow(name=state.name, step=state.step, **measured(state.candidate))
@@ -330,15 +336,19 @@ def _measured(setup: Setup, candidate: Candidate, results: Sequence[Result], wan
         wanted: number of its trainings, one for each seed.
     """
     reason = next((one.reason for one in results if isinstance(one, Failure)), None)
-    whole = outcome(results) if results and len(results) == wanted else None
+    waiting = not results or len(results) < wanted
     return {
         "network": _network(setup, candidate),
-        "state": "failed" if reason is not None else "waiting" if whole is None else "done",
+        "state": "failed" if reason is not None else "waiting" if waiting else "done",
         "reason": reason,
-        "seeds": SeedScores(
-            measurements=scored(results), mean=whole.score if isinstance(whole, Scored) else None
-        ),
+        "seeds": _seed_scores(results, wanted),
     }
+
+
+def _seed_scores(results: Sequence[Result], wanted: int) -> SeedScores:
+    """Return the scores of a candidate's trainings, of which `wanted` were asked for."""
+    whole = outcome(results) if results and len(results) == wanted else None
+    return SeedScores(measurements=scored(results), mean=whole.score if isinstance(whole, Scored) else None)
 
 
 def _network(setup: Setup, candidate: Candidate) -> Network:

@@ -171,30 +171,39 @@ class UngrownRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StateRow(Measured):
-    """An accepted state.
+class ModelRow(Measured):
+    """A network that a search has found.
 
     Attributes:
         name: the name of its model file.
-        step: its number on the path; the start has 0.
+        fresh: its scores of trainings with seeds that had no part in choosing it; None: there are none.
     """
 
     name: str
+    fresh: SeedScores | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateRow(ModelRow):
+    """An accepted state.
+
+    Attributes:
+        step: its number on the path; the start has 0.
+    """
+
     step: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TargetRow(Measured):
+class TargetRow(ModelRow):
     """The network of a target.
 
     Attributes:
-        name: the name of its model file.
         step: the step of the accepted state that the network equals, or was contracted from; None if there is
             none.
         target: the largest cost that the network may have, in the unit of the search's targets.
     """
 
-    name: str
     step: int | None
     target: int
 

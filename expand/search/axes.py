@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from expand.search.base import Problem
+from expand.search.base import Candidate, Problem
 from search_spaces.base import Axis
 
 _MOST_STEPS = 1 << 20  # beyond it, an axis counts as one that never reaches the limit
@@ -36,8 +38,8 @@ def largest(problem: Problem, axis: Axis[Any], point: Any, limit: float) -> Any 
     return axis.move(problem.space, point, steps) if steps else None
 
 
-def smallest_cut(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> Any | None:
-    """The first point down an axis whose cost does not exceed `limit`; None if the axis ends before that."""
+def steps_down(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> int:
+    """The smallest number of steps down an axis to a cost of at most `limit`, or to the end of the axis."""
 
     def within(steps: int) -> bool:
         moved = axis.move(problem.space, point, -steps)
@@ -49,7 +51,12 @@ def smallest_cut(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> A
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if within(middle) else (middle, high)
-    return axis.move(problem.space, point, -high)
+    return high
+
+
+def smallest_cut(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> Any | None:
+    """The first point down an axis whose cost does not exceed `limit`; None if the axis ends before that."""
+    return axis.move(problem.space, point, -steps_down(problem, axis, point, limit))
 
 
 def is_free(problem: Problem, axis: Axis[Any], point: Any) -> bool:
@@ -57,3 +64,30 @@ def is_free(problem: Problem, axis: Axis[Any], point: Any) -> bool:
     moved = [axis.move(problem.space, point, steps) for steps in _PROBED_STEPS]
     costs = {problem.cost_of(one) for one in moved if one is not None}
     return costs == {problem.cost_of(point)}
+
+
+def matched(problem: Problem, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates of a round, each contracted along its axis to about the cost of the cheapest.
+
+    Axes come in steps, so each becomes the network whose cost is nearest, be it a little more or less; it
+    stays larger than the network that it was grown from.
+    """
+    limit = min((one.cost for one in candidates), default=0)
+    return [_nearest(problem, one, limit) for one in candidates]
+
+
+def _nearest(problem: Problem, candidate: Candidate, cost: int) -> Candidate:
+    """A candidate contracted along its axis to the network whose cost is nearest to `cost`, as a ratio."""
+    assert candidate.axis is not None, "a candidate of a round of growth has an axis"
+    axis, floor = problem.axes[candidate.axis], 0 if candidate.parent is None else candidate.parent.cost
+    if candidate.cost <= cost:
+        return candidate
+    below = steps_down(problem, axis, candidate.point, cost)
+    found = [candidate]
+    for steps in {below, below - 1} - {0}:
+        point = axis.move(problem.space, candidate.point, -steps)
+        if point is not None and problem.cost_of(point) > floor:
+            found.append(
+                problem.candidate(candidate.name, point, axis=candidate.axis, parent=candidate.parent)
+            )
+    return min(found, key=lambda one: abs(math.log(one.cost / cost)))

@@ -217,12 +217,15 @@ class Trajectory:
         targets: a model for each target, by cost.
         decisions: how each round was decided, if the strategy says so.
         stopped: why the search ended before every target was passed, in a sentence; None: it did not.
+        confirmed: for each network that was trained again with fresh seeds (confirmation.py), the candidate
+            by which it was.
     """
 
     states: tuple[State, ...]
     targets: tuple[TargetModel, ...]
     decisions: tuple[Decision, ...] = ()
     stopped: str | None = None
+    confirmed: Mapping[Candidate, Candidate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +244,8 @@ class Problem:
         confidence: the probability that counts as sure.
         margin: how far below the best score a score may be and count as good as it.
         grown: whether a candidate starts from the weights of its parent.
+        match: whether the candidates of a round are made to cost about the same before they are compared.
+        confirm: how often what was found is trained again with fresh seeds.
         seed: seeds the strategy's own random choices.
     """
 
@@ -254,6 +259,8 @@ class Problem:
     confidence: float = 0.9
     margin: float = 0.01
     grown: bool = False
+    match: bool = False
+    confirm: int = 0
 
     @property
     def seed(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from expand.search.axes import is_free, largest, smallest_cut
+from expand.search.axes import is_free, largest, matched, smallest_cut
 from expand.search.base import (
     CONTROL,
     START,
@@ -177,6 +177,8 @@ class Expansion:
                 candidates.append(problem.candidate(name, point, axis=name, parent=grown))
             else:
                 saturated.append(name)
+        if problem.match:
+            candidates = matched(problem, candidates)
         control = None
         if problem.grown and candidates:
             control = problem.candidate(CONTROL, grown.point, parent=grown)

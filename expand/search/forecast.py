@@ -153,7 +153,7 @@ def likely_rounds(
         fits: whether a candidate fits into memory; called once for each. One that does not fit fails.
         wins: chooses the candidate that wins a round.
     """
-    search = setup.strategy.search(setup.problem)
+    search = setup.search()
     rounds: list[Round] = []
     try:
         round_ = next(search)

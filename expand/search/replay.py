@@ -102,7 +102,7 @@ class Replay:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._problem = setup.problem
-        self._search = setup.strategy.search(self._problem)
+        self._search = setup.search()
         self.jobs: dict[Candidate, tuple[Job, ...]] = {}
         self.rounds: list[RoundJobs] = []
         self.current: RoundJobs | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
-from expand.search.base import Problem, Strategy, Training
+from expand.search.base import Outcome, Problem, Round, Strategy, Training, Trajectory
+from expand.search.confirmation import then_confirmed
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
 from expand.system.errors import UserError
@@ -94,6 +95,10 @@ class Setup:
         """The problem that the strategy solves."""
         return _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
 
+    def search(self) -> Generator[Round, Sequence[Outcome], Trajectory]:
+        """The search from its first round on (`Strategy.search`), with its confirmation."""
+        return then_confirmed(self.problem, self.strategy.search(self.problem))
+
     def job(self, training: Training, parent: Job | None) -> Job:
         """The job of a training; it starts from the weights that the job `parent` saved, if there is one."""
         data, candidate = self.data, training.candidate
@@ -145,6 +150,8 @@ def _problem(
         least=options.seeds[0],
         confidence=options.confidence,
         margin=options.margin,
+        match=options.match,
+        confirm=options.confirmations,
         grown=config.training.init != "scratch" and growth_of(space) is not None,
     )
 

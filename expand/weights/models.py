@@ -78,6 +78,7 @@ def write_model(
     candidate: Candidate,
     measurements: Sequence[Measurement],
     *,
+    fresh: Sequence[Measurement] = (),
     step: int | None,
     target: int | None = None,
     weights: Path | None = None,
@@ -90,6 +91,7 @@ def write_model(
         setup: the search.
         candidate: the network.
         measurements: its trainings, one for each seed.
+        fresh: its trainings with seeds that had no part in choosing it.
         step: the round in which the network was accepted, or from which it was contracted; None: no such.
         target: the target that it was found for; None: an accepted network.
         weights: the file to copy the weights from; None, or a missing file: no weights.
@@ -114,6 +116,7 @@ def write_model(
         "measured": {
             **_score(config.search.objective, measurements),
             "seeds": [_lasting(m, config.search.objective) for m in measurements],
+            **({"fresh": [_lasting(m, config.search.objective) for m in fresh]} if fresh else {}),
             "recipe": config.training.model_dump(mode="json"),
         },
         "data": {

@@ -239,3 +239,33 @@ def test_whatever_is_measured_every_target_is_met_within_its_budget(
     costs = [state.candidate.macs for state in trajectory.states]
     assert costs == sorted(costs)
     assert follow(SPACE, targets, table)[1] == trajectory
+
+
+def test_candidates_of_one_cost_are_compared_where_they_are_to_match() -> None:
+    def costs(match: bool) -> list[int]:
+        problem = Problem(space=SPACE, axes=SPACE.axes, targets=[80_000_000], match=match)
+        search = Expansion().search(problem)
+        next(search)
+        return [candidate.cost for candidate in search.send([Scored(score=0.2)]).candidates]
+
+    loose, matched = costs(match=False), costs(match=True)
+    assert len(matched) == len(loose)
+    assert min(matched) <= min(loose) <= max(matched)
+    assert sum(matched) < sum(loose)
+    for cost, before in zip(matched, loose, strict=True):
+        assert abs(cost - min(loose)) <= before - min(loose)
+    assert min(matched) > X2D
+
+
+def test_a_candidate_that_cannot_match_stays_as_it_is() -> None:
+    """The toy's frames come in whole numbers: from one to two doubles the cost, and there is none between."""
+    problem = Problem(space=ToySpace(), axes=ToySpace().axes, targets=[120_000], match=True)
+    search = Expansion().search(problem)
+    next(search)
+    loose = Problem(space=ToySpace(), axes=ToySpace().axes, targets=[120_000])
+    other = Expansion().search(loose)
+    next(other)
+    score: list[Outcome] = [Scored(score=0.2)]
+    assert [one.point for one in search.send(score).candidates] == [
+        one.point for one in other.send(score).candidates
+    ]

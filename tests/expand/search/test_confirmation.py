@@ -1,0 +1,58 @@
+"""What a search found is trained again with fresh seeds."""
+
+from __future__ import annotations
+
+from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored, Trajectory
+from expand.search.confirmation import then_confirmed
+from expand.search.expansion import Expansion
+from tests.expand.search.followed import followed
+from tests.expand.toy import ToySpace
+
+SPACE = ToySpace()
+
+
+def search(
+    confirm: int, *, targets: tuple[int, ...] = (120_000,), failing: str = ""
+) -> tuple[list[Round], Trajectory]:
+    problem = Problem(space=SPACE, axes=SPACE.axes, targets=targets, seeds=(3, 4), confirm=confirm)
+
+    def outcome(candidate: Candidate) -> Outcome:
+        return Failed(reason="broke") if candidate.name == failing else Scored(score=candidate.cost / 1e9)
+
+    return followed(
+        then_confirmed(problem, Expansion().search(problem)),
+        lambda round_: [outcome(training.candidate) for training in round_.trainings],
+    )
+
+
+def found_at(target: str) -> str:
+    return f"target-{target}"
+
+
+def test_each_network_found_but_the_start_is_trained_again_with_fresh_seeds() -> None:
+    plain, found = search(0)
+    rounds, _ = search(2)
+    last = rounds[-1]
+    assert [one.number for one in rounds] == [*(one.number for one in plain), plain[-1].number + 1]
+    assert (last.kind, last.states, last.decisions) == ("confirmation", found.states, found.decisions)
+    chosen = {state.name for state in found.states[1:]} | {found.targets[0].name}
+    assert {one.candidate.name for one in last.trainings} == chosen
+    used = {training.seed for round_ in plain for training in round_.trainings}
+    for training in last.trainings:
+        assert training.seed not in used
+    assert len(last.trainings) == 2 * len(chosen)
+
+
+def test_what_is_trained_again_grows_from_where_it_grew() -> None:
+    _, found = search(1)
+    assert set(found.confirmed) == {state.candidate for state in found.states[1:]} | {
+        found.targets[0].candidate
+    }
+    for candidate, again in found.confirmed.items():
+        assert (again.point, again.parent, again.axis) == (candidate.point, candidate.parent, candidate.axis)
+
+
+def test_a_network_that_failed_is_not_trained_again() -> None:
+    rounds, found = search(1, targets=(60_000, 120_000), failing=found_at("120K"))
+    assert found_at("120K") not in {one.candidate.name for one in rounds[-1].trainings}
+    assert found.targets[0].candidate in found.confirmed
