@@ -48,7 +48,13 @@ def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
                     read_result(ended.folder) for ended in workers.run([Task(each) for each in folders])
                 ]
             scores = [result.score for result in results if isinstance(result, Measurement)]
-            yield _row(oversampling, prepared.setup.data.fps, prepared.cached.bytes, jobs[0].sampling, scores)
+            yield _row(
+                oversampling,
+                prepared.setup.data.grids[0].fps,
+                prepared.caches[0].bytes,
+                jobs[0].sampling,
+                scores,
+            )
 
 
 def _row(

@@ -69,7 +69,7 @@ def place_of(ready: Prepared) -> Place:
     """Return the cache, device and threads for trainings whose weights are not kept."""
     machine = ready.machine
     return Place(
-        cache=str(ready.cached.folder), device=machine.device, threads=machine.threads, keep_weights=False
+        cache=str(ready.caches[0].folder), device=machine.device, threads=machine.threads, keep_weights=False
     )
 
 
@@ -80,7 +80,7 @@ def train_all(workers: Workers, jobs: Sequence[Job], ready: Prepared, threads: i
         RuntimeError: a training failed.
     """
     place = Place(
-        cache=str(ready.cached.folder), device=ready.machine.device, threads=threads, keep_weights=False
+        cache=str(ready.caches[0].folder), device=ready.machine.device, threads=threads, keep_weights=False
     )
     folders = [folder / job.key for job in jobs]
     for job, each in zip(jobs, folders, strict=True):

@@ -46,6 +46,14 @@ SeedRange = Annotated[
         metavar="SEEDS",
     ),
 ]
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--reuse",
+        help="Folder of another run on the same videos: what it has measured is not trained again; may be "
+        "repeated.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
 ModelReference = Annotated[

@@ -7,11 +7,9 @@ only imported by the verbs that need them, so that help and counts are fast.
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,6 +22,7 @@ from expand.command.arguments import (
     ConfigFile,
     DataFolder,
     RayAddress,
+    Reuse,
     RunFolder,
     SeedRange,
     Settings,
@@ -33,9 +32,11 @@ from expand.command.arguments import (
 )
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
+from expand.command.extension_verb import extend
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
+from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
-from expand.system.console import err, out, own_command, print_json, say, to_type
+from expand.system.console import err, out, own_command, print_json, say
 from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.system.escaping import visible_line
 from expand.system.files import disk_failed
@@ -45,7 +46,6 @@ from search_spaces.cache_folder import lend_home
 
 if TYPE_CHECKING:
     from expand.config.search import Config
-    from expand.run.study import Run
 
 app = typer.Typer(
     name="xpand",
@@ -78,6 +78,7 @@ def search(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write every training's curves for TensorBoard.")
     ] = False,
+    reuse: Reuse = None,
     settings: Settings = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the search will cost, and stop.")
@@ -93,6 +94,7 @@ def search(
         "data.flip": False if no_flip else None,
         "data.allow_outside": allow_outside or None,
         "run.tensorboard": tensorboard or None,
+        "run.reuse": reuse or None,
     }
     chosen = chosen_settings(settings, options)
     _search(build_config(config, data=data, targets=target or (), settings=chosen), folder, dry_run, as_json)
@@ -111,8 +113,8 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
             if as_json:
                 print_json(forecast_json(session.planned.setup, session.clock, session.foresight))
             return
-        run = carry_out(session, guard=_how_to_resume)
-    _show_end(run, as_json)
+        run = carry_out(session, guard=how_to_resume)
+    show_end(run, as_json)
 
 
 @app.command()
@@ -140,43 +142,12 @@ def resume(
     run = Run.open(folder)
     with interruptible():
         go_on(
-            run, chosen_settings(None, worker_options(workers, ray_address)), guard=_how_to_resume, data=data
+            run, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume, data=data
         )
-    _show_end(run, as_json)
+    show_end(run, as_json)
 
 
-def _show_end(run: Run, as_json: bool) -> None:
-    """Print a finished search's trajectory, and the commands to go on with."""
-    from expand.report.page import REPORT
-    from expand.report.sheets import decisions_sheet, trajectory_sheet
-    from expand.report.terminal import nothing_learned, path_words, to_table
-    from expand.run.frames import columns
-    from expand.run.record import read_run
-
-    record, page = read_run(run.folder), run.folder / REPORT
-    if as_json:
-        print_json({"run": str(run.folder), "report": str(page), "trajectory": columns(record, "trajectory")})
-        return
-    if not record.learned:
-        say(f"\nReport: {page}\n{nothing_learned(record)}")
-        return
-    out.print(to_table(trajectory_sheet(record)))
-    if any(decision.beliefs is not None for decision in record.decisions):
-        out.print()
-        out.print(to_table(decisions_sheet(record)))
-        err.print(path_words(record.decisions), highlight=False)
-    if record.stopped is not None:
-        say(f"\nStopped: {record.stopped}")
-    models = [row.name for row in record.trajectory if row.state == "done"]
-    folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
-    code = f"import expand; print(expand.load_model({json.dumps(model)}))"
-    xpand, python = own_command(), to_type("python", sys.executable)
-    say(
-        f"\nReport: {page}\nNext:\n  {xpand} train {folder} --model {models[-1]}\n"
-        f"  {xpand} plot {folder}\n  {xpand} count {quote(model)}\n"
-        f"  {xpand} table {folder} --what rounds\n"
-        f"  {python} -c {quote(code)}"
-    )
+app.command()(extend)
 
 
 @app.command()
@@ -295,17 +266,6 @@ def doctor(
 
 for name, verb in DATA_VERBS.items():
     app.command(name=name)(verb)
-
-
-@contextmanager
-def _how_to_resume(run: Run) -> Iterator[None]:
-    """Print the command that resumes a run when it is interrupted inside the block."""
-    try:
-        yield
-    except Interrupted:
-        with suppress(OSError):  # a terminal that was closed
-            say(f"stopped; go on with: {own_command()} resume {quote(str(run.folder))}")
-        raise
 
 
 def main() -> None:

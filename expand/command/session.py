@@ -14,8 +14,9 @@ from expand.config.search import Config
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
 from expand.run.driver import drive
+from expand.run.extension import Extending, extended, forks
 from expand.run.frames import RunFrames, load_run
-from expand.run.preparation import SearchPlan, decode, plan
+from expand.run.preparation import SearchPlan, decode, grid_of, plan
 from expand.run.record import read_run
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
@@ -125,6 +126,7 @@ def go_on(
     from expand.report.page import REPORT, write_report
 
     with run.locked(), guard(run):
+        run.complete_extension()
         run.check_config()
         finished = read_run(run.folder).finished
         if not finished:
@@ -140,6 +142,47 @@ def go_on(
                 drive(run, prepared, speed, view)
     if not (finished and (run.folder / REPORT).exists()):
         write_report(run.folder)
+
+
+def extend(
+    run: Run,
+    asked: Extending,
+    settings: Mapping[str, Any] = NO_SETTINGS,
+    guard: Guard = lambda _: nullcontext(),
+) -> None:
+    """Extend a run to further targets or surer decisions, up to its report; what is measured stays.
+
+    Args:
+        run: to extend.
+        asked: by what.
+        settings: of its `run` section, such as `run.workers`.
+        guard: what to hold while the search goes on.
+
+    Raises:
+        UserError: another process drives the run, its configuration or videos have changed, or it cannot be
+            extended by that.
+        RunFailed: the search cannot go on.
+    """
+    from expand.report.page import write_report
+
+    with run.locked(), guard(run):
+        run.complete_extension()
+        before = read_run(run.folder)
+        config = extended(before, asked)
+        where = build_config(run.folder / CONFIG, settings=settings).run
+        config = config.model_copy(update={"run": where})
+        check_there(config)
+        planned = _fitting(plan(config))
+        card = run.data.with_grid(grid_of(planned.needs))
+        speed = planned.machine.time(planned.setup)
+        with SearchView(err) as view:
+            prepared = decode(planned, view.caching, card)
+            run.extend(config, card, [state.name for state in before.path])
+            drive(run, prepared, speed, view)
+    write_report(run.folder)
+    forked = forks([state.name for state in before.path], read_run(run.folder).path)
+    if forked is not None:
+        say(forked)
 
 
 def run_search(

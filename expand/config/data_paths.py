@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from expand.config.base import load_config
 from expand.config.full import Recipe
@@ -24,7 +24,11 @@ def placed(config: Placed) -> Placed:
         "val": _list(data.val, data.path),
         "cache": cache,
     }
-    return config.model_copy(update={"data": data.model_copy(update=places)})
+    changed: dict[str, Any] = {"data": data.model_copy(update=places)}
+    if isinstance(config, Config):
+        reuse = tuple(folder.absolute() for folder in config.run.reuse)
+        changed["run"] = config.run.model_copy(update={"reuse": reuse})
+    return config.model_copy(update=changed)
 
 
 def moved(config: Placed, folder: Path) -> Placed:

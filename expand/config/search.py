@@ -427,6 +427,11 @@ class RunConfig(Section):
     keep_weights: bool = Field(
         True, description="keep the weights of accepted networks beside their model files"
     )
+    reuse: tuple[Path, ...] = Field(
+        (),
+        description="folders of other runs on the same videos; what they have measured is taken over instead "
+        "of trained again",
+    )
     tensorboard: bool = Field(
         False, description="write the curves of every training as event files, into the run's tensorboard/"
     )

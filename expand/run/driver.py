@@ -14,8 +14,9 @@ from expand.data.cache import StageProgress
 from expand.data.labelled import write_segments
 from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
-from expand.run.parents import lost_parents, train_again
+from expand.run.parents import lost_generations, train_again
 from expand.run.preparation import Prepared
+from expand.run.reuse import take_over
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed
@@ -24,7 +25,7 @@ from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from expand.system.logs import log_to
 from expand.training.objectives import load_objective
-from expand.weights.models import write_model
+from expand.weights.models import read_model, write_model
 from expand.workers import TRAINER, Ended, Task, Workers
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ def drive(
     setup, machine = prepared.setup, prepared.machine
     with ExitStack() as stack:
         stack.enter_context(log_to(run.log_file))
-        workers = stack.enter_context(machine.open([run.folder, prepared.cached.folder], trainer))
+        workers = stack.enter_context(
+            machine.open([run.folder, *(cached.folder for cached in prepared.caches)], trainer)
+        )
         run.sweep()
         if prepared.segments is not None:
             write_segments(run.segments_file, prepared.segments)
@@ -103,8 +106,10 @@ def drive(
             log.error("%s", error)
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
+        kept = _kept(setup, replay, results)
+        _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
         write_models(run, setup, replay, results)
-        run.drop_leftovers()
+        run.drop_leftovers({job.key for jobs in kept.values() for job in jobs})
         log.info("finished")
         return replay.trajectory
 
@@ -120,16 +125,49 @@ def _restore_parents(
 ) -> None:
     """Train networks again that candidates of the current round grow from, and whose weights are gone."""
     assert replay.current is not None, "the search goes on"
+    made = {job.key: job for jobs in replay.jobs.values() for job in jobs}
+    missing = [job for _, job in replay.current.missing(results)]
+    parents = {job.parent: made[job.parent] for job in missing if job.parent is not None}
+    lost = [job for job in parents.values() if not (run.job_folder(job) / WEIGHTS).exists()]
+    _restore(run, prepared, replay, lost, workers, clock, view)
+
+
+def _without_weights(run: Run, kept: Mapping[str, Sequence[Job]]) -> list[Job]:
+    """Return the jobs whose weights are to be kept and are gone, of models that have none either.
+
+    That is so where a run has taken over what another one has measured, and where more seeds have made a
+    candidate the winner whose weights were not kept.
+    """
+    return [
+        jobs[0]
+        for name, jobs in kept.items()
+        if jobs
+        and not (run.job_folder(jobs[0]) / WEIGHTS).exists()
+        and not (run.models_folder / f"{name}.safetensors").exists()
+    ]
+
+
+def _restore(
+    run: Run,
+    prepared: Prepared,
+    replay: Replay,
+    wanted: Sequence[Job],
+    workers: Workers,
+    clock: Clock,
+    view: SearchDisplay,
+) -> None:
+    """Train networks again whose weights are gone, and before them those that they grew from."""
     made = {job.key: (candidate, job) for candidate, jobs in replay.jobs.items() for job in jobs}
-    wanted = [job for _, job in replay.current.missing(results)]
-    for generation in lost_parents(run, wanted, {key: job for key, (_, job) in made.items()}):
+    rounds = {candidate: jobs.round for jobs in replay.rounds for candidate in jobs.round.candidates}
+    for generation in lost_generations(run, wanted, {key: job for key, (_, job) in made.items()}):
         names = ", ".join(f"{made[job.key][0].name} (seed {job.seed})" for job in generation)
         log.info("the weights are gone, training again: %s", names)
         view.restoring(names)
         again = []
         for job in generation:
             candidate = made[job.key][0]
-            place = replace(_place(run, prepared, replay.current.round, candidate, job), events=None)
+            place = _place(run, prepared, rounds[candidate], candidate, job)
+            place = replace(place, events=None, keep_weights=True)
             again.append((job, place, _time_limit(prepared, clock.seconds(candidate.macs, job))))
         train_again(run, again, workers)
 
@@ -157,12 +195,15 @@ def train_round(
     """
     answered = any(job.key in results for job in jobs.jobs)
     missing = {run.job_folder(job): (candidate, job) for candidate, job in jobs.missing(results)}
+    for folder, (_, job) in missing.items():
+        if job.key in prepared.reusable and read_result(folder) is None:
+            take_over(folder, prepared.reusable[job.key])
     by_cost = sorted(missing, key=lambda folder: -missing[folder][0].macs)
     done, tasks = [], []
     for folder in by_cost:
         candidate, job = missing[folder]
         if read_result(folder) is not None:
-            done.append(Ended(folder))  # the driver died before it recorded the result
+            done.append(Ended(folder))  # of another run, or the driver died before it recorded the result
             continue
         write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
         tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs, job))))
@@ -195,11 +236,12 @@ def train_round(
 
 def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, job: Job) -> Place:
     config, machine = prepared.setup.config, prepared.machine
+    cached = prepared.cached(prepared.setup.space.sampling(candidate.point))
     curves = None
     if config.run.tensorboard:
         curves = run.curves_folder(round_.number, candidate.name, job.seed)
     return Place(
-        cache=str(prepared.cached.folder.absolute()),
+        cache=str(cached.folder.absolute()),
         device=machine.device,
         threads=machine.threads,
         keep_weights=config.run.keep_weights or prepared.setup.problem.grown,
@@ -225,8 +267,39 @@ def _write_accepted(
         _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
+def _found(replay: Replay) -> dict[str, Candidate]:
+    """Return the networks that the search has found so far, by the names of their models."""
+    targets = replay.trajectory.targets if replay.trajectory is not None else ()
+    return {state.name: state.candidate for state in replay.states} | {
+        model.name: model.candidate for model in targets
+    }
+
+
+def _kept(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> dict[str, tuple[Job, ...]]:
+    """Return for each model the jobs whose weights a finished run keeps, that of the model's weights first.
+
+    An extension of the run may grow further networks from all trainings of an accepted state.
+    """
+    if not setup.config.run.keep_weights:
+        return {}
+    grown_from = {state.candidate for state in replay.states} if setup.problem.grown else set()
+    jobs = {name: worth_keeping(replay.jobs[one], results) for name, one in _found(replay).items()}
+    return {name: ones if _found(replay)[name] in grown_from else ones[:1] for name, ones in jobs.items()}
+
+
+def _set_aside(run: Run, setup: Setup, replay: Replay) -> None:
+    """Move models out of the way that an extended run does not come to any more."""
+    found = _found(replay)
+    for name, path in run.models().items():
+        model = read_model(path)
+        if name not in found or model.architecture != setup.space.architecture(found[name].point):
+            run.set_aside(name)
+
+
 def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
     """Write a model file for each accepted state, and for each target whose network has all its results."""
+    if run.extensions:
+        _set_aside(run, setup, replay)
     for state in replay.states:
         _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
     for found in replay.trajectory.targets if replay.trajectory is not None else ():

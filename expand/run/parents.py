@@ -16,17 +16,17 @@ from expand.system.errors import RunFailed
 from expand.workers import Task, Workers
 
 
-def lost_parents(run: Run, jobs: Sequence[Job], known: Mapping[str, Job]) -> list[list[Job]]:
-    """The trainings to repeat before `jobs` can be done, in generations, of which each needs those before it.
+def lost_generations(run: Run, jobs: Sequence[Job], known: Mapping[str, Job]) -> list[list[Job]]:
+    """The trainings to repeat for the weights of `jobs`, in generations, of which each needs those before it.
 
     Args:
         run: the run folder.
-        jobs: what is to be done.
+        jobs: those whose weights are wanted, and gone.
         known: the jobs of the search by their keys.
     """
     generations: list[dict[str, Job]] = []
     for job in jobs:
-        line: list[Job] = []
+        line = [job]
         while job.parent is not None and not (run.job_folder(job.parent) / WEIGHTS).exists():
             job = known[job.parent]
             line.append(job)

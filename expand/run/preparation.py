@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from expand.config.search import Config
@@ -16,8 +16,10 @@ from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe
 from expand.data.sources import open_source, segments_of, shown_labels
 from expand.run.resources import Machine
+from expand.run.reuse import Reusable, reusable
+from expand.run.study import Run
 from expand.search.forecast import furthest_clips
-from expand.search.setup import DataCard, Setup, problem_of
+from expand.search.setup import DataCard, FrameGrid, Setup, problem_of
 from expand.system.cores import cores
 from expand.system.errors import UserError
 from expand.training.events import check_tensorboard
@@ -49,14 +51,20 @@ class Prepared:
     Attributes:
         setup: the search, counting the videos that could be decoded.
         machine: the workers that will train.
-        cached: the decoded videos.
+        caches: the decoded videos, a cache for each of the data's grids.
         segments: the labelled parts of each video by its key; None where every video has one label.
+        reusable: what other runs have measured, by the jobs' keys.
     """
 
     setup: Setup
     machine: Machine
-    cached: Cached
+    caches: tuple[Cached, ...]
     segments: Segments | None = None
+    reusable: Mapping[str, Reusable] = field(default_factory=dict)
+
+    def cached(self, clips: ClipSampling) -> Cached:
+        """The cache that a network with these clips is trained on."""
+        return self.caches[self.setup.data.grids.index(self.setup.grid(clips))]
 
 
 def plan(config: Config) -> SearchPlan:
@@ -69,13 +77,15 @@ def plan(config: Config) -> SearchPlan:
         check_tensorboard()
     problem_of(config).check_targets()  # before the data is looked at
     load_objective(config.search.objective)
+    for folder in config.run.reuse:
+        Run.open(folder)
     source = open_source(config.data)
     _check_labels(config, source)
     problem_of(config, len(source.classes)).check_targets()
     needs = cache_needs(config.data, possible_clips(config))
     train, val = (source.splits[split] for split in SEARCHED)
     shown = [shown_labels(source, item) for item in val]
-    card = _card(source, needs, len(train), shown, checksum="")
+    card = _card(source, (grid_of(needs),), len(train), shown, checksum="")
     return SearchPlan(
         setup=Setup.of(config, card),
         source=source,
@@ -137,24 +147,29 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
         wanted: the data of the run that is resumed, which the videos must equal; None for a new run.
 
     Raises:
-        UserError: too many videos are bad, or they differ from those that the run was started with.
+        UserError: too many videos are bad, or they differ from those that the run was started with, or from
+            those of a run whose measurements are to be taken over.
         RunFailed: the disk is full, or a video changed while it was decoded.
     """
     source, machine, config = planned.source, planned.machine, planned.setup.config
-    cached = open_cache(
-        source,
-        planned.needs,
-        config.data,
-        processes=machine.decoders,
-        on_progress=on_progress,
-        wanted=None if wanted is None else wanted.checksum,
-    )
-    segments, val = segments_of(source), cached.val
+    grids = (grid_of(planned.needs),) if wanted is None else wanted.grids
+    caches = [
+        open_cache(
+            source,
+            CacheNeeds(short_side=grid.short_side, fps=grid.fps),
+            config.data,
+            processes=machine.decoders,
+            on_progress=on_progress,
+            wanted=None if wanted is None else wanted.checksum,
+        )
+        for grid in grids
+    ]
+    segments, val = segments_of(source), caches[0].val
     if segments is None:
         shown: list[frozenset[int]] = [frozenset([label]) for label in val.labels.tolist()]
     else:
         shown = [frozenset(one.label for one in segments[key]) for key in val.keys]
-    card = _card(source, planned.needs, len(cached.train), shown, checksum=cached.checksum)
+    card = _card(source, grids, len(caches[0].train), shown, checksum=caches[0].checksum)
     if wanted is not None:  # the folder of the videos may have been renamed
         card = replace(card, name=wanted.name)
     if wanted is not None and card != wanted:  # another version of FFmpeg may find other videos bad
@@ -163,17 +178,28 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
             f"{_describe(card)}: put the videos back, or start another run."
         )
     setup = replace(planned.setup, data=card)
-    return Prepared(setup=setup, machine=machine, cached=cached, segments=segments)
+    return Prepared(
+        setup=setup,
+        machine=machine,
+        caches=tuple(caches),
+        segments=segments,
+        reusable=reusable(config.run.reuse, card),
+    )
+
+
+def grid_of(needs: CacheNeeds) -> FrameGrid:
+    """The frames of a cache with these needs."""
+    return FrameGrid(short_side=needs.short_side, fps=needs.fps)
 
 
 def _card(
-    source: Source, needs: CacheNeeds, train: int, val: Sequence[frozenset[int]], *, checksum: str
+    source: Source, grids: tuple[FrameGrid, ...], train: int, val: Sequence[frozenset[int]], *, checksum: str
 ) -> DataCard:
     """Make the DataCard of a source.
 
     Args:
         source: the lists of videos.
-        needs: the frames that the cache holds.
+        grids: the frames of each cache.
         train: number of training videos.
         val: for each validation video, the indices of the classes that it shows.
         checksum: the hash of the videos; empty where they are not decoded yet.
@@ -186,8 +212,7 @@ def _card(
         train=train,
         val=len(val),
         val_counts=tuple(counts[label] for label in range(len(source.classes))),
-        short_side=needs.short_side,
-        fps=needs.fps,
+        grids=grids,
         labels="one" if segments_of(source) is None else "several",
         unlabelled=sum(not shown for shown in val),
     )

@@ -6,6 +6,7 @@
     log.txt          the log, with times
     checkpoints/     a folder for each job (expand/jobs/folder.py)
     models/          a YAML file for each accepted state and each target, and their weights
+    former/          models that an extension of the run has replaced, a folder for each extension
 
 A new run is made in a temporary folder, which is then renamed, so that no run folder lacks its study.
 """
@@ -17,9 +18,9 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,29 @@ from expand.system.folders import (
 from expand.system.version import VERSION
 from expand.training.objectives import load_objective
 
+FORMER = "former"
 FORMAT = 2  # the version of the study's attributes; version 1 had neither attempts nor latencies
 
 _FACTORS = (2.0**-6, 2.0**10)  # the range of factors on the axes of Optuna's plots; nothing samples from it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extension:
+    """How a run was extended: to further targets, or to surer decisions.
+
+    Attributes:
+        time: when, in seconds since 1970.
+        config: the settings that decide, from then on.
+        data: the data, as `asdict` of a DataCard.
+        path: the names of the states that were accepted before.
+    """
+
+    time: float
+    config: dict[str, Any]
+    data: dict[str, Any]
+    path: list[str]
 
 
 class Run:
@@ -147,9 +166,15 @@ class Run:
             )
         return study
 
-    @cached_property
+    @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """How the run was extended, in order."""
+        return tuple(Extension(**values) for values in self.study.user_attrs.get("extensions", ()))
+
+    @property
     def data(self) -> DataCard:
-        return DataCard.of(self.study.user_attrs["data"])
+        extended = self.extensions
+        return DataCard.of(extended[-1].data if extended else self.study.user_attrs["data"])
 
     @property
     def starts(self) -> tuple[float, ...]:
@@ -169,22 +194,65 @@ class Run:
     def check_config(self) -> None:
         """Check that config.yaml still has the settings that the run was started with.
 
+        An extension that was cut off before it wrote config.yaml does not count as made.
+
         Raises:
             UserError: a setting that affects the search has changed.
         """
-        # Validation adds the defaults of settings that the version that started the run did not have yet.
-        then = validated(self.study.user_attrs["config"], f"{self.folder / STUDY}: config", Config)
-        changes = list(differences(then.deciding(), self.config.deciding()))
-        if changes:
+        *earlier, latest = self._configs()
+        changes = list(differences(latest, self.config.deciding()))
+        if changes and not self._half_extended(earlier):
             raise UserError(
                 f"{self.folder / CONFIG} must be as when the run was started, but it differs: "
                 f"{'; '.join(changes)}. Change it back, or start another run with `xpand search --config`."
             )
 
+    def _configs(self) -> list[dict[str, Any]]:
+        """Return the deciding settings at the start of the run, and after each extension."""
+        recorded = [self.study.user_attrs["config"], *(one.config for one in self.extensions)]
+        # Validation adds the defaults of settings that the version that recorded them did not have yet.
+        return [validated(one, f"{self.folder / STUDY}: config", Config).deciding() for one in recorded]
+
+    def _half_extended(self, earlier: Sequence[dict[str, Any]]) -> bool:
+        return bool(earlier) and self.config.deciding() == earlier[-1]
+
+    def extend(self, config: Config, data: DataCard, path: Sequence[str]) -> None:
+        """Record that the run goes on with other settings; only the driver calls it.
+
+        Args:
+            config: the settings.
+            data: the data, with the caches that they need.
+            path: the names of the accepted states so far.
+        """
+        now = Extension(time=time.time(), config=config.deciding(), data=asdict(data), path=list(path))
+        with _writing(self.folder / STUDY):
+            self.study.set_user_attr("extensions", [asdict(one) for one in (*self.extensions, now)])
+        self._write_config(config)
+
+    def complete_extension(self) -> None:
+        """Write config.yaml for an extension that was cut off before it did; only the driver calls it."""
+        *earlier, latest = self._configs()
+        if self._half_extended(earlier):
+            values = self.config.model_dump(mode="json")
+            for section, settings in latest.items():
+                values[section] |= settings
+            self._write_config(validated(values, f"{self.folder / STUDY}: extensions", Config))
+
+    def _write_config(self, config: Config) -> None:
+        write_atomic(self.folder / CONFIG, to_yaml(placed(config)))
+        self.__dict__.pop("config", None)  # drop the cached value, so that the file is read again
+
+    def set_aside(self, name: str) -> None:
+        """Move a model that an extension has replaced out of models/, with its weights."""
+        folder = self.folder / FORMER / str(len(self.extensions))
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (self.models_folder / f"{name}{suffix}" for suffix in (".safetensors", ".yaml")):
+            if path.exists():
+                path.replace(folder / path.name)
+
     def move_data(self, folder: Path) -> None:
         """Write to config.yaml that the videos are in another folder now; only the driver calls it."""
-        write_atomic(self.folder / CONFIG, to_yaml(placed(moved(self.config, folder))))
-        del self.config  # drop the cached value, so that the file is read again
+        self._write_config(moved(self.config, folder))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -228,13 +296,17 @@ class Run:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def drop_leftovers(self) -> None:
+    def drop_leftovers(self, keep: Collection[str]) -> None:
         """Remove the files in checkpoints/ that a finished run needs no more: weights, and states of epochs.
 
         The weights of the models are kept in models/.
+
+        Args:
+            keep: the keys of jobs whose weights stay, to grow further networks from.
         """
         for path in (self.folder / CHECKPOINTS).glob(f"*/{WEIGHTS}"):
-            path.unlink()
+            if path.parent.name not in keep:
+                path.unlink()
         for path in (self.folder / CHECKPOINTS).glob(f"*/{EPOCHS}"):  # of trainings that failed
             shutil.rmtree(path)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
+from expand.data.cache_needs import cache_needs
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
 from expand.search.base import Outcome, Problem, Round, Strategy, Training, Trajectory
@@ -15,7 +16,24 @@ from expand.search.confirmation import then_confirmed
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
 from expand.system.errors import UserError
-from search_spaces.base import Axis, Json, growth_of
+from search_spaces.base import Axis, ClipSampling, Json, growth_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameGrid:
+    """The frames that a cache has of each video, on which the pixels of clips depend.
+
+    Attributes:
+        short_side: in pixels.
+        fps: frames per second.
+    """
+
+    short_side: int
+    fps: float
+
+    def covers(self, other: FrameGrid) -> bool:
+        """Whether the frames are no smaller and no fewer than others."""
+        return self.short_side >= other.short_side and self.fps >= other.fps
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +46,9 @@ class DataCard:
         classes: the names of the classes, in the order of the network's outputs.
         train, val: numbers of videos in each split, without those that could not be decoded.
         val_counts: for each class, the number of validation videos that show it; may be 0.
-        short_side, fps: the short side in pixels and the frames per second of the cached frames
-            (CacheNeeds), on which the pixels of clips depend.
+        grids: the frames of each cache. A network is trained on the first whose frames are enough for it, so
+            a run that is extended to larger networks, and needs a further cache for these, keeps what it has
+            measured on smaller ones.
         labels: whether a video has one label or several.
         unlabelled: number of validation videos without any label, which scores leave out.
     """
@@ -40,20 +59,26 @@ class DataCard:
     train: int
     val: int
     val_counts: tuple[int, ...]
-    short_side: int
-    fps: float
+    grids: tuple[FrameGrid, ...]
     labels: LabelCount = "one"
     unlabelled: int = 0
 
     @classmethod
     def of(cls, values: Json) -> DataCard:
         """The card whose `asdict` is `values`, also after a round trip through JSON."""
-        return cls(**{**values, **{name: tuple(values[name]) for name in ("classes", "val_counts")}})
+        changed = {name: tuple(values[name]) for name in ("classes", "val_counts")}
+        return cls(**{**values, **changed, "grids": tuple(FrameGrid(**one) for one in values["grids"])})
 
     @property
     def several_labels(self) -> bool:
         """Whether a video may have several labels, or none."""
         return self.labels == "several"
+
+    def with_grid(self, grid: FrameGrid) -> DataCard:
+        """The data with a further cache of these frames, unless one has them already."""
+        if any(one.covers(grid) for one in self.grids):
+            return self
+        return replace(self, grids=(*self.grids, grid))
 
     @property
     def unseen(self) -> tuple[str, ...]:
@@ -99,21 +124,27 @@ class Setup:
         """The search from its first round on (`Strategy.search`), with its confirmation."""
         return then_confirmed(self.problem, self.strategy.search(self.problem))
 
+    def grid(self, clips: ClipSampling) -> FrameGrid:
+        """The frames that a network with these clips is trained on."""
+        needs = cache_needs(self.config.data, [clips])
+        wanted = FrameGrid(short_side=needs.short_side, fps=needs.fps)
+        return next((one for one in self.data.grids if one.covers(wanted)), self.data.grids[-1])
+
     def job(self, training: Training, parent: Job | None) -> Job:
         """The job of a training; it starts from the weights that the job `parent` saved, if there is one."""
         data, candidate = self.data, training.candidate
+        sampling = self.space.sampling(candidate.point)
         return Job(
             space=self.config.space.model_dump(mode="json"),
             architecture=self.space.architecture_to_json(self.space.architecture(candidate.point)),
-            sampling=asdict(self.space.sampling(candidate.point)),
+            sampling=asdict(sampling),
             recipe=self.config.training.scaled(budget=training.budget, rate=training.rate).model_dump(
                 mode="json"
             ),
             data={
                 "checksum": data.checksum,
                 "num_classes": len(data.classes),
-                "short_side": data.short_side,
-                "fps": data.fps,
+                **asdict(self.grid(sampling)),
                 "augmentation": augmentation(self.config, data.classes),
             },
             seed=training.seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,17 @@ def read_json(path: Path) -> Any | None:
     except ValueError:
         quarantine(path)
         return None
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Make a new file of the same content: by a hard link, which takes no room, else by a copy.
+
+    Both files must only be replaced in one step from then on, as `replacing` does, and never written into.
+    """
+    try:
+        os.link(source, path)
+    except OSError:  # another disk, or a file system without links
+        shutil.copyfile(source, path)
 
 
 def quarantine(path: Path) -> Path:

@@ -5,7 +5,6 @@ Two runs of the same configuration write equal model files: they hold no dates, 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from expand.jobs.job import Measurement
 from expand.search.base import Candidate
 from expand.search.setup import Setup
 from expand.system.errors import UserError
-from expand.system.files import replacing, write_atomic
+from expand.system.files import link_or_copy, replacing, write_atomic
 from expand.system.folders import MODELS
 from expand.system.version import VERSION
 from search_spaces.base import ClipSampling, Json
@@ -94,7 +93,7 @@ def write_model(
         fresh: its trainings with seeds that had no part in choosing it.
         step: the round in which the network was accepted, or from which it was contracted; None: no such.
         target: the target that it was found for; None: an accepted network.
-        weights: the file to copy the weights from; None, or a missing file: no weights.
+        weights: the file with the weights; None, or a missing file: no weights.
 
     Returns:
         The path of the YAML file.
@@ -130,7 +129,7 @@ def write_model(
     path = folder / f"{name}.yaml"
     if weights is not None and weights.exists():
         with replacing(path.with_suffix(".safetensors")) as partial:
-            shutil.copyfile(weights, partial)
+            link_or_copy(weights, partial)
     return write_values(path, values)
 
 

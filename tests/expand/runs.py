@@ -14,7 +14,7 @@ from expand.run.study import Run
 from expand.search.base import Trajectory
 from expand.search.forecast import Clock, Speed
 from expand.search.replay import RoundJobs
-from expand.search.setup import DataCard, Setup
+from expand.search.setup import DataCard, FrameGrid, Setup
 
 CLASSES = tuple("abcdefghijkl")
 CARD = DataCard(
@@ -24,8 +24,7 @@ CARD = DataCard(
     train=24,
     val=12,
     val_counts=(1,) * 12,
-    short_side=40,
-    fps=2.5,
+    grids=(FrameGrid(short_side=40, fps=2.5),),
 )
 LEARNING = {"epochs": 5, "learning_rate": 0.5}  # with these settings of `training`, the toy networks learn
 SPEED = Speed(fixed=1e-6, per_mac=1e-9)

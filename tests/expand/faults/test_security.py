@@ -111,7 +111,7 @@ def test_as_each_file_of_a_job(tmp_path: Path, cache: Path, poison: Poison, xpan
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_what_a_job_goes_on_from(tmp_path: Path, cache: Path, poison: Poison, kind: str) -> None:
     ready = prepared(toy_config(cache))
-    place = Place(cache=str(ready.cached.folder), device="cpu", threads=1, keep_weights=False)
+    place = Place(cache=str(ready.caches[0].folder), device="cpu", threads=1, keep_weights=False)
     write_job(tmp_path, Replay(ready.setup).rounds[0].jobs[0], place)
     (tmp_path / "epochs").mkdir()
     (tmp_path / "epochs" / "step-000000001.pt").write_bytes(poison(kind))
@@ -204,12 +204,12 @@ def test_as_the_weights_of_a_parent(tmp_path: Path, poison: Poison, kind: str) -
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_each_file_of_a_cache(tmp_path: Path, poison: Poison, kind: str) -> None:
     config = toy_config(tmp_path / "cache")
-    folder = prepared(config).cached.folder
+    folder = prepared(config).caches[0].folder
     before = {path.name: path.read_bytes() for path in folder.glob("shard-*.bin")}
     assert before
     for path in folder.iterdir():
         path.write_bytes(poison(kind))
-    assert prepared(config).cached.folder == folder
+    assert prepared(config).caches[0].folder == folder
     assert {path.name: path.read_bytes() for path in folder.glob("shard-*.bin")} == before
     for path in folder.glob("shard-*.bin"):  # with the rest as it was
         path.write_bytes(poison(kind))

@@ -11,7 +11,7 @@ from expand.config.search import Config
 from expand.jobs.folder import WEIGHTS
 from expand.jobs.job import Failure
 from expand.run.driver import drive
-from expand.run.parents import lost_parents
+from expand.run.parents import lost_generations
 from expand.run.study import Run
 from expand.search.replay import Replay
 from expand.system.errors import RunFailed
@@ -88,13 +88,12 @@ def test_only_what_is_gone_is_trained_again(tmp_path: Path, config: Config) -> N
     assert replay.current is not None
     wanted = [job for _, job in replay.current.missing(results)]
     known = {job.key: job for jobs in replay.jobs.values() for job in jobs}
-    assert lost_parents(run, wanted, known) == []
     parent = known[wanted[0].parent or ""]
     (run.job_folder(parent) / WEIGHTS).unlink()
-    assert lost_parents(run, wanted, known) == [[parent]]
+    assert lost_generations(run, [parent], known) == [[parent]]
     assert parent.parent is not None
     (run.job_folder(parent.parent) / WEIGHTS).unlink()
-    assert lost_parents(run, wanted, known) == [[known[parent.parent]], [parent]]
+    assert lost_generations(run, [parent], known) == [[known[parent.parent]], [parent]]
 
 
 def test_where_it_fails_the_candidates_are_left_alone(

@@ -27,7 +27,7 @@ from tests.expand.runs import prepared, toy_config
 @pytest.fixture(scope="module")
 def ready(cache: Path) -> tuple[Job, Place]:
     found = prepared(toy_config(cache))
-    place = Place(cache=str(found.cached.folder), device="cpu", threads=1, keep_weights=True)
+    place = Place(cache=str(found.caches[0].folder), device="cpu", threads=1, keep_weights=True)
     return Replay(found.setup).rounds[0].jobs[0], place
 
 

@@ -23,7 +23,7 @@ Folders = Callable[[int], list[Path]]
 def folders(cache: Path, tmp_path: Path) -> Folders:
     """Makes folders of jobs; the second's network takes a second to count its clips."""
     ready = prepared(toy_config(cache))
-    place = Place(cache=str(ready.cached.folder), device="cpu", threads=1, keep_weights=False)
+    place = Place(cache=str(ready.caches[0].folder), device="cpu", threads=1, keep_weights=False)
     job = Replay(ready.setup).rounds[0].jobs[0]
 
     def make(count: int, **changes: object) -> list[Path]:

@@ -1,0 +1,51 @@
+"""The verb `extend`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from expand.command.arguments import (
+    AsJson,
+    RayAddress,
+    RunFolder,
+    SeedRange,
+    TargetOption,
+    WorkersOption,
+    worker_options,
+)
+from expand.command.search_end import how_to_resume, show_end
+from expand.config.command_settings import chosen_settings
+from expand.system.signals import interruptible
+
+
+def extend(
+    folder: RunFolder,
+    target: TargetOption = None,
+    seeds: SeedRange = None,
+    confidence: Annotated[
+        float | None, typer.Option("--confidence", help="The probability at which a decision counts as sure.")
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option("--confirm", help="How often what was found is trained again with fresh seeds."),
+    ] = None,
+    workers: WorkersOption = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on from where a search ended: to a higher target, or with more trainings to surer decisions."""
+    from expand.command.session import extend as extend_run
+    from expand.run.extension import Extending
+    from expand.run.study import Run
+
+    run = Run.open(folder)
+    asked = Extending(
+        targets=target or (), settings={"seeds": seeds, "confidence": confidence, "confirm": confirm}
+    )
+    with interruptible():
+        extend_run(
+            run, asked, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
+        )
+    show_end(run, as_json)
