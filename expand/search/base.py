@@ -42,7 +42,7 @@ class Candidate:
 
     name: str
     axis: str | None
-    point: Any
+    point: Any = field(hash=False)  # name and cost tell candidates apart faster
     macs: int
     cost: int
     # Left out of repr and hash, because the parents form a chain back to the start.
@@ -225,6 +225,22 @@ class Trajectory:
     stopped: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repetition:
+    """One of many repetitions of a search, in which scores are drawn instead of measured (stability.py).
+
+    Attributes:
+        number: the number of the repetition; each draws its beliefs by other random numbers.
+        draws: of the true scores, for a belief; None: nothing is believed, as no decision depends on it.
+        video_variances: by candidate, the variance of its score that is due to the choice of validation
+            videos. A search tells it from the scores of single videos, which drawn scores come without.
+    """
+
+    number: int
+    draws: int | None
+    video_variances: Mapping[Candidate, float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """What a strategy gets: the space, the axes, the targets and the cost that limits them.
@@ -241,6 +257,7 @@ class Problem:
         confidence: the probability that counts as sure.
         margin: how far below the best score a score may be and count as good as it.
         grown: whether a candidate starts from the weights of its parent.
+        repetition: which repetition of the search this is; None: the search itself.
         seed: seeds the strategy's own random choices.
     """
 
@@ -254,6 +271,7 @@ class Problem:
     confidence: float = 0.9
     margin: float = 0.01
     grown: bool = False
+    repetition: Repetition | None = None
 
     @property
     def seed(self) -> int:
