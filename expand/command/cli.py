@@ -164,7 +164,7 @@ def _show_end(run: Run, as_json: bool) -> None:
     if any(decision.beliefs is not None for decision in record.decisions):
         out.print()
         out.print(to_table(decisions_sheet(record)))
-        err.print(path_words(record.decisions), highlight=False)
+        err.print(path_words(record.decisions, record.stability), highlight=False)
     if record.stopped is not None:
         say(f"\nStopped: {record.stopped}")
     models = [row.name for row in record.trajectory if row.state == "done"]
@@ -205,9 +205,11 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
 def table(
     folder: RunFolder,
     what: Annotated[
-        Literal["trajectory", "rounds", "decisions", "trials"],
+        Literal["trajectory", "rounds", "decisions", "stability", "trials"],
         typer.Option(
-            "--what", help="Which table: accepted states and targets, candidates, decisions, or trainings."
+            "--what",
+            help="Which table: accepted states and targets, candidates, decisions, how often a search done "
+            "again would find the same, or trainings.",
         ),
     ] = "trajectory",
     form: Annotated[
