@@ -176,9 +176,11 @@ def status(folder: RunFolder, as_json: AsJson = False) -> None:
 def table(
     folder: RunFolder,
     what: Annotated[
-        Literal["trajectory", "rounds", "decisions", "trials"],
+        Literal["trajectory", "rounds", "decisions", "stability", "trials"],
         typer.Option(
-            "--what", help="Which table: accepted states and targets, candidates, decisions, or trainings."
+            "--what",
+            help="Which table: accepted states and targets, candidates, decisions, how often a search done "
+            "again would find the same, or trainings.",
         ),
     ] = "trajectory",
     form: Annotated[

@@ -35,7 +35,7 @@ def show_end(run: Run, as_json: bool) -> None:
     if any(decision.beliefs is not None for decision in record.decisions):
         out.print()
         out.print(to_table(decisions_sheet(record)))
-        err.print(path_words(record.decisions), highlight=False)
+        err.print(path_words(record.decisions, record.stability), highlight=False)
     if record.stopped is not None:
         say(f"\nStopped: {record.stopped}")
     models = [row.name for row in record.trajectory if row.state == "done"]

@@ -22,6 +22,7 @@ from expand.report.sheets import (
     decisions_sheet,
     rounds_sheet,
     share,
+    stability_sheet,
     state_of,
     trajectory_sheet,
     trials_sheet,
@@ -29,6 +30,7 @@ from expand.report.sheets import (
 from expand.run.record import RunRecord, read_run, search_words
 from expand.run.rows import CandidateRow
 from expand.search.costs import COSTS
+from expand.search.stability import REPLAYS
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
@@ -98,6 +100,7 @@ def render(record: RunRecord) -> str:
             ),
             ("Rounds", "Every candidate of every round.", rounds_sheet(record)),
             *([("Decisions", _DECISIONS, decisions_sheet(record))] if record.decisions else []),
+            *([("Done again", _STABILITY, stability_sheet(record))] if record.stability is not None else []),
             ("Trainings", "Every training: a candidate with one seed.", trials_sheet(record)),
         ],
         config=to_yaml(record.config),
@@ -111,6 +114,12 @@ _DECISIONS = (
     "that it is at most the margin below the best, in points; how far below it is expected to be; how "
     "probable it is that the round, repeated with other seeds and videos, has the same winner; the "
     "trainings that the round took, and about how many more would settle a tie."
+)
+
+_STABILITY = (
+    f"The search, replayed {REPLAYS:,} times with the scores that other seeds and other validation videos "
+    "would have given: how often each sequence of axes comes out, and each network for a target. What comes "
+    "after networks that this search has not trained is unknown."
 )
 
 

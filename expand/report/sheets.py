@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,6 +131,48 @@ def decisions_sheet(record: RunRecord) -> Sheet:
     headings = ("round", "chosen", "decision", "P(best)", margin, "regret", "again", "trainings", "to settle")
     right = tuple(heading not in ("chosen", "decision") for heading in headings)
     return Sheet(headings, right, tuple(lines), spare=("to settle", "trainings", "again", "regret", margin))
+
+
+def stability_sheet(record: RunRecord) -> Sheet:
+    """Return the table of what comes out of the search, done again; without rows if that cannot be said."""
+    found, unit = record.stability, record.setup.cost.unit
+    lines: list[Line] = []
+    if found is not None:
+        lines += _shares(
+            "sequence",
+            [(one.sequence.words, "", "", one.share, one.own) for one in found.sequences],
+        )
+        for target, networks in found.networks.items():
+            rows = []
+            for one in networks:
+                if (candidate := one.candidate) is None:
+                    rows.append(("unknown", "", "", one.share, False))
+                    continue
+                clip = str(record.setup.space.sampling(candidate.point))
+                axes = ", ".join(one.axes) or candidate.name
+                rows.append((axes, show_count(candidate.cost), clip, one.share, one.own))
+            lines += _shares(target, rows)
+    headings = ("of", "axes", unit, "clip", "cases", "found")
+    return Sheet(headings, (False, False, True, False, True, False), tuple(lines), spare=("clip", unit))
+
+
+_RARE = 0.01  # the share of replays below which what comes out is not shown by itself
+
+
+def _shares(of: str, rows: Sequence[tuple[str, str, str, float, bool]]) -> Iterator[Line]:
+    """Yield the lines of what comes out, rare ones as one.
+
+    Args:
+        of: what it is that comes out.
+        rows: the axes, the cost, the clip, the share and whether it is the search's own.
+    """
+    rare = [row for row in rows if row[3] < _RARE and not row[4]]
+    shown = [row for row in rows if len(rare) < 2 or row not in rare]
+    for number, (axes, cost, clip, frequency, own) in enumerate(shown):
+        cells = ("" if number else of, axes, cost, clip, f"{frequency:.0%}", "here" if own else "")
+        yield Line("", cells, "bold" if own else "")
+    if len(rare) > 1:
+        yield Line("", ("", f"{len(rare)} others", "", "", f"{sum(row[3] for row in rare):.0%}", ""), "dim")
 
 
 def _settling(decision: Decision) -> str:

@@ -9,15 +9,21 @@ from typing import Any, Literal
 
 import rich.console
 
-from expand.report.sheets import decisions_sheet, rounds_sheet, trajectory_sheet, trials_sheet
-from expand.report.terminal import to_table
+from expand.report.sheets import (
+    decisions_sheet,
+    rounds_sheet,
+    stability_sheet,
+    trajectory_sheet,
+    trials_sheet,
+)
+from expand.report.terminal import NOT_SAID, to_table
 from expand.run.frames import columns, frame
 from expand.run.record import RunRecord, read_run
 from expand.system.console import Console
 from expand.system.errors import UserError, cannot_write
 from expand.system.escaping import visible, visible_line
 
-What = Literal["trajectory", "rounds", "decisions", "trials"]
+What = Literal["trajectory", "rounds", "decisions", "stability", "trials"]
 Form = Literal["text", "csv", "markdown", "json", "parquet"]
 
 
@@ -52,11 +58,14 @@ def write_table(
 
 
 def _print(record: RunRecord, what: What, form: Form, console: rich.console.Console) -> None:
-    if form == "text":
+    if form == "text" and what == "stability" and record.stability is None:
+        console.print(NOT_SAID, highlight=False)
+    elif form == "text":
         sheets = {
             "trajectory": trajectory_sheet,
             "rounds": rounds_sheet,
             "decisions": decisions_sheet,
+            "stability": stability_sheet,
             "trials": trials_sheet,
         }
         console.print(to_table(sheets[what](record)))

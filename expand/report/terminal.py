@@ -14,6 +14,7 @@ from expand.run.status import AtWork
 from expand.search.decision import Decision
 from expand.search.forecast import Clock, Forecast, Speed, forecast
 from expand.search.setup import Setup
+from expand.search.stability import Stability
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
 from expand.training.memory_forecast import Foresight
@@ -24,7 +25,7 @@ _NEAR = 2  # times the MACs of the largest timed network, up to which a forecast
 def to_table(sheet: Sheet) -> Listing:
     """Turn a sheet into a table for the terminal."""
     right = [heading for heading, holds in zip(sheet.headings, sheet.right, strict=True) if holds]
-    listing = Listing(sheet.headings, right=right, wrapped=["state", "decision"], spare=sheet.spare)
+    listing = Listing(sheet.headings, right=right, wrapped=["state", "decision", "axes"], spare=sheet.spare)
     for line in sheet.lines:
         listing.row(*line.cells, style=line.emphasis or None)
     return listing
@@ -105,20 +106,34 @@ def nothing_learned(record: RunRecord) -> str:
     )
 
 
-def path_words(decisions: Sequence[Decision]) -> str:
-    """Return how sure it is that all decisions of a search are right, in a sentence."""
+def path_words(decisions: Sequence[Decision], stability: Stability | None = None) -> str:
+    """Return how sure it is that all decisions of a search are right, and would be made again."""
     beliefs = [decision.belief for decision in decisions]
     known = [belief for belief in beliefs if belief is not None]
-    best, within, again = (
-        math.prod(values)
-        for values in zip(*((one.best, one.within, one.again) for one in known), strict=True)
+    best, within = (
+        math.prod(values) for values in zip(*((one.best, one.within) for one in known), strict=True)
     )
     which = "all" if len(known) == len(beliefs) else "these"
     return (
         f"P that {which} {len(known)} decisions took the best axis: {best:.0%}; that none is off by more "
-        f"than the margin: {within:.0%}; that a search with other seeds takes this path: {again:.0%} "
-        "(docs/decisions.md says what this means)."
+        f"than the margin: {within:.0%}. {'' if stability is None else _stable_words(stability)}"
+        "(docs/decisions.md says what this means.)"
     )
+
+
+def _stable_words(stability: Stability) -> str:
+    """Return how often a search finds the same again, in a sentence and a space."""
+    same = stability.same_sequence
+    said = [] if same is None else [f"the same sequence of axes comes out in {100 * same:.0f} of 100 cases"]
+    networks = [f"for {name} in {100 * share:.0f}" for name, share in stability.same_networks.items()]
+    said += [f"the same network {' and '.join(networks)}"] if networks else []
+    return f"Searched again, with other seeds and videos, {', '.join(said)}. "
+
+
+NOT_SAID = (
+    "How often a search with other seeds would find the same cannot be said: that takes a round that is "
+    "decided, and two trainings of a candidate, which tell how scores scatter (--seeds 3)."
+)
 
 
 def at_work_table(found: Sequence[AtWork]) -> Listing:

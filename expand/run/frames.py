@@ -8,12 +8,12 @@ in the columns of that name with `_min`, `_max` and `_std` appended.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from expand.config.search import Config
-from expand.run.record import RunRecord, read_run
+from expand.run.record import RunRecord, network_of, read_run
 from expand.run.rows import AttemptRow, CandidateRow, Measured, Network, TargetRow, TrialRow, UngrownRow
 from expand.search.decision import Decision
 from expand.search.setup import DataCard
@@ -21,7 +21,7 @@ from expand.search.setup import DataCard
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Table = Literal["trajectory", "rounds", "decisions", "trials", "attempts"]
+Table = Literal["trajectory", "rounds", "decisions", "stability", "trials", "attempts"]
 Columns = dict[str, Any]  # a row: its values by the names of the columns
 
 
@@ -38,10 +38,21 @@ class RunFrames:
     attempts: DataFrame
     models: dict[str, Path]
     finished: bool
+    record: RunRecord = field(repr=False)
+
+    @property
+    def stability(self) -> DataFrame:
+        """How often each sequence of axes, and each network, would come out of the search, done again.
+
+        Empty if that cannot be said. It takes up to some seconds the first time.
+        """
+        return frame(self.record, "stability")
 
 
 def load_run(path: str | Path) -> RunFrames:
-    """Read a run, finished or not, as pandas frames: trials, rounds, decisions, trajectory, attempts.
+    """Read a run, finished or not, as pandas frames.
+
+    They are trials, rounds, decisions, stability, trajectory and attempts.
 
     Raises:
         UserError: the folder is no run.
@@ -57,6 +68,7 @@ def load_run(path: str | Path) -> RunFrames:
         attempts=frame(record, "attempts"),
         models=record.models,
         finished=record.finished,
+        record=record,
     )
 
 
@@ -73,6 +85,7 @@ def columns(record: RunRecord, table: Table) -> list[Columns]:
         "trajectory": _trajectory,
         "rounds": _rounds,
         "decisions": lambda record: map(_decision, record.decisions),
+        "stability": _stability,
         "trials": lambda record: (_trial(record, row) for row in record.trials),
         "attempts": lambda record: (_attempt(row) for row in record.attempts),
     }
@@ -112,6 +125,26 @@ def _decision(decision: Decision) -> Columns:
         "trainings": decision.trainings,
         "settling": decision.settling,
     }
+
+
+def _stability(record: RunRecord) -> Iterator[Columns]:
+    """Yield a row for each sequence of axes, then rows for the networks of each target."""
+    found = record.stability
+    if found is None:
+        return
+    for one in found.sequences:
+        shared = {"replays": found.replays, "share": one.share, "own": one.own}
+        axes = ", ".join(one.sequence.axes)
+        yield {"of": "sequence", "axes": axes, "end": one.sequence.end, **shared}
+    for target, networks in found.networks.items():
+        for each in networks:
+            shared = {"replays": found.replays, "share": each.share, "own": each.own}
+            known = each.candidate is not None
+            columns = (
+                {} if each.candidate is None else _network(record, network_of(record.setup, each.candidate))
+            )
+            end = "whole" if known else "unknown"
+            yield {"of": target, "axes": ", ".join(each.axes), "end": end, **shared, **columns}
 
 
 def _candidate(record: RunRecord, row: CandidateRow, grown: bool) -> Columns:

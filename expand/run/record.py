@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +25,11 @@ from expand.run.rows import (
     UngrownRow,
 )
 from expand.run.study import Run
-from expand.search.base import Candidate, Scored
+from expand.search.base import Candidate, Outcome, Scored, Training
 from expand.search.decision import Decision
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.search.setup import DataCard, Setup
+from expand.search.stability import Stability, stability
 from expand.system.errors import RunFailed
 from expand.system.escaping import visible_line
 from expand.training.objectives import Chance, Objective, load_objective
@@ -52,6 +54,8 @@ class RunRecord:
         finished: whether it has, and every model is written.
         problem: why the search cannot go on; None where it can.
         stopped: why a finished search ended before it passed every target; None where it did not.
+        outcomes: the trainings of the rounds that have all their results, with what the strategy was told of
+            them.
     """
 
     folder: Path
@@ -68,6 +72,7 @@ class RunRecord:
     finished: bool
     problem: str | None
     stopped: str | None = None
+    outcomes: tuple[tuple[Training, Outcome], ...] = field(default=(), repr=False)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -102,6 +107,14 @@ class RunRecord:
     def learned(self) -> bool:
         """Whether any accepted network or target's has learned something, as far as measurements tell."""
         return not self.trajectory or any(row.seeds.learned is not False for row in self.trajectory)
+
+    @property
+    def stability(self) -> Stability | None:
+        """How often the search, done again, would find the same; None: it cannot be said.
+
+        It takes up to some seconds the first time that this process asks for it.
+        """
+        return _stability(self.config.model_dump_json(), self.data, self.outcomes)
 
     @property
     def state(self) -> str:
@@ -198,7 +211,22 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
         and all(row.name in models for row in trajectory if row.state == "done"),
         problem=so_far.problem,
         stopped=None if replay.trajectory is None else replay.trajectory.stopped,
+        outcomes=tuple(
+            pair
+            for jobs in replay.rounds
+            if jobs is not replay.current
+            for pair in zip(jobs.round.trainings, jobs.outcomes(results), strict=True)
+        ),
     )
+
+
+@lru_cache(maxsize=4)
+def _stability(
+    config: str, data: DataCard, outcomes: tuple[tuple[Training, Outcome], ...]
+) -> Stability | None:
+    """Return the stability of a search, by what determines it, as the page and the terminal both show it."""
+    setup = Setup.of(Config.model_validate_json(config), data)
+    return stability(setup.strategy, setup.problem, dict(outcomes))
 
 
 def search_words(setup: Setup) -> str:
@@ -244,7 +272,7 @@ def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: Mapping[str,
         if job.key in results and job.key not in rows:
             rows[job.key] = TrialRow(
                 round=number,
-                network=_network(setup, candidate),
+                network=network_of(setup, candidate),
                 seed=job.seed,
                 job=job.key,
                 result=results[job.key],
@@ -338,7 +366,7 @@ def _measured(setup: Setup, candidate: Candidate, results: Sequence[Result], wan
     reason = next((one.reason for one in results if isinstance(one, Failure)), None)
     waiting = not results or len(results) < wanted
     return {
-        "network": _network(setup, candidate),
+        "network": network_of(setup, candidate),
         "state": "failed" if reason is not None else "waiting" if waiting else "done",
         "reason": reason,
         "seeds": _seed_scores(results, wanted),
@@ -351,7 +379,8 @@ def _seed_scores(results: Sequence[Result], wanted: int) -> SeedScores:
     return SeedScores(measurements=scored(results), mean=whole.score if isinstance(whole, Scored) else None)
 
 
-def _network(setup: Setup, candidate: Candidate) -> Network:
+def network_of(setup: Setup, candidate: Candidate) -> Network:
+    """Return the network of a candidate, with its complexity."""
     space = setup.space
     complexity = space.complexity(space.architecture(candidate.point), len(setup.data.classes))
     return Network(

@@ -42,7 +42,7 @@ class Candidate:
 
     name: str
     axis: str | None
-    point: Any
+    point: Any = field(hash=False)  # name and cost tell candidates apart faster
     macs: int
     cost: int
     # Left out of repr and hash, because the parents form a chain back to the start.
@@ -228,6 +228,22 @@ class Trajectory:
     confirmed: Mapping[Candidate, Candidate] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repetition:
+    """One of many repetitions of a search, in which scores are drawn instead of measured (stability.py).
+
+    Attributes:
+        number: the number of the repetition; each draws its beliefs by other random numbers.
+        draws: of the true scores, for a belief; None: nothing is believed, as no decision depends on it.
+        video_variances: by candidate, the variance of its score that is due to the choice of validation
+            videos. A search tells it from the scores of single videos, which drawn scores come without.
+    """
+
+    number: int
+    draws: int | None
+    video_variances: Mapping[Candidate, float]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """What a strategy gets: the space, the axes, the targets and the cost that limits them.
@@ -246,6 +262,7 @@ class Problem:
         grown: whether a candidate starts from the weights of its parent.
         match: whether the candidates of a round are made to cost about the same before they are compared.
         confirm: how often what was found is trained again with fresh seeds.
+        repetition: which repetition of the search this is; None: the search itself.
         seed: seeds the strategy's own random choices.
     """
 
@@ -261,6 +278,7 @@ class Problem:
     grown: bool = False
     match: bool = False
     confirm: int = 0
+    repetition: Repetition | None = None
 
     @property
     def seed(self) -> int:

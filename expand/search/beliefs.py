@@ -52,6 +52,7 @@ def believe(
     before: Noise,
     key: Sequence[int],
     draws: int,
+    video_variance: Sequence[float] | None = None,
 ) -> Beliefs | None:
     """The beliefs about the candidates of a round.
 
@@ -67,33 +68,27 @@ def believe(
         key: numbers that name this decision, such as the seed of the search, the round and the stage. Equal
             keys and outcomes give equal beliefs.
         draws: of the true scores.
+        video_variance: of each candidate's mean, the part that is due to the choice of validation videos;
+            None: it is told from the scores of single videos.
 
     Returns:
         None if nothing can be said: no training has learned, or none has a second seed by which to judge its
         noise, in this round or before.
     """
-    scores = np.array([[_score(one) for one in row] for row in (*outcomes, *beside)])  # (rows, N), NaN: none
-    filled = [i for i, row in enumerate(scores) if np.isfinite(row).any()]
-    told = [i for i in filled if i < len(outcomes)]
-    if not told:
-        return None
-    fit = _fit(scores[filled], paired=paired)
-    noise = before + fit.noise
-    if noise.variance is None:
-        return None
-    generator = np.random.Generator(np.random.Philox(key=_mixed(key)))
-    seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
-    worth = fit.worth[: len(told)]
-    of_all = (noise.squares + _PRIOR_NOISE.squares) / generator.chisquare(
-        noise.freedom + _PRIOR_NOISE.freedom, size=(draws, 1)
+    generator = generator_of(key)
+    found_true = posterior(
+        outcomes,
+        beside=beside,
+        paired=paired,
+        before=before,
+        generator=generator,
+        draws=draws,
+        video_variance=video_variance,
     )
-    freedom = _PRIOR_SEEDS + seeds
-    drawn = (_PRIOR_SEEDS * of_all + squares) / generator.chisquare(freedom, size=(draws, len(told)))
-    video_variance = _of_videos([outcomes[i] for i in told])
-    errors: Array = drawn / worth + video_variance  # (D, k) variances of the means
-    true, weights = _true_scores(mean, errors, generator)
-
-    repeated = true + generator.standard_normal(true.shape) * np.sqrt(errors)
+    if found_true is None:
+        return None
+    told, true, weights = found_true.told, found_true.true, found_true.weights
+    repeated = true + generator.standard_normal(true.shape) * np.sqrt(found_true.errors)
     again = np.bincount(repeated.argmax(axis=1), weights=weights, minlength=len(told))
     expected = weights @ true
     top = true.max(axis=1)
@@ -111,9 +106,96 @@ def believe(
     return Beliefs(
         of=tuple(found),
         leader=told[int(np.argmax(expected))],
-        noise=fit.noise,
-        video_variance=float(video_variance.mean()),
+        noise=found_true.noise,
+        video_variance=float(found_true.video_variance.mean()),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Posterior:
+    """Draws of what may be true of the candidates of a round, given what was measured of them.
+
+    Attributes:
+        told: (t) the places of the candidates of which something is known, in order; the columns are theirs.
+        true: (D, t) their true scores.
+        weights: (D,) the weights of the draws, which sum to 1.
+        seed_variance: (D, t) the variance of the score of a training between seeds.
+        video_variance: (t,) the variance of a mean that is due to the choice of validation videos.
+        errors: (D, t) the variances of the measured means around the true scores.
+        noise: the scatter between seeds in this round alone.
+    """
+
+    told: tuple[int, ...]
+    true: Array
+    weights: Array
+    seed_variance: Array
+    video_variance: Array
+    errors: Array
+    noise: Noise
+
+
+def posterior(
+    outcomes: Sequence[Sequence[Outcome | None]],
+    *,
+    beside: Sequence[Sequence[Outcome | None]] = (),
+    paired: bool,
+    before: Noise,
+    generator: np.random.Generator,
+    draws: int,
+    video_variance: Sequence[float] | None = None,
+) -> Posterior | None:
+    """Draw the true scores of the candidates of a round, and the noise between their seeds.
+
+    Args and what None means: see `believe`; `generator` draws the rest.
+    """
+    scores = _scores((*outcomes, *beside))
+    filled = [i for i, row in enumerate(scores) if np.isfinite(row).any()]
+    told = tuple(i for i in filled if i < len(outcomes))
+    if not told:
+        return None
+    fit = _fit(scores[filled], paired=paired)
+    noise = before + fit.noise
+    if noise.variance is None:
+        return None
+    seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
+    worth = fit.worth[: len(told)]
+    of_all = (noise.squares + _PRIOR_NOISE.squares) / generator.chisquare(
+        noise.freedom + _PRIOR_NOISE.freedom, size=(draws, 1)
+    )
+    freedom = _PRIOR_SEEDS + seeds
+    drawn = (_PRIOR_SEEDS * of_all + squares) / generator.chisquare(freedom, size=(draws, len(told)))
+    if video_variance is None:
+        of_videos = _of_videos([outcomes[i] for i in told])
+    else:
+        of_videos = np.array([video_variance[i] for i in told])
+    errors: Array = drawn / worth + of_videos  # (D, k) variances of the means
+    true, weights = _true_scores(mean, errors, generator)
+    return Posterior(
+        told=told,
+        true=true,
+        weights=weights,
+        seed_variance=drawn,
+        video_variance=of_videos,
+        errors=errors,
+        noise=fit.noise,
+    )
+
+
+def scatter(outcomes: Sequence[Sequence[Outcome | None]], *, paired: bool) -> Noise:
+    """The scatter between seeds in a round alone; the arguments are those of `believe`."""
+    scores = _scores(outcomes)
+    filled = np.isfinite(scores).any(axis=1)
+    return _fit(scores[filled], paired=paired).noise if filled.any() else Noise()
+
+
+def generator_of(key: Sequence[int]) -> np.random.Generator:
+    """A generator whose numbers depend on the key alone."""
+    return np.random.Generator(np.random.Philox(key=_mixed(key)))
+
+
+def _scores(outcomes: Sequence[Sequence[Outcome | None]]) -> Array:
+    """(rows, N) the scores; NaN: there is none, or nothing was learned."""
+    return np.array([[_score(one) for one in row] for row in outcomes])
 
 
 def _score(outcome: Outcome | None) -> float:

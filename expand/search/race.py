@@ -98,6 +98,13 @@ def _believed(
     problem: Problem, round_: Round, rows: Mapping[Candidate, Row], before: Noise, *, stage: int
 ) -> Beliefs | None:
     """What is believed after a stage. Of a candidate whose training has failed, nothing is."""
+    key: tuple[int, ...] = (problem.seed, round_.number, stage)
+    draws, of_videos = DRAWS, None
+    if (repetition := problem.repetition) is not None:
+        if repetition.draws is None:
+            return None
+        key, draws = (*key, repetition.number), repetition.draws
+        of_videos = [repetition.video_variances.get(one, 0.0) for one in round_.contenders]
     told = {
         one: row if not any(isinstance(got, Failed) for got in row) else [None] * len(row)
         for one, row in rows.items()
@@ -108,8 +115,9 @@ def _believed(
         margin=problem.margin,
         paired=problem.grown,
         before=before,
-        key=(problem.seed, round_.number, stage),
-        draws=DRAWS,
+        key=key,
+        draws=draws,
+        video_variance=of_videos,
     )
 
 

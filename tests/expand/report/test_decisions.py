@@ -11,11 +11,13 @@ from rich.console import Console
 
 import expand
 from expand.report.page import render
-from expand.report.sheets import decisions_sheet, verdict_of
+from expand.report.sheets import decisions_sheet, stability_sheet, verdict_of
 from expand.report.tables import write_table
 from expand.report.terminal import path_words
 from expand.run.record import RunRecord, read_run
+from expand.search.base import Candidate
 from expand.search.decision import Belief, Beliefs, Decision, Noise
+from expand.search.stability import AxisSequence, NetworkShare, SequenceShare, Stability
 from tests.expand.made_up import made_up_run, x3d_config
 
 SURE = Belief(mean=0.6, best=0.95, within=0.99, regret=0.001, again=0.9)
@@ -51,10 +53,28 @@ def test_verdicts_in_words() -> None:
 def test_the_whole_path_is_as_sure_as_all_decisions_together() -> None:
     path = [decision(1, "clear", SURE), decision(2, "tie", HALF, HALF)]
     assert path_words(path) == (
-        "P that all 2 decisions took the best axis: 48%; that none is off by more than the margin: 79%; "
-        "that a search with other seeds takes this path: 45% (docs/decisions.md says what this means)."
+        "P that all 2 decisions took the best axis: 48%; that none is off by more than the margin: 79%. "
+        "(docs/decisions.md says what this means.)"
     )
     assert path_words([*path, decision(3, "unknown", None)]).startswith("P that these 2 decisions")
+
+
+def test_how_often_another_search_finds_the_same() -> None:
+    own = SequenceShare(sequence=AxisSequence(axes=("fast",), end="whole"), share=0.614, own=True)
+    start = Candidate(name="start", axis=None, point=None, macs=1, cost=1)
+    networks = {
+        "target-20M": (NetworkShare(candidate=start, share=0.85, own=True),),
+        "target-45M": (
+            NetworkShare(candidate=start, share=0.7, own=True),
+            NetworkShare(candidate=None, share=0.3, own=False),
+        ),
+    }
+    stability = Stability(replays=1_000, sequences=(own,), networks=networks)
+    assert path_words([decision(1, "clear", SURE)], stability).endswith(
+        "margin: 99%. Searched again, with other seeds and videos, the same sequence of axes comes out in 61 "
+        "of 100 cases, the same network for target-20M in 85 and for target-45M in 70. (docs/decisions.md "
+        "says what this means.)"
+    )
 
 
 def test_every_round_has_a_decision(record: RunRecord) -> None:
@@ -83,9 +103,36 @@ def test_the_table_in_every_form(record: RunRecord, tmp_path: Path) -> None:
     assert len(sheet.lines) == len(record.decisions)
 
 
+def test_the_table_of_stability_in_every_form(record: RunRecord, tmp_path: Path) -> None:
+    found = record.stability
+    assert found is not None
+    assert found.replays == 1_000
+    frame = expand.load_run(record.folder).stability
+    sequences = frame[frame["of"] == "sequence"]
+    assert sequences["share"].sum() == pytest.approx(1)
+    (own,) = sequences[sequences["own"]].to_dict("records")
+    assert own["axes"] == ", ".join(one.chosen for one in record.decisions)
+    assert own["share"] == found.same_sequence
+    targets = frame[frame["of"] == "target-6M"]
+    assert targets["share"].sum() == pytest.approx(1)
+    (network,) = targets[targets["own"]].to_dict("records")
+    assert network["macs"] == record.targets[0].network.macs
+    printed = io.StringIO()
+    write_table(record.folder, "stability", "csv", None, Console(file=printed))
+    rows = list(csv.DictReader(io.StringIO(printed.getvalue())))
+    assert len(rows) == len(frame)
+    sheet = stability_sheet(record)
+    assert sheet.headings == ("of", "axes", "MACs", "clip", "cases", "found")
+    assert [line.cells[5] for line in sheet.lines if line.emphasis == "bold"] == ["here", "here"]
+    written = tmp_path / "stability.parquet"
+    write_table(record.folder, "stability", "parquet", written, Console(file=printed))
+    assert written.exists()
+
+
 def test_the_page_has_the_decisions(record: RunRecord) -> None:
     page = render(record)
     assert "<h2>Decisions</h2>" in page
+    assert "<h2>Done again</h2>" in page
     assert "2 to 4 seeds" in page
 
 
@@ -93,3 +140,12 @@ def test_with_one_training_each_nothing_is_claimed(single: RunRecord) -> None:
     assert {one.verdict for one in single.decisions} == {"unknown"}
     assert all(one.belief is None for one in single.decisions)
     assert {line.cells[3] for line in decisions_sheet(single).lines} == {""}
+    assert single.stability is None
+    assert expand.load_run(single.folder).stability.empty
+    assert "<h2>Done again</h2>" not in render(single)
+    printed = io.StringIO()
+    write_table(single.folder, "stability", "text", None, Console(file=printed, width=300))
+    assert printed.getvalue() == (
+        "How often a search with other seeds would find the same cannot be said: that takes a round that is "
+        "decided, and two trainings of a candidate, which tell how scores scatter (--seeds 3).\n"
+    )

@@ -1,0 +1,468 @@
+"""Whether a search, done again with other seeds and other validation videos, would find the same.
+
+The search is replayed many times through its strategy, with scores that are drawn instead of measured. Each
+replay draws, for every round,
+
+- the true scores of its candidates and the noise between their seeds, as `beliefs.py` draws them from what
+  was measured; the control counts as one of the candidates here;
+- the luck that each candidate has with other validation videos, the same in all its seeds;
+- a score for each seed around these, also for seeds that the search itself did not come to.
+
+A training fails or learns nothing as often as the candidate's own trainings did. What the candidates of a
+seed share is left out: a round trains all of them with the same seeds, so it decides nothing. The start, and
+networks that are contracted to a target, are taken as they were measured, as no axis is chosen by them.
+
+What no round of the search has trained, nothing is known of. So the first round that grows another network
+than the search did can still be decided, and what comes after it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from expand.config.spaces import Space
+from expand.search.base import (
+    Candidate,
+    Outcome,
+    Problem,
+    Repetition,
+    Round,
+    Scored,
+    State,
+    Strategy,
+    Training,
+    Trajectory,
+)
+from expand.search.beliefs import DRAWS, generator_of, posterior, scatter
+from expand.search.decision import Noise
+from expand.system.errors import RunFailed
+from search_spaces.base import Axis
+
+REPLAYS = 1_000
+_BELIEF_DRAWS = 128  # for each belief in a replay; 1,000 replays even out what so few draws are off by
+_AS_MEASURED = ("start", "contraction", "confirmation")  # kinds of rounds that choose no axis
+
+# How a sequence of axes ends. whole: every target is passed. stopped: no candidate beat the control. failed:
+# the search could not go on. unknown: what follows was never measured.
+End = Literal["whole", "stopped", "failed", "unknown"]
+_WORDS: dict[End, str] = {"whole": "", "stopped": "stop", "failed": "failure", "unknown": "unknown"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AxisSequence:
+    """The axes along which a search grew, in order, and how it ended."""
+
+    axes: tuple[str, ...]
+    end: End
+
+    @property
+    def words(self) -> str:
+        """The sequence in words, such as `fast, then unknown`."""
+        grown, after = ", ".join(self.axes), _WORDS[self.end]
+        return f"{grown}, then {after}" if grown and after else grown or after or "no growth"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SequenceShare:
+    """A sequence of axes, the share of replays in which it comes out, and whether it is the search's own."""
+
+    sequence: AxisSequence
+    share: float
+    own: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkShare:
+    """A network, and the share of replays in which it comes out for a target.
+
+    Attributes:
+        candidate: the network, as one of the sequences comes to it; None: networks that are unknown.
+        share: the share of replays.
+        own: whether it is the network that the search itself found.
+    """
+
+    candidate: Candidate | None
+    share: float
+    own: bool
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes along which the network was grown."""
+        return () if self.candidate is None else _axes_to(self.candidate)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stability:
+    """What comes out of a search, done again with other seeds and other validation videos.
+
+    Attributes:
+        replays: their number.
+        sequences: the sequences of axes, the most frequent first, with the search's own one in any case; none
+            if the strategy grows no networks.
+        networks: by the name of each target, its networks, likewise.
+    """
+
+    replays: int
+    sequences: tuple[SequenceShare, ...]
+    networks: Mapping[str, tuple[NetworkShare, ...]]
+
+    @property
+    def same_sequence(self) -> float | None:
+        """The share of replays with the search's own sequence; None: the strategy grows no networks."""
+        return next((one.share for one in self.sequences if one.own), None)
+
+    @property
+    def same_networks(self) -> dict[str, float]:
+        """By target, the share of replays with the search's own network, where it has found one."""
+        return {name: one.share for name, found in self.networks.items() for one in found if one.own}
+
+
+def stability(
+    strategy: Strategy, problem: Problem, measured: Mapping[Training, Outcome], *, replays: int = REPLAYS
+) -> Stability | None:
+    """Replay a search with drawn scores, and count what comes out. Equal arguments give equal counts.
+
+    Args:
+        strategy: of the search.
+        problem: of the search.
+        measured: the outcomes of its trainings; of an unfinished search, those so far. A round that is not
+            decided yet counts as not measured.
+        replays: their number.
+
+    Returns:
+        None if nothing can be said: no round is decided yet, or no candidate has two trainings by which to
+        judge the noise between seeds.
+    """
+    problem = _Remembering.of(problem)
+    search = _follow(strategy, problem, lambda round_: _as_measured(round_, measured))
+    drawn = _draw(problem, search.decided, replays)
+    if drawn is None:
+        return None
+
+    endings: list[_Ending] = []
+    forks: dict[object, _Ending] = {}
+    for number in range(replays):
+        repetition = Repetition(
+            number=number,
+            draws=None if problem.fixed else _BELIEF_DRAWS,
+            video_variances=drawn.video_variances,
+        )
+        followed = _follow(
+            strategy,
+            replace(problem, repetition=repetition),
+            lambda round_, number=number: (  # type: ignore[misc]
+                _as_measured(round_, measured)
+                if round_.kind in _AS_MEASURED
+                else drawn.outcomes(round_, number)
+            ),
+        )
+        endings.append(_ending(problem, followed, forks))
+    return _counted(problem, _ending(problem, search, {}), endings)
+
+
+def _counted(problem: Problem, own: _Ending, endings: Sequence[_Ending]) -> Stability:
+    """Count how often each sequence and each network comes out."""
+    sequences = Counter({own.sequence: 0})
+    sequences.update(ending.sequence for ending in endings)
+    grew = any(sequence.axes or sequence.end != "whole" for sequence in sequences)
+    networks = {}
+    for at, target in enumerate(sorted(set(problem.targets))):
+        counts = Counter[object]()
+        candidates: dict[object, Candidate | None] = {}
+        mine = _identity(problem.space, own.networks[at])
+        for ending, once in ((own, 0), *((ending, 1) for ending in endings)):
+            candidate = ending.networks[at]
+            identity = _identity(problem.space, candidate)
+            candidates.setdefault(identity, candidate)
+            if once or candidate is not None:
+                counts[identity] += once
+        networks[problem.target_name(target)] = tuple(
+            NetworkShare(
+                candidate=candidates[one],
+                share=count / len(endings),
+                own=one is not None and one == mine,
+            )
+            for one, count in counts.most_common()
+        )
+    return Stability(
+        replays=len(endings),
+        sequences=tuple(
+            SequenceShare(sequence=one, share=count / len(endings), own=one == own.sequence)
+            for one, count in sequences.most_common()
+            if grew
+        ),
+        networks=networks,
+    )
+
+
+def _identity(space: Space, candidate: Candidate | None) -> object:
+    """What makes two candidates the same network: equal architectures and equal clips."""
+    if candidate is None:
+        return None
+    return repr(space.architecture(candidate.point)), space.sampling(candidate.point)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ending:
+    """What came out of a search: its sequence, and for each target its network; None: unknown."""
+
+    sequence: AxisSequence
+    networks: tuple[Candidate | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Followed:
+    """A search, followed as far as its rounds could be answered.
+
+    Attributes:
+        search: the strategy's generator.
+        answered: the rounds, with an outcome for each training.
+        waiting: the round that could not be answered; None: the search is over.
+        trajectory: its result; None: it is not over, or it failed.
+    """
+
+    search: Generator[Round, Sequence[Outcome], Trajectory]
+    answered: tuple[tuple[Round, Sequence[Outcome]], ...]
+    waiting: Round | None
+    trajectory: Trajectory | None
+
+    @property
+    def decided(self) -> list[tuple[Round, Sequence[Outcome]]]:
+        """The answered rounds, without the stages of one that is not decided yet."""
+        open_ = None if self.waiting is None else self.waiting.number
+        return [(round_, outcomes) for round_, outcomes in self.answered if round_.number != open_]
+
+
+def _follow(
+    strategy: Strategy, problem: Problem, answer: Callable[[Round], Sequence[Outcome] | None]
+) -> _Followed:
+    """Follow a search until a round has no answer."""
+    search = strategy.search(problem)
+    answered: list[tuple[Round, Sequence[Outcome]]] = []
+    waiting, trajectory = None, None
+    try:
+        round_ = next(search)
+        while (outcomes := answer(round_)) is not None:
+            answered.append((round_, outcomes))
+            round_ = search.send(outcomes)
+        waiting = round_
+    except StopIteration as end:
+        trajectory = end.value
+    except RunFailed:
+        pass
+    return _Followed(search=search, answered=tuple(answered), waiting=waiting, trajectory=trajectory)
+
+
+def _as_measured(round_: Round, measured: Mapping[Training, Outcome]) -> list[Outcome] | None:
+    """The outcomes of a round as they were measured; None: some were not."""
+    outcomes = [measured.get(training) for training in round_.trainings]
+    known = [outcome for outcome in outcomes if outcome is not None]
+    return known if len(known) == len(outcomes) else None
+
+
+def _ending(problem: Problem, followed: _Followed, forks: dict[object, _Ending]) -> _Ending:
+    """What came out of a search.
+
+    Args:
+        problem: of the search.
+        followed: how far it could be followed.
+        forks: what came out of those that could be followed as far, by the networks accepted until then.
+    """
+    unknown = (None,) * len(set(problem.targets))
+    if followed.trajectory is not None:
+        end: End = "whole" if followed.trajectory.stopped is None else "stopped"
+        return _Ending(
+            sequence=_sequence(followed.trajectory.states, end),
+            networks=tuple(target.candidate for target in followed.trajectory.targets),
+        )
+    if (waiting := followed.waiting) is None:
+        states = followed.answered[-1][0].states if followed.answered else ()
+        return _Ending(sequence=_sequence(states, "failed"), networks=unknown)
+    key = (waiting.number, waiting.kind, tuple(state.candidate for state in waiting.states))
+    if key not in forks:
+        forks[key] = _beyond(waiting, followed.search) or _Ending(
+            sequence=_sequence(waiting.states, "unknown"), networks=unknown
+        )
+    return forks[key]
+
+
+def _beyond(waiting: Round, search: Generator[Round, Sequence[Outcome], Trajectory]) -> _Ending | None:
+    """What can be said of a search from the networks that it has accepted before a round.
+
+    To learn it from the strategy, the search is followed to its end with outcomes that are made up. What is
+    found for a target counts as known if it comes from a network that was accepted before.
+
+    Returns:
+        None if the search cannot be followed to its end.
+    """
+    try:
+        round_ = waiting
+        while True:
+            round_ = search.send(_first_wins(round_))
+    except StopIteration as end:
+        trajectory: Trajectory = end.value
+    except RunFailed:
+        return None
+    accepted = [state.candidate for state in waiting.states]
+    after: End = "unknown"
+    if accepted and accepted == [state.candidate for state in trajectory.states]:
+        after = "whole" if trajectory.stopped is None else "stopped"  # nothing more was grown
+    return _Ending(
+        sequence=_sequence(waiting.states, after),
+        networks=tuple(
+            target.candidate if target.state is not None and target.state.candidate in accepted else None
+            for target in trajectory.targets
+        ),
+    )
+
+
+def _first_wins(round_: Round) -> list[Outcome]:
+    """Outcomes by which the first candidate of a round is clearly the best, and better than the control."""
+    first = round_.contenders[0]
+    return [Scored(score=1.0 if training.candidate == first else 0.0) for training in round_.trainings]
+
+
+def _sequence(states: Sequence[State], end: End) -> AxisSequence:
+    """The sequence of axes that leads from the first state to the last."""
+    return AxisSequence(axes=_axes_to(states[-1].candidate) if states else (), end=end)
+
+
+def _axes_to(candidate: Candidate) -> tuple[str, ...]:
+    """The axes along which a network was grown from the start; a contraction is none of them."""
+    axes = list[str]()
+    while candidate.parent is not None:
+        if candidate.axis is not None and candidate.cost > candidate.parent.cost:
+            axes.append(candidate.axis)
+        candidate = candidate.parent
+    return tuple(reversed(axes))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Drawn:
+    """The drawn outcomes of all rounds.
+
+    Attributes:
+        places: the place of each seed.
+        rows: by round and candidate: for each replay, an outcome for each seed.
+        video_variances: see `Repetition`.
+    """
+
+    places: Mapping[int, int]
+    rows: Mapping[tuple[int, Candidate], Sequence[Sequence[Outcome]]]
+    video_variances: Mapping[Candidate, float]
+
+    def outcomes(self, round_: Round, replay: int) -> list[Outcome] | None:
+        """The outcomes of a round in a replay; None: nothing is known of some of its networks."""
+        found = list[Outcome]()
+        for training in round_.trainings:
+            row = self.rows.get((round_.number, training.candidate))
+            place = self.places.get(training.seed)
+            if row is None or place is None:
+                return None
+            found.append(row[replay][place])
+        return found
+
+
+def _draw(
+    problem: Problem, decided: Sequence[tuple[Round, Sequence[Outcome]]], replays: int
+) -> _Drawn | None:
+    """Draw the outcomes of the rounds that choose; None: there are none, or no telling how seeds scatter."""
+    places = {seed: place for place, seed in enumerate(problem.seeds)}
+    rounds: dict[int, dict[Candidate, list[Outcome | None]]] = {}
+    for round_, outcomes in decided:
+        if round_.kind in _AS_MEASURED:
+            continue
+        rows = rounds.setdefault(round_.number, {})
+        for training, outcome in zip(round_.trainings, outcomes, strict=True):
+            row = rows.setdefault(training.candidate, [None] * len(places))
+            if training.seed in places:
+                row[places[training.seed]] = outcome
+    noise = {number: scatter(list(rows.values()), paired=problem.grown) for number, rows in rounds.items()}
+    if sum(noise.values(), Noise()).variance is None:
+        return None
+
+    drawn: dict[tuple[int, Candidate], list[list[Outcome]]] = {}
+    video_variances: dict[Candidate, float] = {}
+    for number, rows in rounds.items():
+        generator = generator_of((problem.seed, number, 0))  # a race has stages from 1
+        size = (replays, len(places))
+        found = posterior(
+            list(rows.values()),
+            paired=problem.grown,
+            before=sum((one for other, one in noise.items() if other != number), Noise()),
+            generator=generator,
+            draws=DRAWS,
+        )
+        scores = np.zeros((len(rows), *size))
+        if found is not None:
+            picked = generator.choice(DRAWS, size=replays, p=found.weights)
+            luck = np.sqrt(found.video_variance) * generator.standard_normal((replays, len(found.told)))
+            for column, at in enumerate(found.told):
+                middle = found.true[picked, column] + luck[:, column]
+                spread = np.sqrt(found.seed_variance[picked, column])
+                scores[at] = middle[:, None] + spread[:, None] * generator.standard_normal(size)
+        told = () if found is None else found.told
+        variances = dict(zip(told, () if found is None else found.video_variance.tolist(), strict=True))
+        for at, (candidate, row) in enumerate(rows.items()):
+            had = [outcome for outcome in row if outcome is not None]
+            like = generator.integers(len(had), size=size).tolist()
+            drawn[number, candidate] = [
+                [_like(had[which], score) for which, score in zip(*one, strict=True)]
+                for one in zip(like, scores[at].tolist(), strict=True)
+            ]
+            video_variances[candidate] = variances.get(at, 0.0)
+    return _Drawn(places=places, rows=drawn, video_variances=video_variances)
+
+
+def _like(measured: Outcome, score: float) -> Outcome:
+    """An outcome that ends as a measured one did: with a score, with nothing learned, or with a failure."""
+    if isinstance(measured, Scored):
+        return Scored(score=score) if measured.learned else replace(measured, video_scores=None)
+    return measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Remembering(Problem):
+    """A problem that counts every network once, as all replays ask for the same ones."""
+
+    memory: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Remembering:
+        """The problem, with axes that remember how networks move along them."""
+        given = {one.name: getattr(problem, one.name) for one in fields(Problem)}
+        return cls(**given | {"axes": {name: _Axis(axis) for name, axis in problem.axes.items()}})
+
+    def candidate(
+        self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None
+    ) -> Candidate:
+        key = (name, point, axis, parent)
+        if key not in self.memory:
+            self.memory[key] = super().candidate(name, point, axis=axis, parent=parent)
+        found: Candidate = self.memory[key]
+        return found
+
+    def cost_of(self, point: Any) -> int:
+        if point not in self.memory:
+            self.memory[point] = super().cost_of(point)
+        found: int = self.memory[point]
+        return found
+
+
+class _Axis:
+    """An axis that remembers how points move along it."""
+
+    def __init__(self, axis: Axis[Any]) -> None:
+        self.name, self.label = axis.name, axis.label
+        self._axis = axis
+        self._moved: dict[object, Any] = {}
+
+    def move(self, space: Any, point: Any, steps: int) -> Any | None:
+        if (point, steps) not in self._moved:
+            self._moved[point, steps] = self._axis.move(space, point, steps)
+        return self._moved[point, steps]
