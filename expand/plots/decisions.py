@@ -66,7 +66,7 @@ def _scores(axes: Axes, record: RunRecord, decision: Decision) -> None:
     axes.set_yticks(range(len(rows)), [name_of(row.network, record) for row in rows])
     low, high = _span(record, decision, rows, control)
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 4, 5, 10]))
     in_percent(axes.xaxis, digits=6)
     if decision.beliefs is not None:
         best = decision.beliefs.leading.mean
