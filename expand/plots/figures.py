@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from expand.plots.decisions import decisions
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
 from expand.plots.rounds import rounds
@@ -24,12 +25,13 @@ from expand.system.errors import UserError, cannot_write
 from expand.system.escaping import visible
 from expand.system.files import replacing
 
-Kind = Literal["trace", "rounds", "factors", "frontier", "timeline"]
+Kind = Literal["trace", "rounds", "decisions", "factors", "frontier", "timeline"]
 
 FORMATS = ("png", "svg", "pdf")
 _DRAW: Mapping[Kind, Callable[[Sequence[RunRecord]], Figure]] = {
     "trace": trace,
     "rounds": rounds,
+    "decisions": decisions,
     "factors": factors,
     "frontier": frontier,
     "timeline": timeline,

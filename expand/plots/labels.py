@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 
-from expand.plots.style import INK
+from expand.plots.style import FAINT, INK
 
 Pixels = NDArray[np.float64]
 Boxes = NDArray[np.float64]  # (N, 4): left, bottom, right, top, in pixels
@@ -39,15 +39,17 @@ _LINE = 1.0  # half the side of the squares kept free along a line, in typograph
 _APART = 4  # distance of these squares along a line, in pixels
 _FAR_COST = 1.5  # cost of one typographic point of distance, in square pixels of covered area
 _SIZE = 7  # font size of labels
+_LEADING = 9  # from a line of a label to the next, in typographic points
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Label:
-    """A text at a point, in data coordinates."""
+    """A text at a point, in data coordinates; `more` is a fainter line under it."""
 
     x: float
     y: float
     text: str
+    more: str = ""
     colour: str = INK
     bold: bool = False
 
@@ -96,10 +98,13 @@ def place_labels(
 
 def _size(axes: Axes, label: Label, renderer: Any) -> tuple[float, float]:
     """Return the width and height of a label in pixels, with a margin of one pixel."""
-    text = axes.text(label.x, label.y, label.text, fontsize=_SIZE, fontweight=_weight(label))
-    extent = text.get_window_extent(renderer)
-    text.remove()
-    return extent.width + 2, extent.height + 2
+    extents = []
+    for words, weight in ((label.text, _weight(label)), (label.more, "normal")):
+        text = axes.text(label.x, label.y, words, fontsize=_SIZE, fontweight=weight)
+        extents.append(text.get_window_extent(renderer))
+        text.remove()
+    below = _LEADING * axes.figure.figure.dpi / 72 if label.more else 0.0
+    return max(extent.width for extent in extents) + 2, extents[0].height + below + 2
 
 
 def _box(
@@ -120,20 +125,24 @@ def _away(offset: tuple[float, float, str, str]) -> float:
 def _write(axes: Axes, label: Label, offset: tuple[float, float, str, str]) -> None:
     dx, dy, horizontal, vertical = offset
     line = {"arrowstyle": "-", "color": label.colour, "linewidth": 0.5, "shrinkB": 3}
-    text = axes.annotate(
-        label.text,
-        (label.x, label.y),
-        (dx, dy),
-        textcoords="offset points",
-        ha=horizontal,
-        va=vertical,
-        fontsize=_SIZE,
-        color=label.colour,
-        fontweight=_weight(label),
-        arrowprops=line if offset in _FAR else None,
-        zorder=6,
-    )
-    text.set_in_layout(False)
+    above = {"bottom": _LEADING, "center": _LEADING / 2, "top": 0.0}[vertical] if label.more else 0.0
+    lines = [(label.text, dy + above, label.colour, _weight(label))]
+    lines += [(label.more, dy + above - _LEADING, FAINT, "normal")] if label.more else []
+    for words, height, colour, weight in lines:
+        text = axes.annotate(
+            words,
+            (label.x, label.y),
+            (dx, height),
+            textcoords="offset points",
+            ha=horizontal,
+            va=vertical,
+            fontsize=_SIZE,
+            color=colour,
+            fontweight=weight,
+            arrowprops=line if offset in _FAR and words == label.text else None,
+            zorder=6,
+        )
+        text.set_in_layout(False)
 
 
 def _weight(label: Label) -> str:

@@ -30,9 +30,9 @@ def log_scale(axes: Axes, show: Callable[[float], str], low: float, high: float,
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def in_percent(axis: Axis) -> None:
+def in_percent(axis: Axis, digits: int = 3) -> None:
     """Format fractions as 5%, 20% or 4.6%."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}g}%"))
 
 
 def _ticks(low: float, high: float, closest: float) -> list[float]:

@@ -168,7 +168,10 @@ def settle(figure: Figure) -> None:
     """
     engine = figure.get_layout_engine()
     assert engine is not None, "a figure is settled once"
+    drawn_at = figure.dpi
+    figure.dpi = DPI  # at fewer dots bold letters are narrower, and long names would be cut off in files
     engine.execute(figure)
+    figure.dpi = drawn_at
     figure.set_layout_engine(None)
 
 

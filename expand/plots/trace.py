@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -30,6 +32,8 @@ from expand.system.units import show_count
 from expand.training.objectives import Chance
 
 _TITLE, _OTHER_TITLE = "Expansion trace", "Search trace"
+_FORK = (0, (2, 1.2))  # the dashes of a step that the path could have taken
+_NAMED = 2  # the most candidates of a tie that are named
 # What a search counts, along the axis.
 _COUNTS = {"macs": "multiply-adds per clip", "activations": "activations per clip"}
 
@@ -43,15 +47,16 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         return captions.nothing(records, title, "No candidate has a score yet.")
     figure = new_figure(4.4, title)
     axes = figure.subplots()
-    path, targets = record.path, record.targets
-    _rejected(axes, record, measured)
+    path, targets, forks = record.path, record.targets, forks_of(record)
+    _rejected(axes, record, [row for row in measured if row.key not in {fork.row.key for fork in forks}])
+    _forks(axes, record, forks)
     _path(axes, record, path)
     _targets(axes, record, path, targets)
     chance = record.chance
     if chance is not None:
         axes.axhline(chance.score, color=FAINT, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     _frame(axes, record, measured, chance)
-    _legend(axes, record, measured, path, targets)
+    _legend(axes, record, measured, path, targets, forks)
     captions.caption(
         figure,
         captions.state(records),
@@ -59,6 +64,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         captions.counted(record),
         captions.about(record),
         f"Dotted line: {chance.words}, {chance.score:.1%}." if chance is not None else "",
+        "Hollow, and “or”: tied with the accepted one; the path could have gone there." if forks else "",
     )
     labels = [
         Label(
@@ -67,6 +73,7 @@ def trace(records: Sequence[RunRecord]) -> Figure:
             text=f"{start_name(record)}, {row.network.clips}"
             if is_start(row.network)
             else name_of(row.network, record),
+            more=_or(record, row, forks),
             bold=True,
         )
         for row in path
@@ -79,20 +86,60 @@ def trace(records: Sequence[RunRecord]) -> Figure:
         for row in targets
     ]
     settle(figure)
-    place_labels(axes, labels, _kept_free(measured, targets), _lines(axes, path, targets, chance))
+    place_labels(axes, labels, _kept_free(measured, targets), _lines(axes, path, targets, forks, chance))
     return figure
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A step that the path could have taken: from an accepted state to a candidate tied with the next one."""
+
+    state: StateRow
+    after: StateRow
+    row: CandidateRow
+
+
+def forks_of(record: RunRecord) -> list[Fork]:
+    """Return the steps that the path could have taken at its ties."""
+    found = []
+    for state, after in pairwise(record.path):
+        tied = {name for one in record.decisions if one.round == after.round for name in one.tied} - {
+            after.network.candidate
+        }
+        found += [
+            Fork(state, after, row)
+            for row in record.measured
+            if row.round == after.round and row.network.candidate in tied
+        ]
+    return found
+
+
+def _or(record: RunRecord, row: StateRow, forks: Sequence[Fork]) -> str:
+    """Name the candidates tied with an accepted one, whose marks may be hidden under its own."""
+    names = [name_of(fork.row.network, record) for fork in forks if fork.after is row]
+    if len(names) > _NAMED:
+        return f"or {len(names)} others"
+    return f"or {', '.join(names)}" if names else ""
+
+
 def _lines(
-    axes: Axes, path: Sequence[StateRow], targets: Sequence[TargetRow], chance: Chance | None
+    axes: Axes,
+    path: Sequence[StateRow],
+    targets: Sequence[TargetRow],
+    forks: Sequence[Fork],
+    chance: Chance | None,
 ) -> list[tuple[list[float], list[float]]]:
-    """The drawn lines, as their x and y: the path, the contractions, and the score by chance."""
+    """The drawn lines, as their x and y: the path, its forks, the contractions, and the score by chance."""
     lines = [([float(row.network.cost) for row in path], [row.score for row in path])]
     lines += [
         ([state.network.cost, target.network.cost], [state.score, target.score])
         for target in targets
         for state in path
         if state.step == target.step
+    ]
+    lines += [
+        ([fork.state.network.cost, fork.row.network.cost], [fork.state.score, fork.row.score])
+        for fork in forks
     ]
     if chance is not None:
         lines.append(([*axes.get_xlim()], [chance.score, chance.score]))
@@ -124,6 +171,32 @@ def _rejected(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow]) -> No
                 gid=mark_of("trace", row),
                 zorder=2,
             )
+
+
+def _forks(axes: Axes, record: RunRecord, forks: Sequence[Fork]) -> None:
+    """Draw a dashed line and a hollow mark for each step that the path could have taken."""
+    for fork in forks:
+        look, row = look_of(fork.row.network, record), fork.row
+        axes.plot(
+            [fork.state.network.cost, row.network.cost],
+            [fork.state.score, row.score],
+            color=look.colour,
+            linewidth=1.0,
+            linestyle=_FORK,
+            zorder=3,
+        )
+        _error(axes, row, look.colour, 0.35)
+        axes.plot(
+            row.network.cost,
+            row.score,
+            look.marker,
+            markersize=6,
+            markerfacecolor="white",
+            markeredgecolor=look.colour,
+            markeredgewidth=1.2,
+            gid=mark_of("trace", row),
+            zorder=4,
+        )
 
 
 def _path(axes: Axes, record: RunRecord, path: Sequence[StateRow]) -> None:
@@ -219,11 +292,18 @@ def _legend(
     rows: Sequence[CandidateRow],
     path: Sequence[StateRow],
     targets: Sequence[TargetRow],
+    forks: Sequence[Fork],
 ) -> None:
     handles = axis_handles({row.key for row in rows if not is_start(row.network)}, record, size=5)
     if path:
         handles.append(Line2D([], [], color=INK, linewidth=1.3, label="accepted"))
-    if any(not row.accepted for row in rows):
+    if forks:
+        hollow = Line2D(
+            [], [], color=FAINT, linestyle=_FORK, linewidth=1.0, marker="o", markersize=5,
+            markerfacecolor="white", markeredgewidth=1.2, label="tied with the accepted",
+        )  # fmt: skip
+        handles.append(hollow)
+    if any(not row.accepted for row in rows if row.key not in {fork.row.key for fork in forks}):
         faint = Line2D(
             [], [], color=FAINT, marker="o", linestyle="", alpha=0.5, markersize=5, label="not accepted"
         )

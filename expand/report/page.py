@@ -43,9 +43,12 @@ REPORT = "report.html"
 # A caption for each figure, for readers who have not seen such a figure.
 _WORDS: dict[Kind, str] = {
     "trace": "Each round grows the network along every axis, by about the same cost, and keeps the best "
-    "candidate. The line connects the networks that were kept; candidates that were not kept are faint.",
+    "candidate. The line connects the networks that were kept; candidates that were not kept are faint. At a "
+    "tie, dashed lines lead to the others that may be the best.",
     "rounds": "The score of each candidate. Where error bars overlap, the round could as well have kept the "
     "other candidate.",
+    "decisions": "How sure each round is that its choice is right: what each candidate's score would be over "
+    "all seeds and all such videos, as far as its trainings tell, and how probably it is the best.",
     "factors": "The factors of the networks that were kept, round by round.",
     "frontier": "Every network that was measured, against four kinds of cost.",
     "timeline": "The trainings of each worker over time.",

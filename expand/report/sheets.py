@@ -184,9 +184,8 @@ def _settling(decision: Decision) -> str:
 
 def verdict_of(decision: Decision) -> str:
     """Return a decision in words, such as `tie with fast`."""
-    words = {"unknown": "one training each", "blind": "nothing learned"}
     others = [name for name in decision.tied if name != decision.chosen]
-    said = f"tie with {', '.join(others)}" if others else words.get(decision.verdict, decision.verdict)
+    said = f"tie with {', '.join(others)}" if others else decision.words
     if decision.blind and decision.verdict != "blind":
         said += f"; {', '.join(decision.blind)} not measurable"
     return said

@@ -91,6 +91,7 @@ def believe(
     repeated = true + generator.standard_normal(true.shape) * np.sqrt(found_true.errors)
     again = np.bincount(repeated.argmax(axis=1), weights=weights, minlength=len(told))
     expected = weights @ true
+    deviation = np.sqrt(weights @ np.square(true - expected))
     top = true.max(axis=1)
     best = np.bincount(true.argmax(axis=1), weights=weights, minlength=len(told))
     found: list[Belief | None] = [None] * len(outcomes)
@@ -98,6 +99,7 @@ def believe(
         behind = top - true[:, at]
         found[candidate] = Belief(
             mean=float(expected[at]),
+            deviation=float(deviation[at]),
             best=float(best[at]),
             within=min(1.0, float(weights @ (behind <= margin))),
             regret=float(weights @ behind),

@@ -33,6 +33,7 @@ class Belief:
 
     Attributes:
         mean: the expected true score.
+        deviation: the standard deviation of the true score.
         best: the probability that its true score is the best of the round.
         within: the probability that its true score is at most the margin below the best.
         regret: how far its true score is expected to be below the best.
@@ -41,6 +42,7 @@ class Belief:
     """
 
     mean: float
+    deviation: float
     best: float
     within: float
     regret: float
@@ -98,6 +100,12 @@ class Decision:
     blind: tuple[str, ...] = ()
     trainings: int = 0
     settling: int | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        words = {"unknown": "one training each", "blind": "nothing learned"}
+        return words.get(self.verdict, self.verdict)
 
     @property
     def belief(self) -> Belief | None:

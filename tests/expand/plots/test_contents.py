@@ -47,7 +47,32 @@ def test_the_trace_has_a_mark_for_each_measured_candidate(long: RunRecord, drawn
         mark = found[row.key]
         assert isinstance(mark, Line2D)
         assert mark.get_xydata()[-1] == pytest.approx((row.network.macs, row.score))  # type: ignore[index]
-        assert (mark.get_alpha() or 1.0) == (1.0 if row.accepted else 0.5)
+        accepted_or_tied = row.accepted or mark.get_markerfacecolor() == "white"
+        assert (mark.get_alpha() or 1.0) == (1.0 if accepted_or_tied else 0.5)
+
+
+def test_the_trace_forks_at_ties(long: RunRecord, short: RunRecord, drawn: Drawn) -> None:
+    found = marks(drawn("trace", long), "trace")
+    tied = {
+        f"{one.round}-{name}": one.round for one in long.decisions for name in one.tied if name != one.chosen
+    }
+    hollow = {
+        key
+        for key, mark in found.items()
+        if isinstance(mark, Line2D) and mark.get_markerfacecolor() == "white" and mark.get_marker() != "D"
+    }
+    assert hollow == tied.keys()
+    lines = [line.get_xydata() for line in drawn("trace", long).axes[0].get_lines()]
+    scores = {row.key: (row.network.cost, row.score) for row in long.measured}
+    for key, number in tied.items():
+        (state,) = (row for row in long.path if row.step == number - 1)
+        step = np.array([(state.network.cost, state.score), scores[key]])
+        assert any(line.shape == step.shape and np.allclose(line, step) for line in lines)  # type: ignore[union-attr]
+    said = words(drawn("trace", long))
+    assert "or X-Fast" in said
+    assert "or 3 others" in said
+    assert said.count("tied with the accepted") == 2  # the legend, and the caption
+    assert "tied" not in words(drawn("trace", short))
 
 
 def test_the_trace_has_axes_in_the_colours_of_the_concept_figure(short: RunRecord, drawn: Drawn) -> None:

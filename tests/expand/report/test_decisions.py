@@ -20,8 +20,8 @@ from expand.search.decision import Belief, Beliefs, Decision, Noise
 from expand.search.stability import AxisSequence, NetworkShare, SequenceShare, Stability
 from tests.expand.made_up import made_up_run, x3d_config
 
-SURE = Belief(mean=0.6, best=0.95, within=0.99, regret=0.001, again=0.9)
-HALF = Belief(mean=0.6, best=0.5, within=0.8, regret=0.004, again=0.5)
+SURE = Belief(mean=0.6, deviation=0.01, best=0.95, within=0.99, regret=0.001, again=0.9)
+HALF = Belief(mean=0.6, deviation=0.01, best=0.5, within=0.8, regret=0.004, again=0.5)
 
 
 def decision(number: int, verdict: str, *of: Belief | None, **more: object) -> Decision:

@@ -59,6 +59,18 @@ def test_far_apart_is_sure_and_alike_is_not() -> None:
     assert alike.leading.regret > 0.005
 
 
+def test_a_true_score_is_known_better_after_more_seeds() -> None:
+    scatter = [0.02, -0.02]
+    few, many = (
+        told(rows(*([true + one for one in scatter * times] for true in (0.6, 0.4, 0.3))), paired=False)
+        for times in (1, 4)
+    )
+    for one, other, true in zip(of_each(few), of_each(many), (0.6, 0.4, 0.3), strict=True):
+        assert other.deviation == pytest.approx(0.02 / 8**0.5, rel=0.2)
+        assert one.deviation > 1.6 * other.deviation  # twice, if the true scores did not draw together
+        assert abs(other.mean - true) < other.deviation
+
+
 def test_what_the_candidates_of_a_seed_share_is_no_noise() -> None:
     shared = rows([0.60, 0.40, 0.50], [0.57, 0.375, 0.47], [0.50, 0.30, 0.405])
     assert told(shared).leading.within > 0.95

@@ -111,7 +111,7 @@ def test_axes_that_are_far_apart_come_out_again() -> None:
     assert found.replays == REPLAYS
 
 
-@pytest.mark.parametrize("seeds", [(3, 3), (2, 4)])
+@pytest.mark.parametrize("seeds", [(4, 4), (2, 4)])
 def test_axes_that_are_equal_come_out_in_half_of_the_cases(seeds: tuple[int, int]) -> None:
     def alternating(training: Training) -> Outcome:
         sign = {"frames": 1, "size": -1}.get(training.candidate.name, 0) * (-1) ** training.seed
@@ -234,11 +234,11 @@ def test_a_search_that_failed_is_counted_as_far_as_it_came() -> None:
 def test_equal_measurements_give_equal_shares() -> None:
     asked = problem(2, 4)
     measured, _ = measure(asked, around(0.03, frames=0.6, size=0.57))
-    first = stability(SEARCH, asked, measured, replays=50)
-    assert first == stability(SEARCH, asked, measured, replays=50)
+    first = stability(SEARCH, asked, measured, replays=300)
+    assert first == stability(SEARCH, asked, measured, replays=300)
     other = replace(asked, seeds=range(5, 9))
     moved = {replace(training, seed=training.seed + 5): outcome for training, outcome in measured.items()}
-    assert first != stability(SEARCH, other, moved, replays=50)
+    assert first != stability(SEARCH, other, moved, replays=300)
 
 
 def test_random_networks_have_no_sequence_but_networks() -> None:
@@ -297,7 +297,7 @@ def axes_of(candidate: Candidate) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [(3, 3), (2, 4)])
+@pytest.mark.parametrize("seeds", [(4, 4), (2, 4)])
 def test_what_is_said_is_so(seeds: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expand.search.race.DRAWS", 256)
     random, asked = np.random.default_rng(2), problem(*seeds)
@@ -325,5 +325,7 @@ def test_a_round_is_asked_of_the_strategy_itself() -> None:
 
     asked = problem()
     measured, _ = measure(asked, around(0.03, frames=0.6, size=0.57))
-    assert stability(Twofold(), asked, measured, replays=50) == stability(SEARCH, asked, measured, replays=50)
+    assert stability(Twofold(), asked, measured, replays=300) == stability(
+        SEARCH, asked, measured, replays=300
+    )
     assert isinstance(next(Twofold().search(asked)), Round)
