@@ -16,6 +16,7 @@ from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, 
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
 from expand.run.parents import lost_parents, train_again
 from expand.run.preparation import Prepared
+from expand.run.start import put_in_place
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed
@@ -118,11 +119,18 @@ def _restore_parents(
     clock: Clock,
     view: SearchDisplay,
 ) -> None:
-    """Train networks again that candidates of the current round grow from, and whose weights are gone."""
+    """Train networks again that candidates of the current round grow from, and whose weights are gone.
+
+    The weights that the search itself starts from are copied again.
+    """
     assert replay.current is not None, "the search goes on"
     made = {job.key: (candidate, job) for candidate, jobs in replay.jobs.items() for job in jobs}
     wanted = [job for _, job in replay.current.missing(results)]
-    for generation in lost_parents(run, wanted, {key: job for key, (_, job) in made.items()}):
+    generations = lost_parents(run, wanted, {key: job for key, (_, job) in made.items()})
+    given, start = prepared.setup.given, prepared.setup.problem.start
+    if given is not None and any(job.parent == given.key for job in chain(wanted, *generations)):
+        put_in_place(run, prepared.setup, given, _place(run, prepared, replay.current.round, start, given))
+    for generation in generations:
         names = ", ".join(f"{made[job.key][0].name} (seed {job.seed})" for job in generation)
         log.info("the weights are gone, training again: %s", names)
         view.restoring(names)

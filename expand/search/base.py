@@ -37,7 +37,7 @@ class Candidate:
         macs: multiply-adds per clip, from which the time of a training is forecast.
         cost: the cost that targets limit: multiply-adds, unless `search.cost` names another.
         parent: the candidate that was grown or contracted to this one, whose weights its training may start
-            from; None: no parent.
+            from; None: no parent, and so the weights that the search itself starts from, if it has any.
     """
 
     name: str
@@ -241,6 +241,7 @@ class Problem:
         confidence: the probability that counts as sure.
         margin: how far below the best score a score may be and count as good as it.
         grown: whether a candidate starts from the weights of its parent.
+        start_point: the point that the search starts from; None: the space's own start.
         seed: seeds the strategy's own random choices.
     """
 
@@ -254,6 +255,7 @@ class Problem:
     confidence: float = 0.9
     margin: float = 0.01
     grown: bool = False
+    start_point: Any = None
 
     @property
     def seed(self) -> int:
@@ -272,8 +274,8 @@ class Problem:
 
     @cached_property
     def start(self) -> Candidate:
-        """The start network of the space, as a candidate."""
-        return self.candidate(START, self.space.start)
+        """The network that the search starts from, as a candidate."""
+        return self.candidate(START, self.space.start if self.start_point is None else self.start_point)
 
     def candidate(
         self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None
@@ -317,11 +319,12 @@ class Problem:
                 "a search needs at least one compute target, got none: give one, such as --target 80M."
             )
         start = self.start.cost
+        smaller = "basis" if self.start_point is None else "network (search.start)"
         for target in self.targets:
             if target < start:
                 raise UserError(
                     f"target must be at least the start network's {start:,} {self.cost.unit}, got "
-                    f"{target:,}: raise --target, or start from a smaller basis."
+                    f"{target:,}: raise --target, or start from a smaller {smaller}."
                 )
 
 
