@@ -14,7 +14,6 @@ from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Measurement
 from expand.report.live_search import SearchView
 from expand.run.preparation import decode, plan
-from expand.search.setup import Setup
 from expand.workers import Task, open_workers
 from search_spaces.base import ClipSampling
 
@@ -36,7 +35,7 @@ def measure_grid(config: Config, view: SearchView) -> Iterator[dict[str, Any]]:
         data = config.data.model_copy(update={"oversampling": oversampling})
         changed = config.model_copy(update={"data": data})
         prepared = decode(plan(changed), view.caching)
-        setup = Setup.of(changed, prepared.setup.data)
+        setup = prepared.setup
         for axes in NETWORKS:
             network = grown(setup, axes)
             jobs = [setup.job(training, None) for training in setup.problem.trainings([network])]

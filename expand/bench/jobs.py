@@ -56,7 +56,7 @@ def grown(setup: Setup, axes: Sequence[str]) -> Candidate:
         UserError: the search has no axis of that name.
     """
     problem = setup.problem
-    point = setup.space.start
+    point = problem.start.point
     for axis in axes:
         if axis not in setup.axes:
             raise UserError(f"--grow must name an axis, one of {', '.join(setup.axes)}, got {axis!r}.")

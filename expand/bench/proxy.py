@@ -21,6 +21,7 @@ from expand.config.spaces import load_space
 from expand.run.driver import SearchDisplay, drive
 from expand.run.preparation import decode, plan
 from expand.run.record import RunRecord, read_run
+from expand.run.start import with_start
 from expand.run.study import Run
 from expand.search.base import CONTROL, Outcome, Problem, Round, Scored, State, Trajectory
 from expand.search.expansion import Expansion
@@ -164,6 +165,7 @@ def measure(
         UserError: a run in the folder has another configuration, or an axis is unknown or cannot grow.
         RunFailed: a run cannot go on.
     """
+    config = with_start(config)
     for name in ways:
         own, chosen = folder / _slug(name), WAYS[name].config(config, path)
         planned = plan(chosen)

@@ -61,6 +61,12 @@ app.add_typer(bench, name="bench")
 def search(
     data: DataFolder = None,
     target: TargetOption = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start", help="Start from x3d-xs or the like, or from a model's YAML and its weights."
+        ),
+    ] = None,
     config: ConfigFile = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the run; by default results/NAME of the data.")
@@ -90,6 +96,7 @@ def search(
 
     options = worker_options(workers, ray_address) | {
         "search.seeds": seeds,
+        "search.start": start,
         "training.epochs": epochs,
         "data.flip": False if no_flip else None,
         "data.allow_outside": allow_outside or None,

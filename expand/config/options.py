@@ -135,7 +135,9 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
 def _section(values: dict[str, Any], path: Sequence[str], origin: str) -> dict[str, Any]:
     """The mapping at a path of keys inside `values`; missing mappings are added."""
     for key in path:
-        values = values.setdefault(key, {})
+        if values.get(key) is None:  # left out, or null as in `start: null`
+            values[key] = {}
+        values = values[key]
         if not isinstance(values, dict):
             raise UserError(f"{origin}: {key} must hold keys and values, got {values!r}.")
     return values

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from expand.config.base import Section, validated
+from expand.config.start import StartConfig
 from expand.config.targets import parse_target, split_unit
 
 
@@ -88,6 +89,12 @@ class SearchConfig(Section):
     axes: tuple[str, ...] | None = Field(
         None,
         description="the axes to grow along, by name, or your own as module:Class; null: all of the space",
+    )
+    start: StartConfig | None = Field(
+        None,
+        description="what the search starts from: a published network such as x3d-xs; a model's YAML, with "
+        "the weights beside it where candidates grow (docs/growth.md); factors, such as {depth: 2.2, "
+        "width: 1.5}; null: the space's own start, for x3d the basis",
     )
     step: float = Field(
         2.0, gt=1, description="for expansion: the largest factor by which a round may multiply the cost"
@@ -456,11 +463,12 @@ class Config(Section):
     def deciding(self) -> dict[str, Any]:
         """The settings that measurements and decisions depend on, as JSON values.
 
-        Left out are `run`, the cache, and the paths of the videos, since the run keeps the videos' checksum;
-        and the numbers of synthetic clips where the videos are others.
+        Left out are `run`, the cache, and the paths of the videos and of a model that the search starts from,
+        since the run keeps their checksums; and the numbers of synthetic clips where the videos are others.
         """
         unused = PLACES if self.data.format == "synthetic" else PLACES | {"synthetic"}
-        values: dict[str, Any] = self.model_dump(mode="json", exclude={"run": True, "data": unused})
+        left_out: Any = {"run": True, "data": unused, "search": {"start": {"network"}}}
+        values: dict[str, Any] = self.model_dump(mode="json", exclude=left_out)
         return values
 
 

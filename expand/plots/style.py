@@ -102,7 +102,8 @@ def axis_look(axis: str, record: RunRecord) -> Look:
 
 
 def start_name(record: RunRecord) -> str:
-    return presentation_of(record.setup.space).start
+    given = record.config.search.start
+    return presentation_of(record.setup.space).start if given is None else given.name
 
 
 def name_of(network: Network, record: RunRecord) -> str:

@@ -27,7 +27,7 @@ from expand.report.sheets import (
     trajectory_sheet,
     trials_sheet,
 )
-from expand.run.record import RunRecord, read_run, search_words
+from expand.run.record import RunRecord, read_run, search_words, start_words
 from expand.run.rows import CandidateRow
 from expand.search.costs import COSTS
 from expand.search.stability import REPLAYS
@@ -138,6 +138,8 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         ", ".join(f"{show_count(target)} {record.setup.cost.unit}" for target in sorted(search.targets)),
     )
     yield "search", search_words(record.setup)
+    if words := start_words(record.setup):
+        yield "start", words
     yield "axes", ", ".join(axis.label for axis in record.setup.axes.values())
     yield (
         "training",

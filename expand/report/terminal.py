@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from expand.report.sheets import Sheet
-from expand.run.record import RunRecord, search_words
+from expand.run.record import RunRecord, search_words, start_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.decision import Decision
@@ -44,8 +44,9 @@ def forecast_text(
         foresight: the forecast of memory, if there is one.
     """
     expected, config, data = forecast(setup), setup.config, setup.data
-    start = setup.space.sampling(setup.space.start)
-    unit, begin = setup.cost.unit, setup.problem.start.cost
+    began = f": {start_words(setup)}" if config.search.start is not None else ""
+    begin, unit = setup.problem.start, setup.cost.unit
+    clip = setup.space.sampling(begin.point)
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
@@ -54,7 +55,7 @@ def forecast_text(
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
-        f"start     {show_count(begin)} {unit}, clip {start} ({basis})\n"
+        f"start     {show_count(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
         f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}\n"

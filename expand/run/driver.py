@@ -17,6 +17,7 @@ from expand.jobs.job import Failure, Job, Measurement, Place, Result
 from expand.run.parents import lost_generations, train_again
 from expand.run.preparation import Prepared
 from expand.run.reuse import take_over
+from expand.run.start import put_in_place
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed
@@ -109,7 +110,8 @@ def drive(
         kept = _kept(setup, replay, results)
         _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
         write_models(run, setup, replay, results)
-        run.drop_leftovers({job.key for jobs in kept.values() for job in jobs})
+        given = [] if setup.given is None else [setup.given]
+        run.drop_leftovers({job.key for jobs in (*kept.values(), given) for job in jobs})
         log.info("finished")
         return replay.trajectory
 
@@ -127,9 +129,17 @@ def _restore_parents(
     assert replay.current is not None, "the search goes on"
     made = {job.key: job for jobs in replay.jobs.values() for job in jobs}
     missing = [job for _, job in replay.current.missing(results)]
-    parents = {job.parent: made[job.parent] for job in missing if job.parent is not None}
+    parents = {job.parent: made[job.parent] for job in missing if job.parent in made}
     lost = [job for job in parents.values() if not (run.job_folder(job) / WEIGHTS).exists()]
     _restore(run, prepared, replay, lost, workers, clock, view)
+    _put_start_in_place(run, prepared, replay, missing)
+
+
+def _put_start_in_place(run: Run, prepared: Prepared, replay: Replay, jobs: Sequence[Job]) -> None:
+    """Copy the weights that the search itself starts from, if any of the jobs grows from them."""
+    setup, round_ = prepared.setup, replay.rounds[0].round
+    if (given := setup.given) is not None and any(job.parent == given.key for job in jobs):
+        put_in_place(run, setup, given, _place(run, prepared, round_, setup.problem.start, given))
 
 
 def _without_weights(run: Run, kept: Mapping[str, Sequence[Job]]) -> list[Job]:
@@ -160,6 +170,7 @@ def _restore(
     made = {job.key: (candidate, job) for candidate, jobs in replay.jobs.items() for job in jobs}
     rounds = {candidate: jobs.round for jobs in replay.rounds for candidate in jobs.round.candidates}
     for generation in lost_generations(run, wanted, {key: job for key, (_, job) in made.items()}):
+        _put_start_in_place(run, prepared, replay, generation)
         names = ", ".join(f"{made[job.key][0].name} (seed {job.seed})" for job in generation)
         log.info("the weights are gone, training again: %s", names)
         view.restoring(names)

@@ -22,13 +22,14 @@ def lost_generations(run: Run, jobs: Sequence[Job], known: Mapping[str, Job]) ->
     Args:
         run: the run folder.
         jobs: those whose weights are wanted, and gone.
-        known: the jobs of the search by their keys.
+        known: the jobs of the search by their keys. A parent that is none of them is what the search itself
+            starts from.
     """
     generations: list[dict[str, Job]] = []
     for job in jobs:
         line = [job]
-        while job.parent is not None and not (run.job_folder(job.parent) / WEIGHTS).exists():
-            job = known[job.parent]
+        while (parent := known.get(job.parent or "")) and not (run.job_folder(parent) / WEIGHTS).exists():
+            job = parent
             line.append(job)
         for age, lost in enumerate(reversed(line)):
             if age == len(generations):

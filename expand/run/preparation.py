@@ -17,6 +17,7 @@ from expand.data.labelled import Segments, check_recipe
 from expand.data.sources import open_source, segments_of, shown_labels
 from expand.run.resources import Machine
 from expand.run.reuse import Reusable, reusable
+from expand.run.start import with_start
 from expand.run.study import Run
 from expand.search.forecast import furthest_clips
 from expand.search.setup import DataCard, FrameGrid, Setup, problem_of
@@ -75,6 +76,7 @@ def plan(config: Config) -> SearchPlan:
     """
     if config.run.tensorboard:
         check_tensorboard()
+    config = with_start(config)
     problem_of(config).check_targets()  # before the data is looked at
     load_objective(config.search.objective)
     for folder in config.run.reuse:
@@ -118,7 +120,7 @@ def possible_clips(config: Config) -> tuple[ClipSampling, ...]:
     No network costs more than `search.step` times the largest target. Without a target, the cost of the start
     after two steps counts as one.
     """
-    problem, step = problem_of(config), config.search.step
+    problem, step = problem_of(with_start(config)), config.search.step
     return furthest_clips(problem, step * max(problem.targets or (round(step**2 * problem.start.cost),)))
 
 

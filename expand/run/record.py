@@ -236,6 +236,12 @@ def search_words(setup: Setup) -> str:
     return visible_line(f"{search.strategy}, targets in {setup.cost.unit}, scored by {words}")
 
 
+def start_words(setup: Setup) -> str:
+    """Return what a search starts from in words, such as `x3d-xs`; empty for the space's own start."""
+    start = setup.config.search.start
+    return "" if start is None else visible_line(start.words)
+
+
 def _chosen(replay: Replay) -> set[Candidate]:
     """Return the candidates that were accepted, or are the network of a target."""
     targets = replay.trajectory.targets if replay.trajectory is not None else ()

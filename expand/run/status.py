@@ -11,7 +11,7 @@ from typing import Any
 from expand.jobs.folder import read_progress
 from expand.jobs.job import Measurement
 from expand.run.frames import columns
-from expand.run.record import Replayed, RunRecord, record_of, replayed, search_words
+from expand.run.record import Replayed, RunRecord, record_of, replayed, search_words, start_words
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
 from expand.system.escaping import visible_line
@@ -76,6 +76,8 @@ class Status:
             f"state     {record.state}",
             f"trainings {done} done, {failed} failed, {spent} in all{cut}",
         ]
+        if words := start_words(record.setup):
+            lines.insert(2, f"start     {words}")
         if record.stopped is not None:
             lines.append(f"stopped   {record.stopped}")
         if self.driver is not None:
@@ -92,6 +94,7 @@ class Status:
         record = self.record
         return {
             "finished": record.finished,
+            "start": start_words(record.setup) or None,
             "problem": record.problem,
             "stopped": record.stopped,
             "driver": None if self.driver is None else asdict(self.driver),

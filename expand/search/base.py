@@ -37,7 +37,7 @@ class Candidate:
         macs: multiply-adds per clip, from which the time of a training is forecast.
         cost: the cost that targets limit: multiply-adds, unless `search.cost` names another.
         parent: the candidate that was grown or contracted to this one, whose weights its training may start
-            from; None: no parent.
+            from; None: no parent, and so the weights that the search itself starts from, if it has any.
     """
 
     name: str
@@ -263,6 +263,7 @@ class Problem:
         match: whether the candidates of a round are made to cost about the same before they are compared.
         confirm: how often what was found is trained again with fresh seeds.
         repetition: which repetition of the search this is; None: the search itself.
+        start_point: the point that the search starts from; None: the space's own start.
         seed: seeds the strategy's own random choices.
     """
 
@@ -279,6 +280,7 @@ class Problem:
     match: bool = False
     confirm: int = 0
     repetition: Repetition | None = None
+    start_point: Any = None
 
     @property
     def seed(self) -> int:
@@ -297,8 +299,8 @@ class Problem:
 
     @cached_property
     def start(self) -> Candidate:
-        """The start network of the space, as a candidate."""
-        return self.candidate(START, self.space.start)
+        """The network that the search starts from, as a candidate."""
+        return self.candidate(START, self.space.start if self.start_point is None else self.start_point)
 
     def candidate(
         self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None
@@ -342,11 +344,12 @@ class Problem:
                 "a search needs at least one compute target, got none: give one, such as --target 80M."
             )
         start = self.start.cost
+        smaller = "basis" if self.start_point is None else "network (search.start)"
         for target in self.targets:
             if target < start:
                 raise UserError(
                     f"target must be at least the start network's {start:,} {self.cost.unit}, got "
-                    f"{target:,}: raise --target, or start from a smaller basis."
+                    f"{target:,}: raise --target, or start from a smaller {smaller}."
                 )
 
 

@@ -138,7 +138,7 @@ class Expansion:
             RunFailed: every training failed, or none has learned anything.
         """
         for attempt in ATTEMPTS if problem.grown else ATTEMPTS[:1]:
-            candidate = problem.candidate(attempt.name, problem.space.start)
+            candidate = problem.candidate(attempt.name, problem.start.point)
             round_ = Round(
                 number=0,
                 kind="start",

@@ -239,7 +239,7 @@ def furthest_clips(problem: Problem, limit: float) -> tuple[ClipSampling, ...]:
     Where several axes grow, each grows less, so no network of the search needs more frames of a video or
     larger ones. Axes along which the cost does not change (`is_free`) are not grown.
     """
-    start = problem.space.start
+    start = problem.start.point
     growing = (axis for axis in problem.axes.values() if not is_free(problem, axis, start))
     points = [start, *(largest(problem, axis, start, limit) for axis in growing)]
     return tuple(dict.fromkeys(problem.space.sampling(point) for point in points if point is not None))

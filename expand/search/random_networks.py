@@ -67,7 +67,7 @@ class RandomNetworks:
         Raises:
             UserError: fewer than requested turned up after `_DRAWS` draws for each.
         """
-        axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, problem.space.start)]
+        axes = [axis for axis in problem.axes.values() if not is_free(problem, axis, problem.start.point)]
         draws = _uniform(f"{problem.seed}:{target}")
         points: dict[str, Any] = {}
         for _ in range(_DRAWS * self._networks):
@@ -91,7 +91,7 @@ def _divided(problem: Problem, axes: Sequence[Axis[Any]], target: int, draws: It
     """A point within the target, grown from the start along all axes by random shares of the growth."""
     weights = [-math.log(1 - next(draws)) for _ in axes]  # divided by their sum: uniform on the simplex
     order = sorted(range(len(axes)), key=lambda _: next(draws))
-    point = problem.space.start
+    point = problem.start.point
     growth = target / problem.cost_of(point)
     for position, index in enumerate(order):
         last = position == len(order) - 1

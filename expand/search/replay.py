@@ -102,6 +102,7 @@ class Replay:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._problem = setup.problem
+        self._given = setup.given
         self._search = setup.search()
         self.jobs: dict[Candidate, tuple[Job, ...]] = {}
         self.rounds: list[RoundJobs] = []
@@ -147,11 +148,14 @@ class Replay:
     def _parent(self, training: Training, results: Mapping[str, Result]) -> Job | None:
         """The training of the candidate's parent whose weights a training starts from.
 
+        Where the candidate has no parent, they are the weights that the search starts from, if it has any.
         The n-th seed starts from the parent's n-th training that is worth keeping, and from the first again
         where the parent has fewer. None: the training starts from fresh weights.
         """
         parent = training.candidate.parent
-        if not self._problem.grown or parent is None:
+        if not self._problem.grown:
             return None
+        if parent is None:
+            return self._given
         jobs = worth_keeping(self.jobs[parent], results)
         return jobs[(training.seed - self._problem.seed) % len(jobs)] if jobs else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
+from expand.config.start import StartConfig
 from expand.data.cache_needs import cache_needs
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
@@ -130,6 +131,18 @@ class Setup:
         wanted = FrameGrid(short_side=needs.short_side, fps=needs.fps)
         return next((one for one in self.data.grids if one.covers(wanted)), self.data.grids[-1])
 
+    @property
+    def given(self) -> Job | None:
+        """The weights that the search starts from, as if a training of the start had left them; None: none.
+
+        Trainings of candidates without a parent start from them, so that what they give depends on them.
+        """
+        start, problem = self.config.search.start, self.problem
+        if start is None or start.checksum is None or not problem.grown:
+            return None
+        job = self.job(Training(candidate=problem.start, seed=problem.seed), None)
+        return replace(job, data={**job.data, "weights": start.checksum})
+
     def job(self, training: Training, parent: Job | None) -> Job:
         """The job of a training; it starts from the weights that the job `parent` saved, if there is one."""
         data, candidate = self.data, training.candidate
@@ -183,8 +196,31 @@ def _problem(
         margin=options.margin,
         match=options.match,
         confirm=options.confirmations,
-        grown=config.training.init != "scratch" and growth_of(space) is not None,
+        grown=grows(config, space),
+        start_point=None if options.start is None else point_of(space, options.start),
     )
+
+
+def grows(config: Config, space: Space) -> bool:
+    """Whether candidates start from the weights of the network that they were grown from."""
+    return config.training.init != "scratch" and growth_of(space) is not None
+
+
+def point_of(space: Space, start: StartConfig) -> Any:
+    """The point that a search starts from; its factors must be known.
+
+    Raises:
+        UserError: the factors are not those of the space, or give no network.
+    """
+    assert start.factors is not None, "a search is planned with the factors of its start"
+    try:
+        point = space.point_from_json({**space.point_to_json(space.start), **start.factors})
+        space.architecture(point), space.sampling(point)
+    except (TypeError, ValueError) as error:
+        given = ", ".join(f"{name} {value!r}" for name, value in start.factors.items())
+        why = str(error).rstrip(".")
+        raise UserError(f"search.start must have factors of the space, got {given}: {why}.") from None
+    return point
 
 
 def augmentation(config: Config, classes: Sequence[str]) -> Json:

@@ -106,6 +106,8 @@ def write_model(
     for key in ("strategy", "cost"):  # left out if they have their defaults
         if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
             found[key] = value
+    if config.search.start is not None:  # where a model file lies says nothing elsewhere
+        found["start"] = config.deciding()["search"]["start"]
     values = {
         **head,
         "factors": space.point_to_json(candidate.point),

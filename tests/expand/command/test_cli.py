@@ -238,6 +238,15 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
             "target must be at least the start network's 431,328 MACs, got 100,000: raise --target, or "
             "start from a smaller basis."
         ),
+        ("--start", "x3d-xs"): (
+            "search.start must be a network of the search's space, x3d with size 40, stride 34, stem_width "
+            "8, widths [8, 16, 32, 64], depths [1, 2, 3, 2], head_width 256, but x3d-xs is one of x3d's own "
+            "basis: set space to the latter, or start from factors (search.start.depth=2.2)."
+        ),
+        ("--set", "search.start.depht=2"): (
+            "search.start must have factors of the space, got depht 2: factors must be among frames, rate, "
+            "size, width, bottleneck, depth, got depht."
+        ),
         (
             "--data",
             "one",

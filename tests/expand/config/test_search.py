@@ -29,7 +29,7 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
         (
             {"run": {"worker": 2}},
             "unknown key run.worker: known are workers, threads, time_limit, ray, device, keep_weights, "
-            "tensorboard",
+            "reuse, tensorboard",
         ),
         (
             {"training": {"epochs": "ten"}},

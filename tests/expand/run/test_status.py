@@ -42,6 +42,7 @@ def test_a_run_that_nobody_drives_says_how_to_go_on(run: Run, xpand: Xpand) -> N
     ]
     assert json.loads(xpand("status", run.folder, "--json").stdout) | {"rounds": None} == {
         "finished": False,
+        "start": None,
         "problem": None,
         "stopped": None,
         "driver": None,
