@@ -72,8 +72,8 @@ def believe(
             None: it is told from the scores of single videos.
 
     Returns:
-        None if nothing can be said: no training has learned, or none has a second seed by which to judge its
-        noise, in this round or before.
+        None if nothing can be said: no training has learned, or candidates have one seed and are to have no
+        more, and there is no noise of earlier rounds to judge it by.
     """
     generator = generator_of(key)
     found_true = posterior(
@@ -157,7 +157,7 @@ def posterior(
         return None
     fit = _fit(scores[filled], paired=paired)
     noise = before + fit.noise
-    if noise.variance is None:
+    if noise.variance is None and scores.shape[1] == 1:
         return None
     seeds, mean, squares = fit.seeds[: len(told)], fit.mean[: len(told)], fit.squares[: len(told)]
     worth = fit.worth[: len(told)]

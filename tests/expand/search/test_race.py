@@ -145,6 +145,15 @@ def test_one_training_of_each_leaves_it_open_how_sure_it_is() -> None:
     assert (raced.chosen.name, raced.decision.verdict, raced.decision.beliefs) == ("depth", "unknown", None)
 
 
+def test_a_race_may_begin_with_one_training_of_each() -> None:
+    stages, raced = run(around(0.005, fast=0.6, depth=0.59, width=0.2), seeds=(1, 8))
+    assert [{number for _, number in stage} for stage in stages] == [{n} for n in range(len(stages))]
+    assert 1 < len(stages) < 8
+    assert (raced.chosen.name, raced.decision.verdict) == ("fast", "clear")
+    far, _ = run(around(0.005, fast=0.9, depth=0.3, width=0.2), seeds=(1, 8))
+    assert len(far) == 1
+
+
 def test_one_training_of_each_is_enough_where_the_noise_is_known() -> None:
     stages, raced = run(
         around(fast=0.6, depth=0.4, width=0.3), seeds=(1, 8), before=Noise(squares=20 * 0.01**2, freedom=20)
@@ -223,8 +232,9 @@ def test_what_is_believed_stands_with_the_stage_that_it_led_to() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("least", [1, 2])
 @pytest.mark.parametrize("name", ["as on motion", "one parent", "many are stuck", "few videos"])
-def test_a_race_is_as_sure_as_it_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_is_as_sure_as_it_says(name: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expand.search.race.DRAWS", 256)
     world, random = WORLDS[name], np.random.default_rng(1)
     said, so = list[float](), list[bool]()
@@ -238,7 +248,7 @@ def test_a_race_is_as_sure_as_it_says(name: str, monkeypatch: pytest.MonkeyPatch
             assert outcome is not None
             return outcome
 
-        _, raced = run(table, costs=dict.fromkeys(names, 200), control=False)
+        _, raced = run(table, seeds=(least, 8), costs=dict.fromkeys(names, 200), control=False)
         if raced.decision.belief is not None:
             known = [i for i, belief in enumerate(raced.decision.beliefs.of) if belief is not None]  # type: ignore[union-attr]
             said.append(raced.decision.belief.within)
