@@ -182,7 +182,7 @@ class Machine:
             return Speed.of(found)
         from expand.training.calibrate import calibrate
 
-        return calibrate(setup, device=self.device, threads=self.threads)
+        return calibrate(setup, device=self.device, threads=self.threads, workers=self.workers)
 
 
 def _usual_workers(device: str, gpus: int) -> int:

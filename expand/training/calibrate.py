@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
+import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import nn
@@ -20,7 +24,7 @@ from expand.training.memory import release_memory
 from expand.training.memory_forecast import measure_by
 from expand.training.trainer import Step, make_optimizer, make_step
 
-_STEPS = 3  # timed steps of each network
+_STEPS = 5  # timed steps of each network, at most
 _ENOUGH = 0.5  # seconds after which no more steps of a network are timed
 _USUAL = 1e-10  # seconds of a multiply-add on one core, assumed if nothing can be timed
 # The most that a timed step may cost, so that the steps of all networks take seconds and little memory.
@@ -28,20 +32,29 @@ _MOST_MACS = {"cpu": 1e9, "mps": 5e10, "cuda": 5e11}
 _MOST_BYTES = {"cpu": 4e8, "mps": 1e9, "cuda": 4e9}
 
 
-def calibrate(setup: Setup, *, device: str, threads: int) -> Speed:
+def calibrate(setup: Setup, *, device: str, threads: int, workers: int = 1) -> Speed:
     """The speed of training here: seconds of a forward pass of one clip, as a line in the multiply-adds.
 
     The start is timed on random clips, and the candidates of the most expensive round whose steps are all
     short and fit into little memory, since a deep network takes longer than a wide one of the same cost. In
-    that round, each axis has been grown in turn. The fastest of a few steps counts. Left out: loading the
-    data, and what a training does besides its steps.
+    that round, each axis has been grown in turn. The median of a few steps counts. On a CPU the other workers
+    do the same steps meanwhile, as trainings slow each other down. Left out: loading the data, and what a
+    training does besides its steps.
+
+    Args:
+        setup: the search.
+        device: where it trains.
+        threads: of each training.
+        workers: trainings at the same time.
+
     Known error: for more expensive networks seconds are extrapolated, with an error that was not measured.
     A network whose training raises an exception is left out; the search itself will record its failure.
     """
     timed: list[tuple[int, float]] = []
     for candidate, clips in timed_networks(setup, device):
         with contextlib.suppress(Exception):
-            timed.append((candidate.macs, _pass_seconds(setup, candidate, clips, device, threads)))
+            beside = workers - 1 if device == "cpu" else 0
+            timed.append((candidate.macs, _pass_seconds(setup, candidate, clips, device, threads, beside)))
     release_memory(device)  # workers in processes of their own need it
     if not timed:
         return Speed(fixed=0.0, per_mac=_USUAL)
@@ -68,9 +81,43 @@ def timed_networks(setup: Setup, device: str) -> list[tuple[Candidate, int]]:
     return [(candidate, batch) for candidate in (first, *(short[-1] if short else ()))]
 
 
-def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, threads: int) -> float:
-    """Seconds of a forward pass of one clip, from the fastest of a few training steps on `batch` clips."""
+def _pass_seconds(
+    setup: Setup, candidate: Candidate, batch: int, device: str, threads: int, beside: int
+) -> float:
+    """Seconds of a forward pass of one clip, from the median of a few training steps on `batch` clips.
+
+    As many threads as `beside` says do the same steps meanwhile.
+    """
     prepare(device, threads, seed=0)
+    step = _step_of(setup, candidate, batch, device)
+    first = 1 + WARM_UP if device == "cuda" else 1  # warm-up steps, which are slower
+    with _busy([_step_of(setup, candidate, batch, device) for _ in range(beside)]):
+        began, times = time.monotonic(), list[float]()
+        while len(times) <= first or (len(times) < first + _STEPS and time.monotonic() - began < _ENOUGH):
+            times.append(_timed(step))
+    return statistics.median(times[first:]) / batch / TRAIN_FACTOR
+
+
+@contextlib.contextmanager
+def _busy(steps: Sequence[Callable[[], object]]) -> Iterator[None]:
+    """Repeat each of the steps in a thread of its own until the block ends."""
+    over = threading.Event()
+
+    def repeat(step: Callable[[], object]) -> None:
+        while not over.is_set():
+            step()
+
+    with ThreadPoolExecutor(max(1, len(steps))) as pool:
+        try:
+            for step in steps:
+                pool.submit(repeat, step)
+            yield
+        finally:
+            over.set()
+
+
+def _step_of(setup: Setup, candidate: Candidate, batch: int, device: str) -> Callable[[], object]:
+    """A training step of a candidate on random clips."""
     space, recipe = setup.space, setup.config.training
     architecture = space.architecture(candidate.point)
     classes = len(setup.data.classes)
@@ -79,11 +126,7 @@ def _pass_seconds(setup: Setup, candidate: Candidate, batch: int, device: str, t
     clips = torch.rand_like(space.example(architecture, batch))
     labels = torch.zeros(batch, dtype=torch.int64)
     step = _step(network, recipe, batch, device)
-    first = 1 + WARM_UP if device == "cuda" else 1  # warm-up steps, which are slower
-    began, best, done = time.monotonic(), float("inf"), 0
-    while done <= first or (done < first + _STEPS and time.monotonic() - began < _ENOUGH):
-        best, done = min(best, _timed(step, clips, labels)), done + 1
-    return best / batch / TRAIN_FACTOR
+    return lambda: step(clips, labels)()
 
 
 def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -> Step:
@@ -116,7 +159,7 @@ def _step(network: nn.Module, recipe: TrainingConfig, batch: int, device: str) -
     return step
 
 
-def _timed(step: Step, clips: torch.Tensor, labels: torch.Tensor) -> float:
+def _timed(step: Callable[[], object]) -> float:
     started = time.perf_counter()
-    step(clips, labels)()
+    step()
     return time.perf_counter() - started
