@@ -67,9 +67,9 @@ def attempting(folder: Path) -> Iterator[None]:
     """
     before, begun = close_attempts(folder), time.monotonic()
     now = Attempt(host=socket.gethostname(), process=os.getpid(), started=time.time(), seconds=None)
-    _write_attempts(folder, (*before, now))
+    write_attempts(folder, (*before, now))
     yield
-    _write_attempts(folder, (*before, replace(now, seconds=time.monotonic() - begun)))
+    write_attempts(folder, (*before, replace(now, seconds=time.monotonic() - begun)))
 
 
 def close_attempts(folder: Path) -> tuple[Attempt, ...]:
@@ -85,7 +85,7 @@ def close_attempts(folder: Path) -> tuple[Attempt, ...]:
     progress = folder / "progress.json"
     reported = progress.stat().st_mtime if progress.exists() else last.started
     closed = (*before, replace(last, seconds=max(0.0, reported - last.started)))
-    _write_attempts(folder, closed)
+    write_attempts(folder, closed)
     return closed
 
 
@@ -94,7 +94,8 @@ def read_attempts(folder: Path) -> tuple[Attempt, ...]:
     return tuple(Attempt(**values) for values in read_json(folder / "attempts.json") or ())
 
 
-def _write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
+def write_attempts(folder: Path, attempts: Sequence[Attempt]) -> None:
+    """Write the attempts at a job, the first one first."""
     write_json(folder / "attempts.json", [asdict(attempt) for attempt in attempts])
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from expand.jobs.folder import WEIGHTS, write_result
-from expand.jobs.job import Measurement
+from expand.jobs.folder import WEIGHTS, write_attempts, write_result
+from expand.jobs.job import Attempt, Measurement
 from expand.run.study import Run
 from expand.search.setup import DataCard
 from expand.system.errors import UserError
@@ -16,9 +16,16 @@ from expand.system.files import link_or_copy, replacing
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reusable:
-    """A measurement of another run, and where the weights of its training are, if they are kept."""
+    """What another run has of a training.
+
+    Attributes:
+        measurement: its result.
+        attempts: of workers at it.
+        weights: where its weights are, if they are kept.
+    """
 
     measurement: Measurement
+    attempts: tuple[Attempt, ...]
     weights: Path
 
 
@@ -41,17 +48,20 @@ def reusable(folders: Sequence[Path], data: DataCard) -> dict[str, Reusable]:
                 f"checksum {data.checksum[:12]}, but {folder} has {run.data.name} with "
                 f"{run.data.checksum[:12]}: leave it out of --reuse."
             )
+        attempts = run.attempts()
         for key, result in run.results().items():
             if isinstance(result, Measurement):
                 weights = run.job_folder(key) / WEIGHTS
-                found.setdefault(key, Reusable(measurement=result, weights=weights))
+                one = Reusable(measurement=result, attempts=attempts.get(key, ()), weights=weights)
+                found.setdefault(key, one)
     return found
 
 
 def take_over(folder: Path, found: Reusable) -> None:
-    """Write a measurement into the folder of its job, with its weights where they are kept."""
+    """Write a measurement into the folder of its job, with its attempts, and its weights if they are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     if found.weights.exists():
         with replacing(folder / WEIGHTS) as partial:
             link_or_copy(found.weights, partial)
+    write_attempts(folder, found.attempts)
     write_result(folder, found.measurement)

@@ -159,6 +159,7 @@ def test_what_another_run_has_measured_is_taken_over(tmp_path: Path, cache: Path
     reusing = config.model_copy(update={"run": config.run.model_copy(update={"reuse": (other.folder,)})})
     run, took = searched(tmp_path / "run", reusing), _seconds(other)
     assert checksums(run.folder) == checksums(whole.folder)
+    assert run.attempts().items() >= other.attempts().items()
     assert _seconds(run).items() >= took.items()  # even the times are those of the other run
 
 
