@@ -1,7 +1,8 @@
 """Trains what a search has found again, with seeds that had no part in choosing it.
 
 The winner of a round was chosen for its score, so its score is more likely too high than too low. Fresh seeds
-say what it is worth.
+say what it is worth; most of all on test videos, where the data have some, since the validation videos had a
+part in choosing it too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def then_confirmed(
         kind=CONFIRMATION,
         states=found.states,
         decisions=found.decisions,
-        trainings=tuple(Training(candidate=one, seed=seed) for one in again.values() for seed in seeds),
+        trainings=tuple(
+            Training(candidate=one, seed=seed, test=problem.test) for one in again.values() for seed in seeds
+        ),
     )
     return replace(found, confirmed=again)
 
