@@ -2,7 +2,8 @@
 
 This module defines the names of the columns. A candidate's mean score over its seeds is in `top1`, or in
 `score` where the search has another objective; the smallest and largest score and the standard deviation are
-in the columns of that name with `_min`, `_max` and `_std` appended.
+in the columns of that name with `_min`, `_max` and `_std` appended. Where what was found was trained again
+with fresh seeds, its mean score over these is in `fresh`, and that on test videos in `test`.
 """
 
 from __future__ import annotations
