@@ -12,6 +12,7 @@ from expand.system.errors import UserError
 from expand.system.folders import CONFIG, STUDY
 
 Placed = TypeVar("Placed", Config, Recipe)
+_LISTS = ("train", "val", "test")  # settings of the data that name a list of videos
 
 
 def placed(config: Placed) -> Placed:
@@ -20,8 +21,7 @@ def placed(config: Placed) -> Placed:
     cache = data.cache.model_copy(update={"folder": _absolute(data.cache.folder)})
     places = {
         "path": _absolute(data.path),
-        "train": _list(data.train, data.path),
-        "val": _list(data.val, data.path),
+        **{name: _list(getattr(data, name), data.path) for name in _LISTS},
         "cache": cache,
     }
     changed: dict[str, Any] = {"data": data.model_copy(update=places)}
@@ -47,7 +47,7 @@ def moved(config: Placed, folder: Path) -> Placed:
             f"--data must be the folder that the videos are in now, got {folder}: no such folder."
         )
     before = _root(data)
-    places = {"train": within(data.train, before, folder), "val": within(data.val, before, folder)}
+    places = {name: within(getattr(data, name), before, folder) for name in _LISTS}
     path = None if data.path is None else folder
     return config.model_copy(update={"data": data.model_copy(update={"path": path, **places})})
 

@@ -180,6 +180,7 @@ class SyntheticConfig(Section):
 
     train: int = Field(432, ge=12, description="clips in the training split")
     val: int = Field(228, ge=12, description="clips in the validation split")
+    test: int = Field(0, ge=0, description="clips in the test split, which no search decides by")
     size: int = Field(64, ge=32, description="side of the square frames, in pixels")
     seed: int = Field(0, ge=0, description="seed of the videos")
 
@@ -203,8 +204,8 @@ class DataConfig(Section):
     )
     test: Path | None = Field(
         None,
-        description="list of the test videos, which a search reads only if it validates on them (val_share); "
-        "null: test.txt or test.csv",
+        description="list of the test videos, which a search reads only if it validates on them (val_share), "
+        "or to score what it found (search.confirm); null: test.txt or test.csv",
     )
     allow_outside: bool = Field(
         False, description="whether lists may name videos outside of the data's folder, by absolute paths"

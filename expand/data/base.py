@@ -19,7 +19,7 @@ Frames = NDArray[np.uint8]
 MEAN = 0.45  # clips are normalised by (x - MEAN) / STD in each channel, where white is 1
 STD = 0.225
 SplitName = Literal["train", "val", "test"]
-SPLITS: tuple[SplitName, ...] = ("train", "val", "test")  # a search decides by `val` and never reads `test`
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")  # a search decides by `val`, never by `test`
 SEARCHED: tuple[SplitName, ...] = ("train", "val")
 
 # Maps a video's duration in seconds to the times at which frames are wanted: (N,) seconds, rising.

@@ -71,6 +71,11 @@ class Contents:
         if self.videos:
             write_json(cache / _FILE, self.videos, then="start again")
 
+    @classmethod
+    def noted(cls, cache: Path) -> dict[str, str]:
+        """Return the videos' hashes that `note` has written into a cache; none where it has not."""
+        return read_json(cache / _FILE) or {}
+
     def written_since(self) -> list[str]:
         """Return the keys of videos whose files have changed since they were read."""
         if not isinstance(self.source, OfFiles):

@@ -55,7 +55,8 @@ def shown_labels(source: Source, item: Item) -> frozenset[int]:
 def _synthetic(config: DataConfig, splits: Sequence[SplitName]) -> Source:
     from expand.data.synthetic import SyntheticSource
 
-    return SyntheticSource(config=config.synthetic).only(splits)
+    drawn = SPLITS if config.synthetic.test else SEARCHED
+    return SyntheticSource(config=config.synthetic, shown=tuple(one for one in drawn if one in splits))
 
 
 def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:

@@ -110,6 +110,8 @@ class SyntheticSource:
 
     def checksum(self) -> str:
         decides = {"generator": VERSION, "classes": CLASSES, **self.config.model_dump(mode="json")}
+        if "test" not in self.shown:  # its number of clips decides nothing
+            del decides["test"]
         if self.shown != SEARCHED:
             decides["splits"] = self.shown
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
@@ -139,7 +141,7 @@ class SyntheticSource:
         return Decoded(info=info, times=times[chosen], spans=spans, frames=pixels)
 
     def _count(self, split: str) -> int:
-        return {"train": self.config.train, "val": self.config.val}.get(split, 0)
+        return {"train": self.config.train, "val": self.config.val, "test": self.config.test}.get(split, 0)
 
     def _generator(self, item: Item) -> np.random.Generator:
         split, _, number = item.key.partition("/")

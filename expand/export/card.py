@@ -28,6 +28,9 @@ PROJECTS: Mapping[str, str] = {
 _FRESH = (
     "The seeds are fresh: the search chose this network by others, whose scores are more likely too high. "
 )
+# Titles of the scores of a training, by their keys in model files.
+_VALIDATED = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy"}
+_TESTED = {"test_top1": "top-1", "test_mean_class_accuracy": "mean class accuracy"}
 _NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
@@ -153,9 +156,10 @@ def _data(model: Model) -> Iterator[str]:
     data = model.values.get("data")
     data = data if isinstance(data, Mapping) else {}
     if "name" in data:
+        tested = f", {escaped(data['test'])} for the test" if "test" in data else ""
         yield (
             f"{escaped(data['name'])}: {escaped(data.get('train', 'unknown'))} videos for training, "
-            f"{escaped(data.get('val', 'unknown'))} for validation; checksum "
+            f"{escaped(data.get('val', 'unknown'))} for validation{tested}; checksum "
             f"{_code(data.get('checksum', 'unknown'))}."
         )
     names = model.classes
@@ -191,25 +195,31 @@ def _measured(measured: Mapping[str, Any]) -> Iterator[str]:
     seeds: Sequence[Mapping[str, Any]] = fresh or measured["seeds"]
     recipe = measured.get("recipe") or {}
     budget = f"{recipe['epochs']:g} epochs" if recipe.get("epochs") else f"{recipe.get('clips')} clips"
+    clips = recipe.get("val_clips", 1)
+    each = f"{clips} centre-cropped {_plural('clip', clips)} each"
+    tested = _scores(seeds, {"test_score": measured.get("objective"), **_TESTED})
+    first = "test videos, which took no part in the search" if tested else "the validation videos"
     yield (
         f"Of short proxy trainings ({budget}, {len(seeds)} {_plural('seed', len(seeds))}), made to compare "
         "candidates of a search: how good the network is after a full training is not known from them. "
-        f"{_FRESH if fresh else ''}On the validation videos, {recipe.get('val_clips', 1)} centre-cropped "
-        f"{_plural('clip', recipe.get('val_clips', 1))} each:"
+        f"{_FRESH if fresh else ''}On {first}, {each}:"
     )
+    if tested:
+        yield tested
+        yield f"On the validation videos, which the search decided by, {each}:"
+    yield _scores(seeds, {"score": f"{measured.get('objective')}, which the search decided by", **_VALIDATED})
+    yield "Recipe: " + _pairs(recipe) + "."
+
+
+def _scores(seeds: Sequence[Mapping[str, Any]], titles: Mapping[str, object]) -> str:
+    """The table of the trainings' scores, titled by their keys; empty where they have none."""
     rows = []
-    for key, title in (
-        ("score", f"{measured.get('objective')}, which the search decided by"),
-        ("top1", "top-1"),
-        ("top5", "top-5"),
-        ("mean_class_accuracy", "mean class accuracy"),
-    ):
+    for key, title in titles.items():
         scores = [seed[key] for seed in seeds if key in seed]
         if scores:
             mean = sum(scores) / len(scores)
             rows.append((title, f"{mean:.1%}", f"{min(scores):.1%} to {max(scores):.1%}"))
-    yield _table(("", "mean", "range of the seeds"), rows)
-    yield "Recipe: " + _pairs(recipe) + "."
+    return _table(("", "mean", "range of the seeds"), rows) if rows else ""
 
 
 def _licence(model: Model, form: str) -> Iterator[str]:

@@ -31,6 +31,8 @@ class Job:
         parent: the key of the job whose weights the training starts from; None: from random weights.
         objective: the objective's name, or `module:Class`.
         labels: whether a video has one label or several.
+        test: the checksum of the test videos on which the network is scored too, after its validation; None:
+            it is not.
     """
 
     space: Json
@@ -42,16 +44,17 @@ class Job:
     parent: str | None = None
     objective: str = "top1"
     labels: LabelCount = "one"
+    test: str | None = None
 
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits of the SHA-256 over the job's canonical JSON.
 
-        The objective and the labels are left out if they have their defaults, so that jobs from before these
-        fields existed keep their keys.
+        The objective, the labels and the test videos are left out if they have their defaults, so that jobs
+        from before these fields existed keep their keys.
         """
         values = asdict(self)
-        defaults = {"objective": "top1", "labels": "one"}
+        defaults = {"objective": "top1", "labels": "one", "test": None}
         deciding = {name: value for name, value in values.items() if (name, value) not in defaults.items()}
         text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -73,6 +76,7 @@ class Place:
             as many as the machine has available.
         segments: the file with the labelled segments of each video (data.labelled); None: every video has
             one label.
+        test_cache: the folder of the cache of the test videos; None: the job has no test.
     """
 
     cache: str
@@ -83,6 +87,7 @@ class Place:
     events: str | None = None
     memory: int | None = None
     segments: str | None = None
+    test_cache: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +115,10 @@ class Measurement:
         host: the name of the machine.
         video_scores: the score of each validation video by the objective, packed (per_video.py), to compare
             networks video by video. None: measured by a version that did not keep them.
+        test_score: the objective's score on the test videos, which no decision depends on; None: the job has
+            no test.
+        test_top1, test_mean_class_accuracy: shares in [0, 1] of the test videos; None: the job has no test,
+            or videos have several labels.
     """
 
     score: float
@@ -133,6 +142,9 @@ class Measurement:
     host: str
     guess_loss: float | None = None
     video_scores: str | None = None
+    test_score: float | None = None
+    test_top1: float | None = None
+    test_mean_class_accuracy: float | None = None
 
     @property
     def learned(self) -> bool:

@@ -89,6 +89,7 @@ def render(record: RunRecord) -> str:
         undefined=StrictUndefined,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
+    tested = any(row.test is not None for row in record.trajectory)
     return environment.get_template("report.html").render(
         record=record,
         facts=list(_facts(record)),
@@ -98,7 +99,7 @@ def render(record: RunRecord) -> str:
         sheets=[
             (
                 "Networks",
-                "The accepted networks, and the model of each target.",
+                f"The accepted networks, and the model of each target.{_TESTED if tested else ''}",
                 trajectory_sheet(record),
             ),
             ("Rounds", "Every candidate of every round.", rounds_sheet(record)),
@@ -111,6 +112,11 @@ def render(record: RunRecord) -> str:
         version=VERSION,
     )
 
+
+_TESTED = (
+    " Trained again with seeds that chose nothing (fresh seeds), they are also scored on test videos (test), "
+    "which had no part in the search."
+)
 
 _DECISIONS = (
     "How each round was decided, and how surely: the probability that the chosen candidate is the best, and "
@@ -129,7 +135,8 @@ _STABILITY = (
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     """Yield the facts of a run, as (name, text)."""
     data, search = record.data, record.config.search
-    yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos"
+    tested = f", and {data.test:,} test videos that no decision depends on" if data.test else ""
+    yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos{tested}"
     yield "classes", visible_line(", ".join(data.classes))
     if data.unseen:
         yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
@@ -168,6 +175,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     beside.pop({"top1": "top-1", "mean-class-accuracy": "mean class"}.get(record.objective.name, ""), None)
     scores = {
         record.objective.words: score,
+        "test": share(seeds.test),
         **{words: share(value) for words, value in beside.items()},
         "state": state_of(row),
         **({} if cost.name in COSTS else {cost.unit: f"{network.cost:,}"}),

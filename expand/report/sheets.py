@@ -52,9 +52,10 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     several = any(len(row.seeds.measurements) > 1 for row in rows)
     spread = ("± seeds",) if several else ()
     fresh = ("fresh seeds",) if any(row.fresh is not None for row in rows) else ()
+    tested = ("test",) if any(row.test is not None for row in rows) else ()
     beside = () if record.data.several_labels else (_beside(record),)
     cost = () if record.setup.cost.name == "params" else _cost(record)
-    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *fresh, *beside)
+    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *fresh, *tested, *beside)
     lines = []
     for row in rows:
         network, seeds = row.network, row.seeds
@@ -63,6 +64,7 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
         cells += [show_count(network.macs), show_count(network.params), str(network.clips), score]
         cells += [share(seeds.deviation)] if several else []
         cells += [share(None if row.fresh is None else row.fresh.mean) for _ in fresh]
+        cells += [share(row.test) for _ in tested]
         cells += [share(seeds.mean_class_accuracy if heading == "mean class" else seeds.top1)
                   for heading in beside]  # fmt: skip
         lines.append(Line(row.key, tuple(cells), "bold" if isinstance(row, TargetRow) else ""))

@@ -77,7 +77,7 @@ def drive(
     with ExitStack() as stack:
         stack.enter_context(log_to(run.log_file))
         workers = stack.enter_context(
-            machine.open([run.folder, *(cached.folder for cached in prepared.caches)], trainer)
+            machine.open([run.folder, *(one.folder for one in (*prepared.caches, *prepared.tests))], trainer)
         )
         run.sweep()
         if prepared.segments is not None:
@@ -247,12 +247,12 @@ def train_round(
 
 def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, job: Job) -> Place:
     config, machine = prepared.setup.config, prepared.machine
-    cached = prepared.cached(prepared.setup.space.sampling(candidate.point))
+    clips = prepared.setup.space.sampling(candidate.point)
     curves = None
     if config.run.tensorboard:
         curves = run.curves_folder(round_.number, candidate.name, job.seed)
     return Place(
-        cache=str(cached.folder.absolute()),
+        cache=str(prepared.cached(clips).folder.absolute()),
         device=machine.device,
         threads=machine.threads,
         keep_weights=config.run.keep_weights or prepared.setup.problem.grown,
@@ -260,6 +260,7 @@ def _place(run: Run, prepared: Prepared, round_: Round, candidate: Candidate, jo
         memory=machine.memory,
         events=None if curves is None else str(curves.absolute()),
         segments=None if prepared.segments is None else str(run.segments_file.absolute()),
+        test_cache=None if job.test is None else str(prepared.tested(clips).folder.absolute()),
     )
 
 

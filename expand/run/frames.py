@@ -2,7 +2,8 @@
 
 This module defines the names of the columns. A candidate's mean score over its seeds is in `top1`, or in
 `score` where the search has another objective; the smallest and largest score and the standard deviation are
-in the columns of that name with `_min`, `_max` and `_std` appended.
+in the columns of that name with `_min`, `_max` and `_std` appended. Where what was found was trained again
+with fresh seeds, its mean score over these is in `fresh`, and that on test videos in `test`.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def _trajectory(record: RunRecord) -> Iterator[Columns]:
         target = row.target if isinstance(row, TargetRow) else None
         first = {"name": row.name, "step": row.step, "target": target, "round": row.round}
         fresh = {} if row.fresh is None else {"fresh_seeds": len(row.fresh.scores), "fresh": row.fresh.mean}
-        yield {**first, **_measured(record, row), **fresh}
+        test = {} if row.test is None else {"test": row.test}
+        yield {**first, **_measured(record, row), **fresh, **test}
 
 
 def _rounds(record: RunRecord) -> Iterator[Columns]:
@@ -170,6 +172,9 @@ def _trial(record: RunRecord, row: TrialRow) -> Columns:
     found.pop("video_scores", None)
     if record.config.search.objective == "top1":
         found.pop("score", None)
+        found.pop("test_score", None)
+    if found.get("test_score", found.get("test_top1")) is None:
+        found = {name: value for name, value in found.items() if not name.startswith("test_")}
     if record.data.several_labels:
         found = {name: value for name, value in found.items() if value is not None}
     if found.get("guess_loss") is None:

@@ -9,12 +9,13 @@ from itertools import chain
 
 from expand.config.search import Config
 from expand.data.base import SEARCHED, Source
-from expand.data.cache import OnProgress, open_cache
+from expand.data.cache import OnProgress, StageProgress, open_cache
 from expand.data.cache_needs import CacheNeeds, cache_needs
 from expand.data.cache_reader import Cached
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe
 from expand.data.sources import open_source, segments_of, shown_labels
+from expand.run.held_out import held_out, leaks_to, open_tests
 from expand.run.resources import Machine
 from expand.run.reuse import Reusable, reusable
 from expand.run.start import with_start
@@ -55,6 +56,7 @@ class Prepared:
         caches: the decoded videos, a cache for each of the data's grids.
         segments: the labelled parts of each video by its key; None where every video has one label.
         reusable: what other runs have measured, by the jobs' keys.
+        tests: the decoded test videos, a cache for each of the data's grids; empty where the search has none.
     """
 
     setup: Setup
@@ -62,10 +64,18 @@ class Prepared:
     caches: tuple[Cached, ...]
     segments: Segments | None = None
     reusable: Mapping[str, Reusable] = field(default_factory=dict)
+    tests: tuple[Cached, ...] = ()
 
     def cached(self, clips: ClipSampling) -> Cached:
         """The cache that a network with these clips is trained on."""
-        return self.caches[self.setup.data.grids.index(self.setup.grid(clips))]
+        return self.caches[self._grid(clips)]
+
+    def tested(self, clips: ClipSampling) -> Cached:
+        """The cache that a network with these clips is tested on; only for a search with test videos."""
+        return self.tests[self._grid(clips)]
+
+    def _grid(self, clips: ClipSampling) -> int:
+        return self.setup.data.grids.index(self.setup.grid(clips))
 
 
 def plan(config: Config) -> SearchPlan:
@@ -155,17 +165,26 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
     """
     source, machine, config = planned.source, planned.machine, planned.setup.config
     grids = (grid_of(planned.needs),) if wanted is None else wanted.grids
+    needs = [CacheNeeds(short_side=grid.short_side, fps=grid.fps) for grid in grids]
+    apart = held_out(config, source, wanted)
     caches = [
         open_cache(
             source,
-            CacheNeeds(short_side=grid.short_side, fps=grid.fps),
+            one,
             config.data,
             processes=machine.decoders,
             on_progress=on_progress,
             wanted=None if wanted is None else wanted.checksum,
         )
-        for grid in grids
+        for one in needs
     ]
+    tests: tuple[Cached, ...] = ()
+    if apart is not None:
+        tests = open_tests(
+            apart, needs, config, processes=machine.decoders, on_progress=on_progress, wanted=wanted
+        )
+        for line in leaks_to(apart, [caches[0], tests[0]]):
+            on_progress(StageProgress(what="checking the cache", done=1, total=1, note=line))
     segments, val = segments_of(source), caches[0].val
     if segments is None:
         shown: list[frozenset[int]] = [frozenset([label]) for label in val.labels.tolist()]
@@ -173,19 +192,24 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
         shown = [frozenset(one.label for one in segments[key]) for key in val.keys]
     card = _card(source, grids, len(caches[0].train), shown, checksum=caches[0].checksum)
     if wanted is not None:  # the folder of the videos may have been renamed
-        card = replace(card, name=wanted.name)
+        card = replace(card, name=wanted.name, test=wanted.test, test_checksum=wanted.test_checksum)
+    if tests:
+        card = replace(card, test=len(tests[0]), test_checksum=tests[0].checksum)
     if wanted is not None and card != wanted:  # another version of FFmpeg may find other videos bad
         raise UserError(
             f"the data must be as when the run was started, {_describe(wanted)}, but it is "
             f"{_describe(card)}: put the videos back, or start another run."
         )
     setup = replace(planned.setup, data=card)
+    if segments is not None and apart is not None:
+        segments = {**segments, **(segments_of(apart.test) or {})}
     return Prepared(
         setup=setup,
         machine=machine,
         caches=tuple(caches),
         segments=segments,
         reusable=reusable(config.run.reuse, card),
+        tests=tests,
     )
 
 
@@ -222,6 +246,6 @@ def _card(
 
 def _describe(data: DataCard) -> str:
     return (
-        f"{data.name} with {data.train:,} + {data.val:,} videos of {len(data.classes)} classes "
-        f"and checksum {data.checksum[:12]}"
+        f"{data.name} with {data.train:,} + {data.val:,}{f' + {data.test:,}' if data.test else ''} videos of "
+        f"{len(data.classes)} classes and checksum {data.checksum[:12]}"
     )

@@ -87,6 +87,11 @@ class SeedScores:
         return _mean([one.mean_class_accuracy for one in self.measurements])
 
     @property
+    def test(self) -> float | None:
+        """The mean score on the test videos; None while a seed has no score, and where there is no test."""
+        return None if self.mean is None else _mean([one.test_score for one in self.measurements])
+
+    @property
     def loss(self) -> float | None:
         """The mean validation loss."""
         return _mean([one.loss for one in self.measurements])
@@ -176,11 +181,17 @@ class ModelRow(Measured):
 
     Attributes:
         name: the name of its model file.
-        fresh: its scores of trainings with seeds that had no part in choosing it; None: there are none.
+        fresh: its scores of trainings with seeds that had no part in choosing it, on test videos too if the
+            data have some; None: there are none.
     """
 
     name: str
     fresh: SeedScores | None = None
+
+    @property
+    def test(self) -> float | None:
+        """The mean score on the test videos, which had no part in the search; None: there is none."""
+        return None if self.fresh is None else self.fresh.test
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

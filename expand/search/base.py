@@ -58,12 +58,14 @@ class Training:
         seed: seeds the initial weights, the augmentation of clips and their order.
         budget: multiplies the configured epochs or clips.
         rate: multiplies the configured learning rate.
+        test: whether the network is also scored on the test videos. No strategy is sent these scores.
     """
 
     candidate: Candidate
     seed: int
     budget: float = 1.0
     rate: float = 1.0
+    test: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -262,6 +264,7 @@ class Problem:
         grown: whether a candidate starts from the weights of its parent.
         match: whether the candidates of a round are made to cost about the same before they are compared.
         confirm: how often what was found is trained again with fresh seeds.
+        test: whether there are test videos, on which what is trained again is scored too.
         repetition: which repetition of the search this is; None: the search itself.
         start_point: the point that the search starts from; None: the space's own start.
         seed: seeds the strategy's own random choices.
@@ -279,6 +282,7 @@ class Problem:
     grown: bool = False
     match: bool = False
     confirm: int = 0
+    test: bool = False
     repetition: Repetition | None = None
     start_point: Any = None
 

@@ -112,19 +112,26 @@ def _product(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(a * b for a, b in zip(one, other, strict=True))
 
 
-def load_of(setup: Setup, macs: int, budget: float = 1.0) -> Load:
-    """The work of training and validating a network of `macs` multiply-adds, with a share of the budget."""
-    return _load(setup, setup.config.training.scaled(budget=budget), macs)
+def load_of(setup: Setup, macs: int, budget: float = 1.0, *, test: bool = False) -> Load:
+    """The work of training and validating a network of `macs` multiply-adds, with a share of the budget.
+
+    Args:
+        setup: the search.
+        macs: multiply-adds of the network for a clip.
+        budget: the share of the budget.
+        test: whether the network is scored on the test videos too.
+    """
+    return _load(setup, setup.config.training.scaled(budget=budget), macs, test=test)
 
 
-def _load(setup: Setup, recipe: TrainingConfig, macs: int) -> Load:
-    passes = TRAIN_FACTOR * recipe.clips_of(setup.data.train) + _validated(setup)
+def _load(setup: Setup, recipe: TrainingConfig, macs: int, *, test: bool) -> Load:
+    passes = TRAIN_FACTOR * recipe.clips_of(setup.data.train) + _validated(setup, test=test)
     return Load(passes=passes, macs_per_clip=macs)
 
 
-def _validated(setup: Setup) -> int:
-    """Clips that a training is validated on."""
-    return setup.config.training.val_clips * setup.data.val
+def _validated(setup: Setup, *, test: bool) -> int:
+    """Clips that a training is validated on, and tested on if it is."""
+    return setup.config.training.val_clips * (setup.data.val + (setup.data.test if test else 0))
 
 
 Wins = Callable[[Round, Sequence[Candidate]], Candidate]  # chooses a round's winner among those that fit
@@ -176,7 +183,10 @@ def forecast(setup: Setup) -> Forecast:
     """The trainings that a search is likely to ask for."""
     return Forecast(
         rounds=tuple(
-            tuple(load_of(setup, training.candidate.macs, training.budget) for training in round_.trainings)
+            tuple(
+                load_of(setup, training.candidate.macs, training.budget, test=training.test)
+                for training in round_.trainings
+            )
             for round_ in likely_rounds(setup)
         )
     )
@@ -205,11 +215,12 @@ class Clock:
     def seconds(self, macs: int, job: Job) -> float:
         """The expected seconds of a job, whose network has `macs` multiply-adds."""
         recipe = TrainingConfig.model_validate(job.recipe)
-        return self._correct(self._speed.seconds(_load(self._setup, recipe, macs)))
+        return self._correct(self._speed.seconds(_load(self._setup, recipe, macs, test=job.test is not None)))
 
     def learn(self, done: Measurement) -> None:
         """Correct the forecast by a training."""
-        passes = TRAIN_FACTOR * done.clips_seen + _validated(self._setup)
+        validated = _validated(self._setup, test=done.test_score is not None)
+        passes = TRAIN_FACTOR * done.clips_seen + validated
         self._ratios.append(done.seconds / self._speed.seconds(Load(passes=passes, macs_per_clip=done.macs)))
 
     def left(self, running: Sequence[float], round_number: int) -> float:

@@ -52,6 +52,9 @@ class DataCard:
             measured on smaller ones.
         labels: whether a video has one label or several.
         unlabelled: number of validation videos without any label, which scores leave out.
+        test: number of test videos, on which what was found is scored at the end; 0: the data have none, or
+            the search began without a confirmation.
+        test_checksum: SHA-256 over everything that their frames and labels depend on; None: there are none.
     """
 
     name: str
@@ -63,6 +66,8 @@ class DataCard:
     grids: tuple[FrameGrid, ...]
     labels: LabelCount = "one"
     unlabelled: int = 0
+    test: int = 0
+    test_checksum: str | None = None
 
     @classmethod
     def of(cls, values: Json) -> DataCard:
@@ -119,7 +124,8 @@ class Setup:
     @property
     def problem(self) -> Problem:
         """The problem that the strategy solves."""
-        return _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
+        problem = _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
+        return replace(problem, test=self.data.test_checksum is not None)
 
     def search(self) -> Generator[Round, Sequence[Outcome], Trajectory]:
         """The search from its first round on (`Strategy.search`), with its confirmation."""
@@ -164,6 +170,7 @@ class Setup:
             parent=parent.key if parent else None,
             objective=self.config.search.objective,
             labels=data.labels,
+            test=data.test_checksum if training.test else None,
         )
 
 

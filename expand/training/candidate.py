@@ -16,10 +16,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from expand.config.search import TrainingConfig
 from expand.config.spaces import Space, load_space
+from expand.data.base import SplitName
 from expand.data.cache_reader import Cached, open_built
 from expand.data.clips import Augment
 from expand.data.labelled import Videos, read_segments
@@ -42,7 +43,7 @@ from expand.training.latency import measure_latency
 from expand.training.loop import train
 from expand.training.losses import Diverged, guess_loss
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
-from expand.training.objectives import judge, load_objective
+from expand.training.objectives import Validated, judge, load_objective
 from expand.training.prediction import activation_of
 from expand.training.trainer import validate
 from expand.weights.writing import save_weights
@@ -100,7 +101,7 @@ def attempt(measure: Callable[[], Measurement]) -> Result:
 
 
 def measure(job: Job, place: Place, folder: Path) -> Measurement:
-    """Train and validate the job's network, and write its weights into `folder` if `place.keep_weights`.
+    """Train, validate and, if the job says so, test its network; keep its weights if `place.keep_weights`.
 
     If memory runs out, training starts again with half as many clips in a forward pass (micro-batch).
     Gradients are accumulated, so the number of optimizer steps stays the same, but BatchNorm normalises the
@@ -221,7 +222,7 @@ def _measure(
     videos = Videos(
         cached=data, segments=None if place.segments is None else read_segments(Path(place.segments))
     )
-    truth, targets = videos.labels("val"), videos.labels("train", swaps=augment.swaps)
+    targets = videos.labels("train", swaps=augment.swaps)
     network = space.build(
         architecture, job.data["num_classes"], dropout=recipe.dropout, residual_start=recipe.residual_start
     )
@@ -253,17 +254,12 @@ def _measure(
             state=epochs.state,
             save=lambda state: epochs.save(state, peak=peak_bytes(place.device)),
         )
-        probabilities = validate(
-            network,
-            data.val,
-            sampling,
-            recipe,
-            device=place.device,
-            batch_size=_validation_batch(job, place, recipe),
-            activation=activation_of(truth),
-        )
-        shown = truth.of_videos() if isinstance(truth, SeveralLabels) else truth.labels
-        validated = judge(load_objective(job.objective), probabilities, shown)
+        validated = _score(job, place, network, recipe, videos, "val")
+        tested = None
+        if job.test is not None:
+            assert place.test_cache is not None, "a job with a test has a place with test videos"
+            held_out = Videos(cached=open_built(Path(place.test_cache)), segments=videos.segments)
+            tested = _score(job, place, network, recipe, held_out, "test")
         seconds = epochs.seconds
         if place.keep_weights:
             save_weights(folder / WEIGHTS, network.state_dict())
@@ -292,9 +288,30 @@ def _measure(
                 balanced=recipe.sampling == "balanced",
                 label_smoothing=recipe.label_smoothing,
             ),
+            test_score=None if tested is None else tested.score,
+            test_top1=None if tested is None else tested.top1,
+            test_mean_class_accuracy=None if tested is None else tested.mean_class_accuracy,
         )
         events.end(measurement)
     return measurement
+
+
+def _score(
+    job: Job, place: Place, network: nn.Module, recipe: TrainingConfig, videos: Videos, split: SplitName
+) -> Validated:
+    """Score a trained network on the videos of a split, by the job's objective."""
+    truth = videos.labels(split)
+    probabilities = validate(
+        network,
+        videos.cached.splits[split],
+        ClipSampling(**job.sampling),
+        recipe,
+        device=place.device,
+        batch_size=_validation_batch(job, place, recipe),
+        activation=activation_of(truth),
+    )
+    shown = truth.of_videos() if isinstance(truth, SeveralLabels) else truth.labels
+    return judge(load_objective(job.objective), probabilities, shown)
 
 
 def _validation_batch(job: Job, place: Place, recipe: TrainingConfig) -> int | None:

@@ -125,6 +125,7 @@ def write_model(
             "checksum": data.checksum,
             "train": data.train,
             "val": data.val,
+            **({"test": data.test} if data.test else {}),
             "classes": list(data.classes),
         },
     }
@@ -300,7 +301,8 @@ def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
 
 
 def _lasting(measurement: Measurement, objective: str) -> Json:
-    """The numbers that are equal in every run of a job; `score` is left out if it repeats `top1`."""
-    left_out = {*Measurement.VARYING, "video_scores"} | ({"score"} if objective == "top1" else set())
+    """The numbers that are equal in every run of a job; scores are left out if they repeat top-1."""
+    repeated = {"score", "test_score"} if objective == "top1" else set()
+    left_out = {*Measurement.VARYING, "video_scores"} | repeated
     values = asdict(measurement)
     return {name: value for name, value in values.items() if name not in left_out and value is not None}

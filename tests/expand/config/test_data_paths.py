@@ -21,10 +21,12 @@ def test_paths_are_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("here.txt", "videos/there.txt"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
-    data = placed(config(path="videos", train="here.txt", val="there.txt", cache={"folder": "cache"})).data
-    assert (data.path, data.train, data.val, data.cache.folder) == (
+    lists = {"train": "here.txt", "val": "there.txt", "test": "there.txt"}
+    data = placed(config(path="videos", **lists, cache={"folder": "cache"})).data
+    assert (data.path, data.train, data.val, data.test, data.cache.folder) == (
         tmp_path / "videos",
         tmp_path / "here.txt",
+        tmp_path / "videos" / "there.txt",
         tmp_path / "videos" / "there.txt",
         tmp_path / "cache",
     )
@@ -35,8 +37,9 @@ def test_paths_are_kept_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_lists_among_the_videos_move_with_them_and_others_stay(tmp_path: Path) -> None:
     data = moved(config(path="/old", train="/old/lists/a.txt", val="/lists/b.txt"), tmp_path).data
     assert (data.path, data.train, data.val) == (tmp_path, tmp_path / "lists" / "a.txt", Path("/lists/b.txt"))
-    data = moved(config(train="/old/a.txt", val="/old/b.txt"), tmp_path).data
+    data = moved(config(train="/old/a.txt", val="/old/b.txt", test="/old/c.txt"), tmp_path).data
     assert (data.path, data.train, data.val) == (None, tmp_path / "a.txt", tmp_path / "b.txt")
+    assert data.test == tmp_path / "c.txt"
 
 
 def test_a_data_option_beside_a_config_takes_its_lists_along(tmp_path: Path) -> None:

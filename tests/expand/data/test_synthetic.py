@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from expand.config.search import SyntheticConfig
-from expand.data.base import BadVideo, Frames, Item, Source
+from expand.config.search import DataConfig, SyntheticConfig
+from expand.data.base import SPLITS, BadVideo, Frames, Item, Source
+from expand.data.sources import open_source
 from expand.data.synthetic import CLASSES, SyntheticSource
 
 SOURCE = SyntheticSource(config=SyntheticConfig(train=48, val=24, size=96))
@@ -128,6 +129,25 @@ def test_the_checksum_is_that_of_the_configuration() -> None:
     assert len(set(checksums)) == 5
     assert all(len(checksum) == 64 for checksum in checksums)
     assert SyntheticSource(config=SyntheticConfig()).checksum() == checksums[0]
+
+
+def test_clips_for_the_test_change_nothing_of_the_others() -> None:
+    config = DataConfig(format="synthetic", synthetic=SyntheticConfig(train=48, val=24, size=96))
+    more = config.model_copy(update={"synthetic": SyntheticConfig(train=48, val=24, size=96, test=30)})
+    assert open_source(more).checksum() == open_source(config).checksum() == SOURCE.checksum()
+    assert open_source(more).splits == open_source(config, splits=SPLITS).splits == SOURCE.splits
+    whole = open_source(more, splits=SPLITS)
+    assert {split: len(items) for split, items in whole.splits.items()} == {
+        "train": 48,
+        "val": 24,
+        "test": 30,
+    }
+    test = whole.only(["test"])
+    assert len({test.checksum(), whole.checksum(), SOURCE.checksum()}) == 3
+    assert open_source(more, splits=["test"]).checksum() == test.checksum()
+    frames = [decoded(whole, whole.splits[split][0], fps=2, short_side=32) for split in SPLITS]
+    assert not np.array_equal(frames[2], frames[0])
+    assert not np.array_equal(frames[2], frames[1])
 
 
 def test_it_survives_pickling() -> None:

@@ -187,6 +187,7 @@ def test_a_race_confirms_what_it_found(tmp_path: Path, cache: Path) -> None:
         assert (row.fresh is None) == (row.name == "step-0")
         if row.fresh is not None:
             assert len(row.fresh.scores) == 2
+            assert len(row.seeds.scores) <= 2  # the fresh ones are none of them
             assert row.fresh.mean is not None
     text = run.models()["target-1.5K"].read_text()
     assert "fresh:" in text

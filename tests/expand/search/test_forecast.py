@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,14 @@ def test_a_training_costs_three_passes_a_clip_and_validation_one() -> None:
     assert start.macs_per_clip == setup.problem.start.macs == 3 * 4 * 4 * 12
     clips = toy_setup(training={"epochs": None, "clips": 100})
     assert forecast(clips).rounds[0][0].passes == 300 + CARD.val
+
+
+def test_what_is_tested_costs_a_pass_for_each_test_clip_too() -> None:
+    setup = toy_setup(search={"targets": [1_500], "confirm": 1}, training={"val_clips": 3})
+    plain = forecast(setup).rounds
+    tested = forecast(replace(setup, data=replace(CARD, test=7, test_checksum="1" * 64))).rounds
+    assert tested[:-1] == plain[:-1]
+    assert [load.passes for load in tested[-1]] == [load.passes + 3 * 7 for load in plain[-1]]
 
 
 def test_a_search_that_cannot_go_on_is_forecast_as_far_as_it_goes() -> None:
