@@ -14,6 +14,7 @@ from expand.data.cache import StageProgress
 from expand.data.labelled import write_segments
 from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
+from expand.run.found_models import kept_jobs, write_accepted, write_models
 from expand.run.parents import lost_generations, train_again
 from expand.run.preparation import Prepared
 from expand.run.reuse import take_over
@@ -21,12 +22,11 @@ from expand.run.start import put_in_place
 from expand.run.study import Run
 from expand.search.base import Candidate, Round, State, Trajectory
 from expand.search.forecast import Clock, Speed
-from expand.search.replay import Replay, RoundJobs, scored, worth_keeping
+from expand.search.replay import Replay, RoundJobs
 from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from expand.system.logs import log_to
 from expand.training.objectives import load_objective
-from expand.weights.models import read_model, write_model
 from expand.workers import TRAINER, Ended, Task, Workers
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def drive(
             while replay.current is not None:
                 if replay.current.round.states != accepted:  # stages of a race accept nothing
                     accepted = replay.current.round.states
-                    _write_accepted(run, setup, accepted[-1:], replay, results)
+                    write_accepted(run, setup, accepted[-1:], replay, results)
                 _restore_parents(run, prepared, replay, results, workers, clock, view)
                 view.round(replay.current, results)
                 for job, result in train_round(run, prepared, replay.current, results, workers, clock):
@@ -107,7 +107,7 @@ def drive(
             log.error("%s", error)
             raise
         assert replay.trajectory is not None, "a search that is over has a trajectory"
-        kept = _kept(setup, replay, results)
+        kept = kept_jobs(setup, replay, results)
         _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
         write_models(run, setup, replay, results)
         given = [] if setup.given is None else [setup.given]
@@ -268,98 +268,6 @@ def _time_limit(prepared: Prepared, expected: float) -> float | None:
     """Return the time limit of an attempt in seconds, given its expected seconds; None for no limit."""
     times = prepared.setup.config.run.time_limit
     return None if times is None else times * expected + SLACK
-
-
-def _write_accepted(
-    run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
-) -> None:
-    """Log the last accepted state and write its model; `last` has that state, or is empty at the start."""
-    for state in last:
-        log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
-        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
-
-
-def _found(replay: Replay) -> dict[str, Candidate]:
-    """Return the networks that the search has found so far, by the names of their models."""
-    targets = replay.trajectory.targets if replay.trajectory is not None else ()
-    return {state.name: state.candidate for state in replay.states} | {
-        model.name: model.candidate for model in targets
-    }
-
-
-def _kept(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> dict[str, tuple[Job, ...]]:
-    """Return for each model the jobs whose weights a finished run keeps, that of the model's weights first.
-
-    An extension of the run may grow further networks from all trainings of an accepted state.
-    """
-    if not setup.config.run.keep_weights:
-        return {}
-    grown_from = {state.candidate for state in replay.states} if setup.problem.grown else set()
-    jobs = {name: worth_keeping(replay.jobs[one], results) for name, one in _found(replay).items()}
-    return {name: ones if _found(replay)[name] in grown_from else ones[:1] for name, ones in jobs.items()}
-
-
-def _set_aside(run: Run, setup: Setup, replay: Replay) -> None:
-    """Move models out of the way that an extended run does not come to any more."""
-    found = _found(replay)
-    for name, path in run.models().items():
-        model = read_model(path)
-        if name not in found or model.architecture != setup.space.architecture(found[name].point):
-            run.set_aside(name)
-
-
-def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    """Write a model file for each accepted state, and for each target whose network has all its results."""
-    if run.extensions:
-        _set_aside(run, setup, replay)
-    for state in replay.states:
-        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
-    for found in replay.trajectory.targets if replay.trajectory is not None else ():
-        _write_model(
-            run,
-            setup,
-            found.name,
-            found.candidate,
-            replay,
-            results,
-            step=None if found.state is None else found.state.step,
-            target=found.target,
-        )
-
-
-def _fresh(replay: Replay, candidate: Candidate, results: Mapping[str, Result]) -> tuple[Measurement, ...]:
-    """Return the measurements of a network with seeds that had no part in choosing it."""
-    again = {} if replay.trajectory is None else replay.trajectory.confirmed
-    return scored([results[job.key] for job in replay.jobs[again[candidate]]]) if candidate in again else ()
-
-
-def _write_model(
-    run: Run,
-    setup: Setup,
-    name: str,
-    candidate: Candidate,
-    replay: Replay,
-    results: Mapping[str, Result],
-    *,
-    step: int | None,
-    target: int | None = None,
-) -> None:
-    jobs = replay.jobs[candidate]
-    measurements = scored([results[job.key] for job in jobs])
-    if len(measurements) == len(jobs):
-        best = worth_keeping(jobs, results)[0]
-        weights = run.job_folder(best) / WEIGHTS if setup.config.run.keep_weights else None
-        write_model(
-            run.models_folder,
-            name,
-            setup,
-            candidate,
-            measurements,
-            fresh=_fresh(replay, candidate, results),
-            step=step,
-            target=target,
-            weights=weights,
-        )
 
 
 def _brief(result: Result, words: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from expand.config.search import Config
 from expand.jobs.job import Attempt, Failure, Job, Result
-from expand.run.driver import write_models
+from expand.run.found_models import write_models
 from expand.run.study import Run
 from expand.search.base import Candidate
 from expand.search.replay import Replay

@@ -1,0 +1,108 @@
+"""The models of what a search has found: their files, and the weights that a finished run keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from expand.jobs.folder import WEIGHTS
+from expand.jobs.job import Job, Measurement, Result
+from expand.run.study import Run
+from expand.search.base import Candidate, State
+from expand.search.replay import Replay, scored, worth_keeping
+from expand.search.setup import Setup
+from expand.weights.models import read_model, write_model
+
+log = logging.getLogger(__name__)
+
+
+def write_accepted(
+    run: Run, setup: Setup, last: Sequence[State], replay: Replay, results: Mapping[str, Result]
+) -> None:
+    """Log the last accepted state and write its model; `last` has that state, or is empty at the start."""
+    for state in last:
+        log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
+
+
+def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
+    """Write a model file for each accepted state, and for each target whose network has all its results."""
+    if run.extensions:
+        _set_aside(run, setup, replay)
+    for state in replay.states:
+        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
+    for found in replay.trajectory.targets if replay.trajectory is not None else ():
+        _write_model(
+            run,
+            setup,
+            found.name,
+            found.candidate,
+            replay,
+            results,
+            step=None if found.state is None else found.state.step,
+            target=found.target,
+        )
+
+
+def kept_jobs(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> dict[str, tuple[Job, ...]]:
+    """Return for each model the jobs whose weights a finished run keeps, that of the model's weights first.
+
+    An extension of the run may grow further networks from all trainings of an accepted state.
+    """
+    if not setup.config.run.keep_weights:
+        return {}
+    grown_from = {state.candidate for state in replay.states} if setup.problem.grown else set()
+    jobs = {name: worth_keeping(replay.jobs[one], results) for name, one in _found(replay).items()}
+    return {name: ones if _found(replay)[name] in grown_from else ones[:1] for name, ones in jobs.items()}
+
+
+def _set_aside(run: Run, setup: Setup, replay: Replay) -> None:
+    """Move models out of the way that an extended run does not come to any more."""
+    found = _found(replay)
+    for name, path in run.models().items():
+        model = read_model(path)
+        if name not in found or model.architecture != setup.space.architecture(found[name].point):
+            run.set_aside(name)
+
+
+def _found(replay: Replay) -> dict[str, Candidate]:
+    """Return the networks that the search has found so far, by the names of their models."""
+    targets = replay.trajectory.targets if replay.trajectory is not None else ()
+    return {state.name: state.candidate for state in replay.states} | {
+        model.name: model.candidate for model in targets
+    }
+
+
+def _fresh(replay: Replay, candidate: Candidate, results: Mapping[str, Result]) -> tuple[Measurement, ...]:
+    """Return the measurements of a network with seeds that had no part in choosing it."""
+    again = {} if replay.trajectory is None else replay.trajectory.confirmed
+    return scored([results[job.key] for job in replay.jobs[again[candidate]]]) if candidate in again else ()
+
+
+def _write_model(
+    run: Run,
+    setup: Setup,
+    name: str,
+    candidate: Candidate,
+    replay: Replay,
+    results: Mapping[str, Result],
+    *,
+    step: int | None,
+    target: int | None = None,
+) -> None:
+    jobs = replay.jobs[candidate]
+    measurements = scored([results[job.key] for job in jobs])
+    if len(measurements) == len(jobs):
+        best = worth_keeping(jobs, results)[0]
+        weights = run.job_folder(best) / WEIGHTS if setup.config.run.keep_weights else None
+        write_model(
+            run.models_folder,
+            name,
+            setup,
+            candidate,
+            measurements,
+            fresh=_fresh(replay, candidate, results),
+            step=step,
+            target=target,
+            weights=weights,
+        )
