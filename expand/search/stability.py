@@ -20,10 +20,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
-
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from expand.config.spaces import Space
 from expand.search.base import (
@@ -38,14 +36,12 @@ from expand.search.base import (
     Training,
     Trajectory,
 )
-from expand.search.beliefs import DRAWS, generator_of, posterior, scatter
-from expand.search.decision import Noise
+from expand.search.drawn_scores import AS_MEASURED, draw_scores
+from expand.search.remembering import RememberingProblem
 from expand.system.errors import RunFailed
-from search_spaces.base import Axis
 
 REPLAYS = 1_000
 _BELIEF_DRAWS = 128  # for each belief in a replay; 1,000 replays even out what so few draws are off by
-_AS_MEASURED = ("start", "contraction", "confirmation")  # kinds of rounds that choose no axis
 
 # How a sequence of axes ends. whole: every target is passed. stopped: no candidate beat the control. failed:
 # the search could not go on. unknown: what follows was never measured.
@@ -138,9 +134,9 @@ def stability(
         None if nothing can be said: no round is decided yet, or no candidate has two trainings by which to
         judge the noise between seeds.
     """
-    problem = _Remembering.of(problem)
+    problem = RememberingProblem.of(problem)
     search = _follow(strategy, problem, lambda round_: _as_measured(round_, measured))
-    drawn = _draw(problem, search.decided, replays)
+    drawn = draw_scores(problem, search.decided, replays)
     if drawn is None:
         return None
 
@@ -157,7 +153,7 @@ def stability(
             replace(problem, repetition=repetition),
             lambda round_, number=number: (  # type: ignore[misc]
                 _as_measured(round_, measured)
-                if round_.kind in _AS_MEASURED
+                if round_.kind in AS_MEASURED
                 else drawn.outcomes(round_, number)
             ),
         )
@@ -340,129 +336,3 @@ def _axes_to(candidate: Candidate) -> tuple[str, ...]:
             axes.append(candidate.axis)
         candidate = candidate.parent
     return tuple(reversed(axes))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Drawn:
-    """The drawn outcomes of all rounds.
-
-    Attributes:
-        places: the place of each seed.
-        rows: by round and candidate: for each replay, an outcome for each seed.
-        video_variances: see `Repetition`.
-    """
-
-    places: Mapping[int, int]
-    rows: Mapping[tuple[int, Candidate], Sequence[Sequence[Outcome]]]
-    video_variances: Mapping[Candidate, float]
-
-    def outcomes(self, round_: Round, replay: int) -> list[Outcome] | None:
-        """The outcomes of a round in a replay; None: nothing is known of some of its networks."""
-        found = list[Outcome]()
-        for training in round_.trainings:
-            row = self.rows.get((round_.number, training.candidate))
-            place = self.places.get(training.seed)
-            if row is None or place is None:
-                return None
-            found.append(row[replay][place])
-        return found
-
-
-def _draw(
-    problem: Problem, decided: Sequence[tuple[Round, Sequence[Outcome]]], replays: int
-) -> _Drawn | None:
-    """Draw the outcomes of the rounds that choose; None: there are none, or no telling how seeds scatter."""
-    places = {seed: place for place, seed in enumerate(problem.seeds)}
-    rounds: dict[int, dict[Candidate, list[Outcome | None]]] = {}
-    for round_, outcomes in decided:
-        if round_.kind in _AS_MEASURED:
-            continue
-        rows = rounds.setdefault(round_.number, {})
-        for training, outcome in zip(round_.trainings, outcomes, strict=True):
-            row = rows.setdefault(training.candidate, [None] * len(places))
-            if training.seed in places:
-                row[places[training.seed]] = outcome
-    noise = {number: scatter(list(rows.values()), paired=problem.grown) for number, rows in rounds.items()}
-    if sum(noise.values(), Noise()).variance is None:
-        return None
-
-    drawn: dict[tuple[int, Candidate], list[list[Outcome]]] = {}
-    video_variances: dict[Candidate, float] = {}
-    for number, rows in rounds.items():
-        generator = generator_of((problem.seed, number, 0))  # a race has stages from 1
-        size = (replays, len(places))
-        found = posterior(
-            list(rows.values()),
-            paired=problem.grown,
-            before=sum((one for other, one in noise.items() if other != number), Noise()),
-            generator=generator,
-            draws=DRAWS,
-        )
-        scores = np.zeros((len(rows), *size))
-        if found is not None:
-            picked = generator.choice(DRAWS, size=replays, p=found.weights)
-            luck = np.sqrt(found.video_variance) * generator.standard_normal((replays, len(found.told)))
-            for column, at in enumerate(found.told):
-                middle = found.true[picked, column] + luck[:, column]
-                spread = np.sqrt(found.seed_variance[picked, column])
-                scores[at] = middle[:, None] + spread[:, None] * generator.standard_normal(size)
-        told = () if found is None else found.told
-        variances = dict(zip(told, () if found is None else found.video_variance.tolist(), strict=True))
-        for at, (candidate, row) in enumerate(rows.items()):
-            had = [outcome for outcome in row if outcome is not None]
-            like = generator.integers(len(had), size=size).tolist()
-            drawn[number, candidate] = [
-                [_like(had[which], score) for which, score in zip(*one, strict=True)]
-                for one in zip(like, scores[at].tolist(), strict=True)
-            ]
-            video_variances[candidate] = variances.get(at, 0.0)
-    return _Drawn(places=places, rows=drawn, video_variances=video_variances)
-
-
-def _like(measured: Outcome, score: float) -> Outcome:
-    """An outcome that ends as a measured one did: with a score, with nothing learned, or with a failure."""
-    if isinstance(measured, Scored):
-        return Scored(score=score) if measured.learned else replace(measured, video_scores=None)
-    return measured
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Remembering(Problem):
-    """A problem that counts every network once, as all replays ask for the same ones."""
-
-    memory: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, problem: Problem) -> _Remembering:
-        """The problem, with axes that remember how networks move along them."""
-        given = {one.name: getattr(problem, one.name) for one in fields(Problem)}
-        return cls(**given | {"axes": {name: _Axis(axis) for name, axis in problem.axes.items()}})
-
-    def candidate(
-        self, name: str, point: Any, *, axis: str | None = None, parent: Candidate | None = None
-    ) -> Candidate:
-        key = (name, point, axis, parent)
-        if key not in self.memory:
-            self.memory[key] = super().candidate(name, point, axis=axis, parent=parent)
-        found: Candidate = self.memory[key]
-        return found
-
-    def cost_of(self, point: Any) -> int:
-        if point not in self.memory:
-            self.memory[point] = super().cost_of(point)
-        found: int = self.memory[point]
-        return found
-
-
-class _Axis:
-    """An axis that remembers how points move along it."""
-
-    def __init__(self, axis: Axis[Any]) -> None:
-        self.name, self.label = axis.name, axis.label
-        self._axis = axis
-        self._moved: dict[object, Any] = {}
-
-    def move(self, space: Any, point: Any, steps: int) -> Any | None:
-        if (point, steps) not in self._moved:
-            self._moved[point, steps] = self._axis.move(space, point, steps)
-        return self._moved[point, steps]
