@@ -30,7 +30,9 @@ class Reusable:
 
 
 def reusable(folders: Sequence[Path], data: DataCard) -> dict[str, Reusable]:
-    """What other runs have measured, by the jobs' keys; of equal jobs, the first run's.
+    """What other runs have measured, by the jobs' keys.
+
+    Of a training that several have, it is that of the first run that has its weights, else that of the first.
 
     Args:
         folders: of the runs.
@@ -51,9 +53,14 @@ def reusable(folders: Sequence[Path], data: DataCard) -> dict[str, Reusable]:
         attempts = run.attempts()
         for key, result in run.results().items():
             if isinstance(result, Measurement):
-                weights = run.job_folder(key) / WEIGHTS
-                one = Reusable(measurement=result, attempts=attempts.get(key, ()), weights=weights)
-                found.setdefault(key, one)
+                one = Reusable(
+                    measurement=result,
+                    attempts=attempts.get(key, ()),
+                    weights=run.job_folder(key) / WEIGHTS,
+                )
+                before = found.get(key)
+                if before is None or (one.weights.exists() and not before.weights.exists()):
+                    found[key] = one
     return found
 
 
