@@ -23,7 +23,7 @@ from expand.weights.models import read_model
 
 RESULTS = Path(__file__).parents[1] / "results"
 RUNS = sorted(path for path in (RESULTS / "reference").iterdir() if path.is_dir())
-TABLES = ("trajectory", "rounds", "decisions", "trials")
+TABLES = ("trajectory", "rounds", "decisions", "stability", "trials")
 
 
 @pytest.fixture(scope="module", params=RUNS, ids=lambda path: path.name)

@@ -20,6 +20,7 @@ from expand.system.units import show_count, show_points
 _TITLE, _OTHER_TITLE = "What each axis gave", "What each candidate gave"
 _COLUMNS = 2
 _BAR = 0.68  # height of a bar as a share of the distance between bars
+_SHORT = 28  # characters of a title beside which the unit of the costs has room
 
 
 def rounds(records: Sequence[RunRecord]) -> Figure:
@@ -89,8 +90,9 @@ def _panel(axes: Axes, record: RunRecord, panel: Sequence[CandidateRow | Ungrown
     kind, number = panel[0].kind, panel[0].round
     contraction = kind == "contraction"
     base = _base(record, number) if _grows(panel) else None
-    axes.set_title(f"round {number}: " + (kind if base is None else f"from {_named(record, base)}"))
-    if record.setup.cost.name == "macs":  # other units may be too long to stand beside the title
+    title = f"round {number}: " + (kind if base is None else f"from {_named(record, base)}")
+    axes.set_title(title)
+    if record.setup.cost.name == "macs" and len(title) <= _SHORT:  # else there is no room beside it
         axes.set_title("MACs", loc="right", fontsize=7, fontweight="normal", color=FAINT)
     axes.grid(visible=False, axis="y")
     names = [_name(record, row) for row in panel]
@@ -175,7 +177,7 @@ def _base(record: RunRecord, number: int) -> StateRow | None:
 
 def _whole(record: RunRecord) -> float:
     """Return the width of a panel as a multiple of its longest bar."""
-    return 1.9 if record.compared else 1.62
+    return 2.0 if record.compared else 1.62
 
 
 def _compared(base: StateRow, panel: Sequence[CandidateRow | UngrownRow]) -> float:

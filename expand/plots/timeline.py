@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ from expand.system.units import show_seconds
 
 _TITLE = "Where the time went"
 _PAUSE = 60.0  # seconds that a pause between two drivers is shortened to, if it is longer
+_IDLE = 1_800.0  # seconds without any training that count as a pause, as where another run's are taken over
 _FAILED = "#b02a2a"
 _HATCH = {"failed": "xxxx", "cut off": "////", "running": "...."}
 
@@ -80,7 +81,7 @@ def lay_out(
         spans.append((row, begin, begin + (row.attempt.seconds or max(0.0, now - begin))))
     origin, cut, resumed = spans[0][1], 0.0, []
     pauses: list[tuple[float, float]] = []  # (end of the pause, seconds cut away up to then)
-    for start in sorted(starts):
+    for start in sorted({*starts, *_after_idling(spans)}):
         ended = [end for _, begin, end in spans if begin < start]
         later = [begin for _, begin, _ in spans if begin >= start]
         if not ended or not later:
@@ -103,6 +104,15 @@ def lay_out(
     hosts = [host for host, _, _ in lanes]
     names = [f"{host} {hosts[:lane].count(host) + 1}" for lane, host in enumerate(hosts)]
     return bars, resumed, names
+
+
+def _after_idling(spans: Sequence[tuple[AttemptRow, float, float]]) -> Iterator[float]:
+    """Yield when trainings went on after a long time without any, from spans in the order of their begin."""
+    busy = spans[0][2]
+    for _, begin, end in spans:
+        if begin - busy > _IDLE:
+            yield begin
+        busy = max(busy, end)
 
 
 def _lane(lanes: list[tuple[str, int, float]], row: AttemptRow, begin: float) -> int:
@@ -139,7 +149,10 @@ def _rounds(axes: Axes, bars: Sequence[Bar], unit: float) -> None:
     whole = max(bar.end for bar in bars)
     for number in dict.fromkeys(bar.row.round for bar in bars):
         ones = [bar for bar in bars if bar.row.round == number]
-        begin, end = min(bar.begin for bar in ones), max(bar.end for bar in ones)
+        begin = min(bar.begin for bar in ones)
+        others = (bar.begin for bar in bars if bar.row.round != number and bar.begin > begin)
+        until = min(others, default=whole)  # a round that was extended later has bars elsewhere, too
+        end = max(bar.end for bar in ones if bar.begin <= until)
         if begin > 0:
             axes.axvline(begin / unit, color=FAINT, linewidth=0.7, zorder=1)
         if end - begin > 0.012 * whole * len(f"round {number}"):

@@ -26,6 +26,7 @@ from expand.run.rows import (
 )
 from expand.run.study import Run
 from expand.search.base import Candidate, Outcome, Scored, Training
+from expand.search.confirmation import CONFIRMATION
 from expand.search.decision import Decision
 from expand.search.replay import Replay, RoundJobs, merged, outcome, scored
 from expand.search.setup import DataCard, Setup
@@ -81,8 +82,8 @@ class RunRecord:
 
     @property
     def measured(self) -> list[CandidateRow]:
-        """The candidates that have a score over all their seeds."""
-        return [row for row in self.rounds if row.seeds.mean is not None]
+        """The candidates that have a score over all their seeds, without those that confirm what was found."""
+        return [row for row in self.rounds if row.seeds.mean is not None and row.kind != CONFIRMATION]
 
     @property
     def path(self) -> list[StateRow]:
