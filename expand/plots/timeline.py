@@ -81,7 +81,7 @@ def lay_out(
         spans.append((row, begin, begin + (row.attempt.seconds or max(0.0, now - begin))))
     origin, cut, resumed = spans[0][1], 0.0, []
     pauses: list[tuple[float, float]] = []  # (end of the pause, seconds cut away up to then)
-    for start in sorted({*starts, *_after_idling(spans)}):
+    for start in sorted([*starts, *_after_idling(spans, starts)]):
         ended = [end for _, begin, end in spans if begin < start]
         later = [begin for _, begin, _ in spans if begin >= start]
         if not ended or not later:
@@ -106,11 +106,13 @@ def lay_out(
     return bars, resumed, names
 
 
-def _after_idling(spans: Sequence[tuple[AttemptRow, float, float]]) -> Iterator[float]:
-    """Yield when trainings went on after a long time without any, from spans in the order of their begin."""
+def _after_idling(
+    spans: Sequence[tuple[AttemptRow, float, float]], starts: Sequence[float]
+) -> Iterator[float]:
+    """Yield when trainings went on after a long time without any, though no driver started meanwhile."""
     busy = spans[0][2]
     for _, begin, end in spans:
-        if begin - busy > _IDLE:
+        if begin - busy > _IDLE and not any(busy < start <= begin for start in starts):
             yield begin
         busy = max(busy, end)
 

@@ -82,7 +82,7 @@ class RunRecord:
 
     @property
     def measured(self) -> list[CandidateRow]:
-        """The candidates that have a score over all their seeds, without those that confirm what was found."""
+        """The candidates that have a score over all their seeds, without those of a confirmation."""
         return [row for row in self.rounds if row.seeds.mean is not None and row.kind != CONFIRMATION]
 
     @property
