@@ -152,7 +152,7 @@ def test_reading_a_run_that_it_makes(execute: Execute, tmp_path: Path) -> None:
     record = read_run(tmp_path / "small")
     assert record.finished
     assert {len(row.seeds.scores) for row in record.trajectory} == {2}
-    assert len(list((tmp_path / "figures").iterdir())) == 15
+    assert len(list((tmp_path / "figures").iterdir())) == 18
 
 
 @pytest.mark.slow

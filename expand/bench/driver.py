@@ -115,6 +115,7 @@ def prepare() -> Prepared:
         "space.name": SPACE,
         "space.settings": {},
         "search.step": FLIGHT,
+        "search.seeds": 1,
         "data.synthetic": {"train": 12, "val": 12, "size": 32},  # which nobody looks at
         "run.workers": WORKERS,
         "run.threads": 1,

@@ -181,15 +181,13 @@ def likely_rounds(
 
 def forecast(setup: Setup) -> Forecast:
     """The trainings that a search is likely to ask for."""
-    return Forecast(
-        rounds=tuple(
-            tuple(
-                load_of(setup, training.candidate.macs, training.budget, test=training.test)
-                for training in round_.trainings
-            )
-            for round_ in likely_rounds(setup)
+    rounds: dict[int, list[Load]] = {}
+    for round_ in likely_rounds(setup):  # a round that is a race may have several stages
+        rounds.setdefault(round_.number, []).extend(
+            load_of(setup, training.candidate.macs, training.budget, test=training.test)
+            for training in round_.trainings
         )
-    )
+    return Forecast(rounds=tuple(map(tuple, rounds.values())))
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:

@@ -16,7 +16,7 @@ def test_plot_writes_into_the_run_and_prints_what(xpand: Xpand, tmp_path: Path) 
     done = xpand("plot", str(run))
     assert done.returncode == 0, done.stderr
     printed = [Path(line) for line in done.stdout.splitlines()]
-    assert len(printed) == 15
+    assert len(printed) == 18
     assert all(path.parent == run / "figures" and path.stat().st_size for path in printed)
 
 

@@ -179,7 +179,7 @@ def test_figures(xpand: Xpand, here: Path, config: Path) -> None:
     said(xpand("plot", run, "--out", here / "figures", cwd=here))
     for path in (here / "figures").glob("*.svg"):
         xml.etree.ElementTree.parse(path)
-    assert len(list((here / "figures").iterdir())) == 15
+    assert len(list((here / "figures").iterdir())) == 18
 
 
 @pytest.mark.slow

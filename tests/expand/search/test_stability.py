@@ -312,7 +312,7 @@ def test_what_is_said_is_so(seeds: tuple[int, int], monkeypatch: pytest.MonkeyPa
         first = sum(one.share for one in found.sequences if one.sequence.axes[0] == own[0])
         said.append((first, found.same_sequence))
         so.append((own[0] == again[0], own == again))
-    assert np.mean(said, axis=0) == pytest.approx(np.mean(so, axis=0), abs=0.05)
+    assert np.mean(said, axis=0) == pytest.approx(np.mean(so, axis=0), abs=0.05 if asked.fixed else 0.07)
 
 
 def test_a_round_is_asked_of_the_strategy_itself() -> None:
