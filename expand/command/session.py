@@ -16,10 +16,11 @@ from expand.report.terminal import forecast_text
 from expand.run.driver import drive
 from expand.run.extension import Extending, extended, forks
 from expand.run.frames import RunFrames, load_run
-from expand.run.preparation import SearchPlan, decode, grid_of, plan
+from expand.run.preparation import SearchPlan, decode, plan
 from expand.run.record import read_run
 from expand.run.study import Run
 from expand.search.forecast import Clock, Speed
+from expand.search.setup import FrameGrid
 from expand.system.console import err, say
 from expand.system.escaping import file_name
 from expand.system.folders import CONFIG, check_free, check_writable, free_folder
@@ -168,19 +169,20 @@ def extend(
     with run.locked(), guard(run):
         run.complete_extension()
         before = read_run(run.folder)
+        path = [state.name for state in before.path]
         config = extended(before, asked)
         where = build_config(run.folder / CONFIG, settings=settings).run
         config = config.model_copy(update={"run": where})
         check_there(config)
         planned = _fitting(plan(config))
-        card = run.data.with_grid(grid_of(planned.needs))
+        card = run.data.with_grid(FrameGrid.of(planned.needs))
         speed = planned.machine.time(planned.setup)
         with SearchView(err) as view:
             prepared = decode(planned, view.caching, card)
-            run.extend(config, card, [state.name for state in before.path])
+            run.extend(config, card, path)
             drive(run, prepared, speed, view)
     write_report(run.folder)
-    forked = forks([state.name for state in before.path], read_run(run.folder).path)
+    forked = forks(path, read_run(run.folder).path)
     if forked is not None:
         say(forked)
 

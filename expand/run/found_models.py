@@ -52,8 +52,11 @@ def kept_jobs(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> di
     if not setup.config.run.keep_weights:
         return {}
     grown_from = {state.candidate for state in replay.states} if setup.problem.grown else set()
-    jobs = {name: worth_keeping(replay.jobs[one], results) for name, one in _found(replay).items()}
-    return {name: ones if _found(replay)[name] in grown_from else ones[:1] for name, ones in jobs.items()}
+    kept = {}
+    for name, candidate in _found(replay).items():
+        jobs = worth_keeping(replay.jobs[candidate], results)
+        kept[name] = jobs if candidate in grown_from else jobs[:1]
+    return kept
 
 
 def _set_aside(run: Run, setup: Setup, replay: Replay) -> None:

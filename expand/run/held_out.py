@@ -1,4 +1,4 @@
-"""The test videos of a search, on which what it has found is scored at the end: listed, and decoded.
+"""The test videos of a search, on which what it has found is scored at the end: their lists.
 
 They have no part in any decision, so they are apart from the videos that a search reads: with a source, a
 checksum and caches of their own, one for each of the search's. Their frames are those of the same grids, so
@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 
 from expand.config.search import Config
 from expand.data.base import SPLITS, Source
-from expand.data.cache import OnProgress, open_cache
-from expand.data.cache_needs import CacheNeeds
 from expand.data.cache_reader import Cached
 from expand.data.changed_files import Contents
 from expand.data.file_source import FileSource
@@ -85,42 +83,6 @@ def held_out(config: Config, source: Source, wanted: DataCard | None) -> HeldOut
     if isinstance(test, FileSource):  # remarks on the other lists were made before
         test = replace(test, notes=tuple(note for note in test.notes if note not in notes_of(source)))
     return HeldOut(whole=whole, test=test)
-
-
-def open_tests(
-    found: HeldOut,
-    needs: Sequence[CacheNeeds],
-    config: Config,
-    *,
-    processes: int,
-    on_progress: OnProgress,
-    wanted: DataCard | None,
-) -> tuple[Cached, ...]:
-    """Open a cache of the test videos for each of the data's grids; those that are missing are built.
-
-    Args:
-        found: the lists.
-        needs: the frames that each of the search's caches holds.
-        config: the search's configuration.
-        processes: number of processes that decode.
-        on_progress: called with the progress.
-        wanted: the data of the run that is resumed; None for a new run.
-
-    Raises:
-        UserError: too many test videos are bad, or they differ from those that the run was started with.
-        RunFailed: the disk is full, or a video changed while it was decoded.
-    """
-    return tuple(
-        open_cache(
-            found.test,
-            one,
-            config.data,
-            processes=processes,
-            on_progress=on_progress,
-            wanted=None if wanted is None else wanted.test_checksum,
-        )
-        for one in needs
-    )
 
 
 def leaks_to(found: HeldOut, caches: Sequence[Cached]) -> tuple[str, ...]:

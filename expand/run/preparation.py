@@ -15,7 +15,7 @@ from expand.data.cache_reader import Cached
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe
 from expand.data.sources import open_source, segments_of, shown_labels
-from expand.run.held_out import held_out, leaks_to, open_tests
+from expand.run.held_out import held_out, leaks_to
 from expand.run.resources import Machine
 from expand.run.reuse import Reusable, reusable
 from expand.run.start import with_start
@@ -97,7 +97,7 @@ def plan(config: Config) -> SearchPlan:
     needs = cache_needs(config.data, possible_clips(config))
     train, val = (source.splits[split] for split in SEARCHED)
     shown = [shown_labels(source, item) for item in val]
-    card = _card(source, (grid_of(needs),), len(train), shown, checksum="")
+    card = _card(source, (FrameGrid.of(needs),), len(train), shown, checksum="")
     return SearchPlan(
         setup=Setup.of(config, card),
         source=source,
@@ -164,25 +164,28 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
         RunFailed: the disk is full, or a video changed while it was decoded.
     """
     source, machine, config = planned.source, planned.machine, planned.setup.config
-    grids = (grid_of(planned.needs),) if wanted is None else wanted.grids
+    grids = (FrameGrid.of(planned.needs),) if wanted is None else wanted.grids
     needs = [CacheNeeds(short_side=grid.short_side, fps=grid.fps) for grid in grids]
     apart = held_out(config, source, wanted)
-    caches = [
-        open_cache(
-            source,
-            one,
-            config.data,
-            processes=machine.decoders,
-            on_progress=on_progress,
-            wanted=None if wanted is None else wanted.checksum,
+
+    def opened(lists: Source, checksum: str | None) -> tuple[Cached, ...]:
+        """Open a cache for each of the grids; those that are missing are built."""
+        return tuple(
+            open_cache(
+                lists,
+                one,
+                config.data,
+                processes=machine.decoders,
+                on_progress=on_progress,
+                wanted=checksum,
+            )
+            for one in needs
         )
-        for one in needs
-    ]
+
+    caches = opened(source, None if wanted is None else wanted.checksum)
     tests: tuple[Cached, ...] = ()
     if apart is not None:
-        tests = open_tests(
-            apart, needs, config, processes=machine.decoders, on_progress=on_progress, wanted=wanted
-        )
+        tests = opened(apart.test, None if wanted is None else wanted.test_checksum)
         for line in leaks_to(apart, [caches[0], tests[0]]):
             on_progress(StageProgress(what="checking the cache", done=1, total=1, note=line))
     segments, val = segments_of(source), caches[0].val
@@ -206,16 +209,11 @@ def decode(planned: SearchPlan, on_progress: OnProgress, wanted: DataCard | None
     return Prepared(
         setup=setup,
         machine=machine,
-        caches=tuple(caches),
+        caches=caches,
         segments=segments,
         reusable=reusable(config.run.reuse, card),
         tests=tests,
     )
-
-
-def grid_of(needs: CacheNeeds) -> FrameGrid:
-    """The frames of a cache with these needs."""
-    return FrameGrid(short_side=needs.short_side, fps=needs.fps)
 
 
 def _card(

@@ -9,7 +9,7 @@ from typing import Any
 from expand.config.search import Config
 from expand.config.spaces import Space, choose_axes, load_space
 from expand.config.start import StartConfig
-from expand.data.cache_needs import cache_needs
+from expand.data.cache_needs import CacheNeeds, cache_needs
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
 from expand.search.base import Outcome, Problem, Round, Strategy, Training, Trajectory
@@ -31,6 +31,11 @@ class FrameGrid:
 
     short_side: int
     fps: float
+
+    @classmethod
+    def of(cls, needs: CacheNeeds) -> FrameGrid:
+        """The frames of a cache with these needs."""
+        return cls(short_side=needs.short_side, fps=needs.fps)
 
     def covers(self, other: FrameGrid) -> bool:
         """Whether the frames are no smaller and no fewer than others."""
@@ -133,8 +138,7 @@ class Setup:
 
     def grid(self, clips: ClipSampling) -> FrameGrid:
         """The frames that a network with these clips is trained on."""
-        needs = cache_needs(self.config.data, [clips])
-        wanted = FrameGrid(short_side=needs.short_side, fps=needs.fps)
+        wanted = FrameGrid.of(cache_needs(self.config.data, [clips]))
         return next((one for one in self.data.grids if one.covers(wanted)), self.data.grids[-1])
 
     @property
