@@ -21,14 +21,14 @@ def write_accepted(
 ) -> None:
     """Log the last accepted state and write its model; `last` has that state, or is empty at the start."""
     for state in last:
+        if run.extensions and _is_of_another(run, setup, state.name, state.candidate):
+            run.set_aside(state.name)
         log.info("accepted %s: score %.4f, %s MACs", state.name, state.score, f"{state.candidate.macs:,}")
         _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
 def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
     """Write a model file for each accepted state, and for each target whose network has all its results."""
-    if run.extensions:
-        _set_aside(run, setup, replay)
     for state in replay.states:
         _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
@@ -59,13 +59,26 @@ def kept_jobs(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> di
     return kept
 
 
-def _set_aside(run: Run, setup: Setup, replay: Replay) -> None:
+def set_aside_former(run: Run, setup: Setup, replay: Replay) -> None:
     """Move models out of the way that an extended run does not come to any more."""
+    if not run.extensions:
+        return
     found = _found(replay)
-    for name, path in run.models().items():
-        model = read_model(path)
-        if name not in found or model.architecture != setup.space.architecture(found[name].point):
+    for name in run.models():
+        if name not in found or _is_of_another(run, setup, name, found[name]):
             run.set_aside(name)
+
+
+def _is_of_another(run: Run, setup: Setup, name: str, candidate: Candidate) -> bool:
+    """Return whether there is a model of this name that is another network, or sees other clips."""
+    path = run.models().get(name)
+    if path is None:
+        return False
+    model, space = read_model(path), setup.space
+    return (model.architecture, model.sampling) != (
+        space.architecture(candidate.point),
+        space.sampling(candidate.point),
+    )
 
 
 def _found(replay: Replay) -> dict[str, Candidate]:

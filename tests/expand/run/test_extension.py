@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from expand.command.session import extend, go_on
 from expand.config.search import Config
@@ -105,6 +106,28 @@ def test_more_seeds_are_the_run_made_in_one_go_and_a_fork_is_said(
     assert checksums(run.folder) == checksums(whole.folder)
     now = [row.name for row in read_run(run.folder).path]
     assert ("The path forks" in capsys.readouterr().err) == (now[: len(names)] != names[: len(now)])
+
+
+@pytest.mark.parametrize(("part", "value"), [("architecture", "width"), ("sampling", "stride")])
+def test_a_model_of_another_branch_is_kept_apart_and_its_weights_are_not_taken(
+    tmp_path: Path, cache: Path, part: str, value: str
+) -> None:
+    """As after a fork: the same name is that of another network, or of the same one with other clips."""
+    run = searched(tmp_path / "extended", small(cache))
+    whole = searched(tmp_path / "whole", small(cache, targets=[1_500, 4_000]))
+    (name,) = (name for name in run.models() if name.startswith("step-1"))
+    model = run.models()[name]
+    values = yaml.safe_load(model.read_text())
+    values[part][value] += 1
+    former = yaml.safe_dump(values)
+    model.write_text(former)
+    model.with_suffix(".safetensors").unlink()  # which may be a hard link
+    model.with_suffix(".safetensors").write_bytes(b"of the former network")
+    extend(run, extending("4K"))
+    assert checksums(run.folder) == checksums(whole.folder)
+    assert (run.folder / "former" / "1" / model.name).read_text() == former
+    aside = run.folder / "former" / "1" / f"{name}.safetensors"
+    assert aside.read_bytes() == b"of the former network"
 
 
 def test_an_extension_that_was_cut_off_goes_on_on_resume(tmp_path: Path, cache: Path) -> None:
