@@ -32,7 +32,7 @@ from expand.command.arguments import (
 )
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
-from expand.command.extension_verb import extend
+from expand.command.extension_verb import extend, settle
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
 from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
@@ -155,6 +155,7 @@ def resume(
 
 
 app.command()(extend)
+app.command()(settle)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The verb `extend`."""
+"""The verbs that go on with a finished search: `extend` and `settle`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from expand.command.arguments import (
 )
 from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
+from expand.system.console import say
 from expand.system.signals import interruptible
 
 
@@ -49,3 +50,27 @@ def extend(
             run, asked, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
         )
     show_end(run, as_json)
+
+
+def settle(
+    folder: RunFolder,
+    trainings: Annotated[
+        int, typer.Option("--trainings", help="How many further trainings may be spent on its decisions.")
+    ],
+    workers: WorkersOption = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a search surer: spend further trainings where the expected regret of its path falls most."""
+    from expand.command.settle_session import settle as settle_run
+    from expand.run.study import Run
+
+    run = Run.open(folder)
+    with interruptible():
+        settled = settle_run(
+            run, trainings, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
+        )
+    show_end(run, as_json)
+    say("")
+    for sentence in settled.sentences(trainings):
+        say(sentence)

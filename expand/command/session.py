@@ -62,7 +62,7 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     """
     if folder is not None:
         check_free(folder)
-    planned = _fitting(plan(config))
+    planned = fitting(plan(config))
     folder = folder or free_folder(Path("results"), file_name(planned.source.name, "run"))
     check_writable(folder)
     session = Session(
@@ -75,7 +75,8 @@ def begin(config: Config, folder: Path | None = None) -> Session:
     return session
 
 
-def _fitting(planned: SearchPlan) -> SearchPlan:
+def fitting(planned: SearchPlan) -> SearchPlan:
+    """The plan, with as many workers as this machine has memory for."""
     return replace(planned, machine=planned.machine.fitting(planned.setup))
 
 
@@ -134,7 +135,7 @@ def go_on(
             config = build_config(run.folder / CONFIG, settings=settings)
             config = config if data is None else moved(config, data)
             check_there(config)
-            planned = _fitting(plan(config))
+            planned = fitting(plan(config))
             speed = planned.machine.time(planned.setup)
             with SearchView(err) as view:
                 prepared = decode(planned, view.caching, run.data)
@@ -174,7 +175,7 @@ def extend(
         where = build_config(run.folder / CONFIG, settings=settings).run
         config = config.model_copy(update={"run": where})
         check_there(config)
-        planned = _fitting(plan(config))
+        planned = fitting(plan(config))
         card = run.data.with_grid(FrameGrid.of(planned.needs))
         speed = planned.machine.time(planned.setup)
         with SearchView(err) as view:

@@ -116,6 +116,12 @@ class SearchConfig(Section):
         description="for expansion: contract the candidates of a round to about the cost of the cheapest "
         "before they are trained; axes come in steps, so costs still differ by some percent",
     )
+    settled: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict,
+        description="how many stages of further trainings follow the race of a round, by the axes grown "
+        "before it, such as {start: 2, temporal/fast: 1}; `xpand settle` chooses and writes them "
+        "(docs/decisions.md)",
+    )
     confirm: int | None = Field(
         None,
         ge=0,

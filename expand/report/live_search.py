@@ -39,7 +39,14 @@ class SearchView(LiveView):
         self._clock: Clock | None = None
         self._round: RoundJobs | None = None
         self._results: dict[str, Result] = {}
+        self._said = set[str]()
         super().__init__(console)
+
+    def note(self, text: str) -> None:
+        """Show a line that stays visible, but only once: `settle` goes through the rounds repeatedly."""
+        if text not in self._said:
+            self._said.add(text)
+            super().note(text)
 
     def begin(self, run: Run, setup: Setup, clock: Clock) -> None:
         self._run, self._setup, self._clock, self._caching = run, setup, clock, None

@@ -111,6 +111,7 @@ def drive(
         kept = kept_jobs(setup, replay, results)
         _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
         write_models(run, setup, replay, results)
+        run.note_written()
         given = [] if setup.given is None else [setup.given]
         run.drop_leftovers({job.key for jobs in (*kept.values(), given) for job in jobs})
         log.info("finished")

@@ -54,7 +54,7 @@ def kept_jobs(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> di
     grown_from = {state.candidate for state in replay.states} if setup.problem.grown else set()
     kept = {}
     for name, candidate in _found(replay).items():
-        jobs = worth_keeping(replay.jobs[candidate], results)
+        jobs = replay.grown_from(candidate, results)
         kept[name] = jobs if candidate in grown_from else jobs[:1]
     return kept
 

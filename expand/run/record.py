@@ -52,7 +52,7 @@ class RunRecord:
         starts: when a driver started or resumed the run, in seconds since 1970.
         models: the paths of the model files by name.
         ended: whether the search has ended.
-        finished: whether it has, and every model is written.
+        finished: whether it has, and every model is written, as the run was extended last.
         problem: why the search cannot go on; None where it can.
         stopped: why a finished search ended before it passed every target; None where it did not.
         outcomes: the trainings of the rounds that have all their results, with what the strategy was told of
@@ -122,6 +122,8 @@ class RunRecord:
         """The state of the run in words, such as `in round 3, 2 candidates to come`."""
         if self.finished or self.problem is not None:
             return self.problem or "finished"
+        if self.ended:
+            return "all trained, with models to write"
         waiting = sum(row.state == "waiting" for row in self.rounds)
         return f"in round {max(self.numbers)}, {waiting} candidate{'s' * (waiting != 1)} to come"
 
@@ -209,6 +211,7 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
         models=models,
         ended=replay.trajectory is not None,
         finished=replay.trajectory is not None
+        and not run.behind
         and all(row.name in models for row in trajectory if row.state == "done"),
         problem=so_far.problem,
         stopped=None if replay.trajectory is None else replay.trajectory.stopped,

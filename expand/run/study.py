@@ -172,6 +172,19 @@ class Run:
         return tuple(Extension(**values) for values in self.study.user_attrs.get("extensions", ()))
 
     @property
+    def behind(self) -> bool:
+        """Whether the models are still those from before the run was extended last."""
+        written: int = self.study.user_attrs.get("written", 0)
+        *earlier, _ = self._configs()
+        return written < len(self.extensions) - self._half_extended(earlier)
+
+    def note_written(self) -> None:
+        """Record that the models are those of the run as it is extended by now; only the driver calls it."""
+        if self.behind:
+            with _writing(self.folder / STUDY):
+                self.study.set_user_attr("written", len(self.extensions))
+
+    @property
     def data(self) -> DataCard:
         extended = self.extensions
         return DataCard.of(extended[-1].data if extended else self.study.user_attrs["data"])

@@ -59,6 +59,8 @@ class Training:
         budget: multiplies the configured epochs or clips.
         rate: multiplies the configured learning rate.
         test: whether the network is also scored on the test videos. No strategy is sent these scores.
+        settles: whether it was asked for after the race of its round, to settle it. No candidate grows from
+            its weights, so the next round starts from the same ones, however often a round is settled.
     """
 
     candidate: Candidate
@@ -66,6 +68,7 @@ class Training:
     budget: float = 1.0
     rate: float = 1.0
     test: bool = False
+    settles: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +97,7 @@ class Failed:
 Outcome = Scored | Failed
 
 START = "start"  # the name of the start as a candidate; longer trainings of it have names that begin so
+SETTLING = 5_000  # is added to the search's seed; seeds of races are far below, and fresh ones above
 CONTROL = "control"  # the name of a round's control: the grown network itself, trained on like its candidates
 
 
@@ -151,6 +155,14 @@ class Round:
     def contenders(self) -> tuple[Candidate, ...]:
         """The candidates that may win the round: all but the control."""
         return tuple(candidate for candidate in self.candidates if candidate != self.control)
+
+    @property
+    def branch(self) -> str:
+        """The axes along which the network was grown that this round grows, such as `temporal/fast`.
+
+        `start`: it is the start.
+        """
+        return "/".join(str(state.candidate.axis) for state in self.states[1:]) or START
 
     @property
     def parents(self) -> tuple[State, ...]:
@@ -263,6 +275,7 @@ class Problem:
         margin: how far below the best score a score may be and count as good as it.
         grown: whether a candidate starts from the weights of its parent.
         match: whether the candidates of a round are made to cost about the same before they are compared.
+        settled: by a round's branch, how many stages of further trainings its race is followed by.
         confirm: how often what was found is trained again with fresh seeds.
         test: whether there are test videos, on which what is trained again is scored too.
         repetition: which repetition of the search this is; None: the search itself.
@@ -281,6 +294,7 @@ class Problem:
     margin: float = 0.01
     grown: bool = False
     match: bool = False
+    settled: Mapping[str, int] = field(default_factory=dict)
     confirm: int = 0
     test: bool = False
     repetition: Repetition | None = None
@@ -295,6 +309,17 @@ class Problem:
     def first_seeds(self) -> Sequence[int]:
         """The seeds that every candidate is trained with."""
         return self.seeds[: self.least]
+
+    @cached_property
+    def settling_seeds(self) -> Sequence[int]:
+        """The seeds of the trainings that settle decisions, in order."""
+        first = self.seed + SETTLING
+        return range(first, first + max(self.settled.values(), default=0))
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """The seeds of all trainings by which rounds are decided, in order."""
+        return (*self.seeds, *self.settling_seeds)
 
     @property
     def fixed(self) -> bool:

@@ -48,16 +48,8 @@ def draw_scores(
     problem: Problem, decided: Sequence[tuple[Round, Sequence[Outcome]]], replays: int
 ) -> DrawnScores | None:
     """Draw the outcomes of the rounds that choose; None: there are none, or no telling how seeds scatter."""
-    places = {seed: place for place, seed in enumerate(problem.seeds)}
-    rounds: dict[int, dict[Candidate, list[Outcome | None]]] = {}
-    for round_, outcomes in decided:
-        if round_.kind in AS_MEASURED:
-            continue
-        rows = rounds.setdefault(round_.number, {})
-        for training, outcome in zip(round_.trainings, outcomes, strict=True):
-            row = rows.setdefault(training.candidate, [None] * len(places))
-            if training.seed in places:
-                row[places[training.seed]] = outcome
+    places = {seed: place for place, seed in enumerate(problem.all_seeds)}
+    rounds = rows_of(problem, decided)
     noise = {number: scatter(list(rows.values()), paired=problem.grown) for number, rows in rounds.items()}
     if sum(noise.values(), Noise()).variance is None:
         return None
@@ -93,6 +85,26 @@ def draw_scores(
             ]
             video_variances[candidate] = variances.get(at, 0.0)
     return DrawnScores(places=places, rows=drawn, video_variances=video_variances)
+
+
+def rows_of(
+    problem: Problem, decided: Sequence[tuple[Round, Sequence[Outcome]]]
+) -> dict[int, dict[Candidate, list[Outcome | None]]]:
+    """By round and candidate, the outcome of each seed; None: not trained with it.
+
+    Rounds that choose no axis are left out.
+    """
+    places = {seed: place for place, seed in enumerate(problem.all_seeds)}
+    rounds: dict[int, dict[Candidate, list[Outcome | None]]] = {}
+    for round_, outcomes in decided:
+        if round_.kind in AS_MEASURED:
+            continue
+        rows = rounds.setdefault(round_.number, {})
+        for training, outcome in zip(round_.trainings, outcomes, strict=True):
+            row = rows.setdefault(training.candidate, [None] * len(places))
+            if training.seed in places:
+                row[places[training.seed]] = outcome
+    return rounds
 
 
 def _like(measured: Outcome, score: float) -> Outcome:

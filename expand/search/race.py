@@ -55,38 +55,119 @@ def race(
     Raises:
         RunFailed: every candidate failed.
     """
-    rows: dict[Candidate, Row] = {one: [None] * len(problem.seeds) for one in round_.candidates}
-    places = {seed: place for place, seed in enumerate(problem.seeds)}
-    stage, seeds, trainings = round_, len(problem.first_seeds), 0
-    while True:
+    raced = _Race(problem=problem, first=round_, base=base, before=before)
+    yield from raced.run()
+    yield from raced.settle(problem.settled.get(round_.branch, 0))
+    return raced.end()
+
+
+class _Race:
+    """A race under way: the outcomes so far, and how they decide the round."""
+
+    def __init__(self, *, problem: Problem, first: Round, base: float, before: Noise) -> None:
+        """The arguments are those of `race`; `first` has the trainings of the first stage."""
+        self._problem, self._round, self._base, self._before = problem, first, base, before
+        self._places = {seed: place for place, seed in enumerate(problem.all_seeds)}
+        self._rows: dict[Candidate, Row] = {one: [None] * len(self._places) for one in first.candidates}
+        self._trainings = 0
+        self._decision: Decision
+
+    def run(self) -> Generator[Round, Sequence[Outcome], None]:
+        """Train seed after seed, until the decision is clear or there are no more seeds."""
+        problem = self._problem
+        yield from self._train(self._round)
+        racing: Sequence[Candidate] = self._round.contenders
+        for seed in problem.seeds[len(problem.first_seeds) :]:
+            racing = self._still_racing(racing)
+            if self._decision.verdict == "clear" or not racing:  # all that were left have failed now
+                break
+            control = [] if self._round.control is None else [self._round.control]
+            yield from self._train(
+                self._stage([Training(candidate=one, seed=seed) for one in (*racing, *control)])
+            )
+
+    def settle(self, stages: int) -> Generator[Round, Sequence[Outcome], None]:
+        """Train those that may be the best further, in so many stages, clear or not."""
+        for seed in self._problem.settling_seeds[:stages]:
+            names = to_settle(self._decision)
+            yield from self._train(
+                self._stage(
+                    [
+                        Training(candidate=one, seed=seed, settles=True)
+                        for one in self._round.contenders
+                        if one.name in names
+                    ]
+                ),
+                settling=True,
+            )
+
+    def end(self) -> Raced:
+        """How the round is decided."""
+        round_, decision = self._round, self._decision
+        (chosen,) = (one for one in round_.contenders if one.name == decision.chosen)
+        won = _mean(self._rows[chosen])
+        assert isinstance(won, Scored), "what is chosen has a score"
+        return Raced(
+            chosen=chosen,
+            score=won.score,
+            gain=None if round_.control is None else _gain(self._rows[chosen], self._rows[round_.control]),
+            decision=decision,
+            noise=Noise() if decision.beliefs is None else decision.beliefs.noise,
+        )
+
+    def _stage(self, trainings: Sequence[Training]) -> Round:
+        return replace(self._round, trainings=tuple(trainings), so_far=self._decision)
+
+    def _train(self, stage: Round, *, settling: bool = False) -> Generator[Round, Sequence[Outcome], None]:
+        """Train a stage, and decide the round by all outcomes so far.
+
+        Args:
+            stage: has the trainings.
+            settling: whether what is believed decides, and not the best mean of a fixed number of seeds.
+
+        Raises:
+            RunFailed: every candidate failed.
+        """
         outcomes = yield stage
         for training, outcome in zip(stage.trainings, outcomes, strict=True):
-            rows[training.candidate][places[training.seed]] = outcome
-        trainings += len(outcomes)
-        means = {one: _mean(row) for one, row in rows.items()}
-        round_.check_not_all_failed({one: means[one] for one in round_.contenders})
-        beliefs = _believed(problem, round_, rows, before, stage=seeds)
-        decision = replace(_decide(problem, round_, rows, means, beliefs, base, before), trainings=trainings)
-        if seeds == len(problem.seeds) or decision.verdict == "clear":
-            break
-        racing = [one for one in stage.contenders if isinstance(means[one], Scored)]
-        if beliefs is not None:
-            racing = _still_racing(round_, racing, beliefs)
-        if not racing:  # all that were left have failed now
-            break
-        control = [] if round_.control is None else [round_.control]
-        trained = [Training(candidate=one, seed=problem.seeds[seeds]) for one in (*racing, *control)]
-        stage, seeds = replace(round_, trainings=tuple(trained), so_far=decision), seeds + 1
-    (chosen,) = (one for one in round_.contenders if one.name == decision.chosen)
-    won = means[chosen]
-    assert isinstance(won, Scored), "what is chosen has a score"
-    return Raced(
-        chosen=chosen,
-        score=won.score,
-        gain=None if round_.control is None else _gain(rows[chosen], rows[round_.control]),
-        decision=decision,
-        noise=Noise() if beliefs is None else beliefs.noise,
-    )
+            self._rows[training.candidate][self._places[training.seed]] = outcome
+        self._trainings += len(outcomes)
+        means = {one: _mean(row) for one, row in self._rows.items()}
+        self._round.check_not_all_failed({one: means[one] for one in self._round.contenders})
+        seeds = max(sum(one is not None for one in row) for row in self._rows.values())
+        beliefs = _believed(self._problem, self._round, self._rows, self._before, stage=seeds)
+        decision = _decide(
+            self._problem,
+            self._round,
+            self._rows,
+            means,
+            beliefs,
+            self._base,
+            self._before,
+            by_mean=self._problem.fixed and not settling,
+        )
+        self._decision = replace(decision, trainings=self._trainings)
+
+    def _still_racing(self, racing: Sequence[Candidate]) -> list[Candidate]:
+        """Those of the racing candidates that train another seed."""
+        going = [one for one in racing if isinstance(_mean(self._rows[one]), Scored)]
+        beliefs = self._decision.beliefs
+        return going if beliefs is None else _still_racing(self._round, going, beliefs)
+
+
+def to_settle(decision: Decision) -> tuple[str, ...]:
+    """The names of the candidates that a further stage trains to settle a round.
+
+    They are those that are tied. Where none are, they are the chosen one and the most likely of the others;
+    where nothing is believed, all.
+    """
+    if decision.tied:
+        return decision.tied
+    beliefs = {name: decision.belief_in(name) for name in decision.names}
+    rivals = {name: one.best for name, one in beliefs.items() if one is not None and name != decision.chosen}
+    if not rivals:
+        return decision.names
+    return decision.chosen, max(rivals, key=lambda name: rivals[name])
 
 
 def _mean(row: Row) -> Outcome:
@@ -141,6 +222,8 @@ def _decide(
     beliefs: Beliefs | None,
     base: float,
     before: Noise,
+    *,
+    by_mean: bool,
 ) -> Decision:
     """The decision of a round by the trainings so far.
 
@@ -149,6 +232,7 @@ def _decide(
         rows: the outcomes of each candidate.
         means: their outcomes over the seeds.
         beliefs: what is believed of the candidates; None: there is no telling how sure it is.
+        by_mean: whether the best mean score decides, and not what is believed.
     """
     contenders = round_.contenders
     names = tuple(one.name for one in contenders)
@@ -166,13 +250,13 @@ def _decide(
     if beliefs is None:
         return decision
     of = {one: belief for one, belief in zip(contenders, beliefs.of, strict=True) if belief is not None}
-    chosen = best if problem.fixed else contenders[beliefs.leader]
+    chosen = best if by_mean else contenders[beliefs.leader]
     if chosen in of and of[chosen].within >= problem.confidence:
         return replace(decision, chosen=chosen.name, verdict="clear")
     rivals = sorted((one for one in of if one is not chosen), key=lambda one: -of[one].best)
     close = [one for one in rivals if of[one].best >= 1 - problem.confidence] or rivals[:1]
     tied = [one for one in of if one is chosen or one in close]
-    if not problem.fixed:
+    if not by_mean:
         if round_.control is not None:
             base = scores.get(round_.control, base)
         chosen = max(tied, key=lambda one: (_per_doubling(of[one].mean - base, one), -one.cost))

@@ -105,6 +105,7 @@ class Replay:
         self._given = setup.given
         self._search = setup.search()
         self.jobs: dict[Candidate, tuple[Job, ...]] = {}
+        self._settling = set[str]()  # the keys of jobs that settle a decision
         self.rounds: list[RoundJobs] = []
         self.current: RoundJobs | None = None
         self.trajectory: Trajectory | None = None
@@ -135,6 +136,10 @@ class Replay:
         except StopIteration as end:
             self.trajectory = end.value
 
+    def grown_from(self, candidate: Candidate, results: Mapping[str, Result]) -> tuple[Job, ...]:
+        """The trainings from whose weights networks grow that are grown from a candidate, in order."""
+        return worth_keeping([job for job in self.jobs[candidate] if job.key not in self._settling], results)
+
     def _enter(self, round_: Round, results: Mapping[str, Result]) -> None:
         """Make a round the current one, with a job for each of its trainings; `results` are those so far."""
         jobs = []
@@ -142,6 +147,8 @@ class Replay:
             job = self._setup.job(training, self._parent(training, results))
             self.jobs[training.candidate] = (*self.jobs.get(training.candidate, ()), job)
             jobs.append(job)
+            if training.settles:
+                self._settling.add(job.key)
         self.current = RoundJobs(round=round_, jobs=tuple(jobs))
         self.rounds.append(self.current)
 
@@ -157,5 +164,5 @@ class Replay:
             return None
         if parent is None:
             return self._given
-        jobs = worth_keeping(self.jobs[parent], results)
+        jobs = self.grown_from(parent, results)
         return jobs[(training.seed - self._problem.seed) % len(jobs)] if jobs else None

@@ -206,6 +206,7 @@ def _problem(
         confidence=options.confidence,
         margin=options.margin,
         match=options.match,
+        settled=options.settled,
         confirm=options.confirmations,
         grown=grows(config, space),
         start_point=None if options.start is None else point_of(space, options.start),

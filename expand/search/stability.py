@@ -145,7 +145,7 @@ def stability(
     for number in range(replays):
         repetition = Repetition(
             number=number,
-            draws=None if problem.fixed else _BELIEF_DRAWS,
+            draws=None if problem.fixed and not problem.settled else _BELIEF_DRAWS,
             video_variances=drawn.video_variances,
         )
         followed = _follow(
