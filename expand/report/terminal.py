@@ -12,7 +12,7 @@ from expand.run.record import RunRecord, search_words, start_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.decision import Decision
-from expand.search.forecast import Clock, Forecast, Speed, forecast
+from expand.search.forecast import Clock, Forecast, Speed, closest, forecast
 from expand.search.setup import Setup
 from expand.search.stability import Stability
 from expand.system.listing import Listing
@@ -51,7 +51,11 @@ def forecast_text(
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     origin = "their parents' weights" if setup.problem.grown else "random weights"
-    more = "" if setup.problem.fixed else ", and more where a decision is close"
+    more, longer = "", ""
+    if not setup.problem.fixed:
+        most = forecast(closest(setup))
+        more = f"; up to {most.trainings} trainings, {show_count(most.macs)} MACs, if every decision is close"
+        longer = f" to {show_seconds(clock.at_most())}"
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
@@ -61,8 +65,8 @@ def forecast_text(
         f"search    {search_words(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
         f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
-        f"time      about {show_seconds(clock.total())} with {machine.described}, the decoding of the videos "
-        f"left out{_extrapolated(expected, speed)}\n"
+        f"time      about {show_seconds(clock.total())}{longer} with {machine.described}, the decoding of "
+        f"the videos left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
         + f"repeats   {machine.repeats}"
     )
@@ -79,12 +83,13 @@ def _extrapolated(expected: Forecast, speed: Speed) -> str:
 
 def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None) -> dict[str, Any]:
     """Return the forecast of a search as JSON."""
-    expected = forecast(setup)
+    expected, most = forecast(setup), forecast(closest(setup))
     return {
         "trainings": expected.trainings,
         "rounds": [len(loads) for loads in expected.rounds],
         "macs": expected.macs,
         "seconds": clock.total(),
+        "most": {"trainings": most.trainings, "macs": most.macs, "seconds": clock.at_most()},
         "memory": foresight.to_json() if foresight is not None else None,
     }
 

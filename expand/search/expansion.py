@@ -160,8 +160,8 @@ class Expansion:
         raise RunFailed(
             f"the start must learn something before it is grown, but none of its "
             f"{len(ATTEMPTS) * len(problem.first_seeds)} trainings did, not even with {longest:g} times the "
-            "epochs: give it more epochs, more videos, or a larger start (space.settings), or let every "
-            "candidate start from random weights (--set training.init=scratch)."
+            "epochs: give it more epochs, more videos, or a larger start (space.settings or search.start), "
+            "or let every candidate start from random weights (--set training.init=scratch)."
         )
 
     def growth(self, problem: Problem, states: Sequence[State]) -> Round:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from expand.config.search import TrainingConfig
@@ -180,7 +180,7 @@ def likely_rounds(
 
 
 def forecast(setup: Setup) -> Forecast:
-    """The trainings that a search is likely to ask for."""
+    """The trainings that a search is likely to ask for; of a race, those that it begins with."""
     rounds: dict[int, list[Load]] = {}
     for round_ in likely_rounds(setup):  # a round that is a race may have several stages
         rounds.setdefault(round_.number, []).extend(
@@ -188,6 +188,15 @@ def forecast(setup: Setup) -> Forecast:
             for training in round_.trainings
         )
     return Forecast(rounds=tuple(map(tuple, rounds.values())))
+
+
+def closest(setup: Setup) -> Setup:
+    """The search if every decision is close: each candidate is trained with all seeds."""
+    search = setup.config.search
+    all_seeds = {"seeds": (search.seeds[1], search.seeds[1]), "confirm": search.confirmations}
+    return replace(
+        setup, config=setup.config.model_copy(update={"search": search.model_copy(update=all_seeds)})
+    )
 
 
 def makespan(seconds: Sequence[float], workers: int) -> float:
@@ -235,8 +244,12 @@ class Clock:
         )
 
     def total(self) -> float:
-        """The expected seconds of the whole search."""
+        """The expected seconds of the whole search; of a race, as far as it trains all candidates."""
         return self.left([self._speed.seconds(load) for load in self._rounds[0]], 0)
+
+    def at_most(self) -> float:
+        """The expected seconds of the whole search if every decision is close."""
+        return Clock(closest(self._setup), self._speed, self._workers).total()
 
     def _correct(self, seconds: float) -> float:
         return seconds * (statistics.median(self._ratios[-12:]) if self._ratios else 1.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from expand.config.search import Config
 from expand.data.cache_needs import cache_needs
 from expand.run.preparation import possible_clips
-from expand.search.forecast import Clock, Load, Speed, forecast, makespan
+from expand.search.forecast import Clock, Load, Speed, closest, forecast, makespan
 from expand.search.replay import Replay
 from expand.search.setup import Setup
 from search_spaces.base import ClipSampling
@@ -25,6 +25,19 @@ def test_the_forecast_counts_the_rounds_that_a_search_takes() -> None:
     assert forecast(x3d).trainings == 38
     grown = Setup.of(Config.model_validate({"search": search}), CARD)
     assert [len(loads) for loads in forecast(grown).rounds] == [2, 14, 14, 14]  # with a control in each round
+
+
+def test_a_race_is_forecast_from_its_first_trainings_to_all_of_them() -> None:
+    race = toy_setup(search={"targets": [1_500], "seeds": [2, 5], "confirm": 3})
+    least = forecast(toy_setup(search={"targets": [1_500], "seeds": 2, "confirm": 3}))
+    most = forecast(toy_setup(search={"targets": [1_500], "seeds": 5, "confirm": 3}))
+    assert forecast(race) == least
+    assert forecast(closest(race)) == most
+    clock = Clock(race, Speed(fixed=0.0, per_mac=1e-6), workers=1)
+    assert clock.total() == pytest.approx(1e-6 * least.macs)
+    assert clock.at_most() == pytest.approx(1e-6 * most.macs)
+    unsaid = toy_setup(search={"targets": [1_500], "seeds": [2, 5]})
+    assert len(forecast(closest(unsaid)).rounds) == len(most.rounds)  # a race confirms, unless told otherwise
 
 
 def test_a_training_costs_three_passes_a_clip_and_validation_one() -> None:

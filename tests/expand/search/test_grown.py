@@ -136,8 +136,8 @@ def test_a_start_that_never_learns_ends_the_search_with_what_to_do() -> None:
     assert len(asked) == 2 * len(ATTEMPTS)
     assert str(error.value) == (
         "the start must learn something before it is grown, but none of its 8 trainings did, not even with "
-        "3 times the epochs: give it more epochs, more videos, or a larger start (space.settings), or let "
-        "every candidate start from random weights (--set training.init=scratch)."
+        "3 times the epochs: give it more epochs, more videos, or a larger start (space.settings or "
+        "search.start), or let every candidate start from random weights (--set training.init=scratch)."
     )
 
 
