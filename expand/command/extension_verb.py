@@ -17,7 +17,7 @@ from expand.command.arguments import (
 )
 from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
-from expand.system.console import say
+from expand.system.console import err
 from expand.system.signals import interruptible
 
 
@@ -71,6 +71,6 @@ def settle(
             run, trainings, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
         )
     show_end(run, as_json)
-    say("")
+    err.print()
     for sentence in settled.sentences(trainings):
-        say(sentence)
+        err.print(sentence, highlight=False, markup=False)

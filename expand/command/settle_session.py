@@ -56,9 +56,9 @@ class Settled:
                 f"{regret}, would fall by less than {100 * LEAST_FALL:g} points a training."
             ]
         rounds = ", ".join(f"{count} in round {number}" for number, count in sorted(self.rounds.items()))
-        rest = "" if self.trainings == asked else f"; the other {asked - self.trainings} are not worth it"
+        rest = "" if self.trainings == asked else f" of {asked}; no stage of the rest is worth it"
         return [
-            f"Settled by {self.trainings} trainings ({rounds}{rest}): the expected regret of the path was "
+            f"Settled by {self.trainings} trainings{rest} ({rounds}): the expected regret of the path was "
             f"{regret} and is {100 * self.after:.1f}.",
             *([] if self.forked is None else [self.forked]),
         ]

@@ -39,8 +39,9 @@ class LiveView:
                 self._live.stop()
 
     def note(self, text: str) -> None:
-        """Show a line that stays visible."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        """Show a line that stays visible; a terminal breaks it between words, a file has it whole."""
+        whole = not self._console.is_terminal
+        self._console.print(text, highlight=False, markup=False, soft_wrap=whole)
 
     def caching(self, progress: StageProgress) -> None:
         """Show the progress of decoding the videos, and print its note, if it has one."""

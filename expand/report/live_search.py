@@ -60,7 +60,8 @@ class SearchView(LiveView):
             self._round = jobs
         else:  # further trainings of the same round
             (self._round,) = merged([before, jobs])
-            self._print_what_is_open(jobs.round)
+            if jobs.missing(results):
+                self._print_what_is_open(jobs.round)
         self._print_round_if_over()
 
     def finished(self, job: Job, result: Result) -> None:
