@@ -86,6 +86,8 @@ def lay_out(
         later = [begin for _, begin, _ in spans if begin >= start]
         if not ended or not later:
             continue
+        if pauses and pauses[-1][0] == min(later):
+            continue  # a driver before this one started, too, and trained nothing
         pause = min(later) - max(ended)
         if pause > _PAUSE:
             cut += pause - _PAUSE

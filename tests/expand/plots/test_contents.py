@@ -208,6 +208,13 @@ def test_a_long_pause_before_a_driver_went_on_is_cut_down() -> None:
     assert lanes == ["a 1"]
 
 
+def test_a_pause_counts_once_where_a_driver_in_it_trained_nothing() -> None:
+    rows = [row(1, 100, 10), row(2, 5_000, 10)]
+    bars, resumed, _ = lay_out(rows, [99.0, 3_000.0, 4_990.0])
+    assert [(bar.begin, bar.end) for bar in bars] == [(0, 10), (70, 80)]
+    assert resumed == [70]
+
+
 def test_what_still_runs_lasts_to_the_last_that_is_known() -> None:
     bars, _, _ = lay_out([row(1, 0, None), row(2, 0, 30)], [0.0])
     assert [(bar.begin, bar.end) for bar in bars] == [(0, 30), (0, 30)]
