@@ -35,7 +35,7 @@ _NEAR = [
 ]
 _FAR = [(factor * dx, factor * dy, h, v) for factor in (2.5, 4, 5.5, 7.5, 10) for dx, dy, h, v in _NEAR]
 _POINT = 3.5  # half the side of the square kept free around a point, in typographic points
-_LINE = 1.0  # half the side of the squares kept free along a line, in typographic points
+_LINE = 2.0  # half the side of the squares kept free along a line, in typographic points
 _APART = 4  # distance of these squares along a line, in pixels
 _FAR_COST = 1.5  # cost of one typographic point of distance, in square pixels of covered area
 _SIZE = 7  # font size of labels
