@@ -6,7 +6,7 @@ A space of your own is a class with the members of `SearchSpace`, an axis of you
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -190,6 +190,18 @@ def growth_of(space: object) -> Growth | None:
     return own
 
 
+Scaling = Callable[[float], Any]  # from 0, the start, to 1: a point, whose cost never falls on the way
+
+
+def scalings_of(space: object) -> Mapping[str, Scaling]:
+    """How networks of the space are scaled by hand, by short names; empty where it does not say.
+
+    It is the space's member `scalings`.
+    """
+    own: Mapping[str, Scaling] = getattr(space, "scalings", {})
+    return own
+
+
 class SearchSpace(Protocol[P, A]):
     """A family of video networks that can be grown along axes.
 
@@ -205,7 +217,8 @@ class SearchSpace(Protocol[P, A]):
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
     A space may also have a member `presentation` (see `Presentation`), for figures, and a method `grow` (see
-    `Growth`), by which candidates start from what the network that they were grown from has learned.
+    `Growth`), by which candidates start from what the network that they were grown from has learned, and
+    `scalings`, the proportions by which its networks are scaled where nothing is searched (`scalings_of`).
     """
 
     @property

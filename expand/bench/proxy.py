@@ -23,9 +23,9 @@ from expand.run.preparation import decode, plan
 from expand.run.record import RunRecord, read_run
 from expand.run.start import with_start
 from expand.run.study import Run
-from expand.search.base import CONTROL, Outcome, Problem, Round, Scored, State, Trajectory
+from expand.search.base import CONTROL, TRAIN_FACTOR, Outcome, Problem, Round, Scored, State, Trajectory
+from expand.search.budget import Purse
 from expand.search.expansion import Expansion
-from expand.search.forecast import TRAIN_FACTOR
 from expand.system.errors import UserError
 from expand.system.folders import CONFIG, STUDY, differences
 from search_spaces.base import Json
@@ -120,7 +120,7 @@ class Neighbours(Expansion):
 
     def search(self, problem: Problem) -> Generator[Round, Sequence[Outcome], Trajectory]:
         """See `Strategy.search`; targets are not looked at."""
-        states = [(yield from self.start(problem))]
+        states = [(yield from self.start(problem, Purse(problem)))]
         for axis in (*self._path, None):
             round_ = self.growth(problem, states)
             outcomes = round_.by_candidate((yield round_))

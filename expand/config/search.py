@@ -74,12 +74,20 @@ class SearchConfig(Section):
     )
     strategy: str = Field(
         "expansion",
-        description="how networks are chosen: expansion, random, or your own strategy as module:Class",
+        description="how networks are chosen: expansion, random, hand-scaled, tpe, nsga2, or your own "
+        "strategy as module:Class (docs/strategies.md)",
     )
     settings: dict[str, Any] = Field(
         default_factory=dict,
-        description="arguments of the strategy; for random: networks (drawn for each target) and within (a "
-        "network must cost at least 1 - within of the target)",
+        description="arguments of the strategy (docs/strategies.md); for random, tpe and nsga2: networks "
+        "(for each target) and within (a network must cost at least 1 - within of the target)",
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="the multiply-adds that the strategy may spend on trainings: of a clip × clips × 3, "
+        "summed over trainings; it stops before it would pass that. What is trained with fresh seeds at the "
+        "end (confirm), and what `xpand settle` adds, is not counted. null: as many as it asks for",
     )
     objective: str = Field(
         "top1",
@@ -343,7 +351,7 @@ class TrainingConfig(TrainingBase):
         None,
         description="grown: a candidate starts as the function that its parent has learned, the network that "
         "it was grown from, so it needs fewer epochs; scratch: from random weights, as in the paper; "
-        "null: grown where the search space can grow weights",
+        "null: grown where the strategy grows networks and the search space can grow weights",
     )
     sampling: Literal["natural", "balanced"] = Field(
         "natural", description="natural: every video once an epoch; balanced: every class equally often"
@@ -396,6 +404,7 @@ class TrainingConfig(TrainingBase):
 
 
 GROWN_EPOCHS, SCRATCH_EPOCHS = 4.0, 10.0  # of short trainings, where none are given
+UNGROWN = ("random", "hand-scaled", "tpe", "nsga2")  # strategies whose networks have no parent to grow from
 
 
 class RayConfig(Section):
@@ -466,6 +475,19 @@ class Config(Section):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     run: RunConfig = RunConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ungrown(cls, values: Any) -> Any:
+        """Train from random weights, and for as long as that takes, where the strategy grows no network."""
+        if not isinstance(values, dict):
+            return values
+        search, training = values.get("search", {}), values.get("training", {})
+        if not isinstance(search, dict) or not isinstance(training, dict):
+            return values
+        if search.get("strategy") in UNGROWN and training.get("init") is None:
+            return {**values, "training": {**training, "init": "scratch"}}
+        return values
 
     def deciding(self) -> dict[str, Any]:
         """The settings that measurements and decisions depend on, as JSON values.

@@ -52,8 +52,8 @@ def forecast_text(
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     origin = "their parents' weights" if setup.problem.grown else "random weights"
     more, longer = "", ""
-    if not setup.problem.fixed:
-        most = forecast(closest(setup))
+    most = forecast(closest(setup))
+    if most.trainings > expected.trainings:
         more = f"; up to {most.trainings} trainings, {show_count(most.macs)} MACs, if every decision is close"
         longer = f" to {show_seconds(clock.at_most())}"
     return (
@@ -62,7 +62,7 @@ def forecast_text(
         f"start     {show_count(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
         f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
         f"axes      {', '.join(setup.axes)}\n"
-        f"search    {search_words(setup)}\n"
+        f"search    {search_words(setup)}{_budget(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
         f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
         f"time      about {show_seconds(clock.total())}{longer} with {machine.described}, the decoding of "
@@ -70,6 +70,12 @@ def forecast_text(
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
         + f"repeats   {machine.repeats}"
     )
+
+
+def _budget(setup: Setup) -> str:
+    """Return the budget of a search in words, if it has one."""
+    budget = setup.config.search.budget
+    return "" if budget is None else f", within {show_count(budget)} multiply-adds trained"
 
 
 def _extrapolated(expected: Forecast, speed: Speed) -> str:

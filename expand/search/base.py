@@ -14,7 +14,7 @@ again, and a strategy is tested with a table of outcomes instead of trainings. C
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -97,6 +97,7 @@ class Failed:
 Outcome = Scored | Failed
 
 START = "start"  # the name of the start as a candidate; longer trainings of it have names that begin so
+TRAIN_FACTOR = 3  # forward passes that a trained clip costs: one, and about two for the gradients
 SETTLING = 5_000  # is added to the search's seed; seeds of races are far below, and fresh ones above
 CONTROL = "control"  # the name of a round's control: the grown network itself, trained on like its candidates
 
@@ -277,6 +278,9 @@ class Problem:
         match: whether the candidates of a round are made to cost about the same before they are compared.
         settled: by a round's branch, how many stages of further trainings its race is followed by.
         confirm: how often what was found is trained again with fresh seeds.
+        budget: the multiply-adds that a strategy may spend on trainings (`spent`); None: as many as it asks
+            for. What confirms its networks, or settles decisions later, is not counted.
+        clips: that a candidate is trained on.
         test: whether there are test videos, on which what is trained again is scored too.
         repetition: which repetition of the search this is; None: the search itself.
         start_point: the point that the search starts from; None: the space's own start.
@@ -296,6 +300,8 @@ class Problem:
     match: bool = False
     settled: Mapping[str, int] = field(default_factory=dict)
     confirm: int = 0
+    budget: float | None = None
+    clips: int = 1
     test: bool = False
     repetition: Repetition | None = None
     start_point: Any = None
@@ -347,6 +353,10 @@ class Problem:
     def cost_of(self, point: Any) -> int:
         """The cost of the network at a point, in the unit of the targets."""
         return self.cost.value(self.space, point, self.num_classes)
+
+    def spent(self, trainings: Iterable[Training]) -> float:
+        """The multiply-adds that trainings take: those of a clip × clips × TRAIN_FACTOR."""
+        return sum(TRAIN_FACTOR * self.clips * one.budget * one.candidate.macs for one in trainings)
 
     def trainings(self, candidates: Sequence[Candidate]) -> tuple[Training, ...]:
         """A training for each candidate and each of the first seeds."""

@@ -22,9 +22,11 @@ from expand.search.base import (
     Training,
     Trajectory,
 )
+from expand.search.budget import Purse
 from expand.search.decision import Decision, Noise
 from expand.search.race import Raced, race
 from expand.system.errors import RunFailed
+from expand.system.units import show_count
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +66,9 @@ class Expansion:
     grown network itself, too, for as long as its candidates: the control. A round in which no candidate
     beats the control ends the growth.
 
+    With a budget, a round that it does not pay for ends the growth, and a race ends where it does not pay for
+    another stage. What contracting the last growth to the targets takes is held back.
+
     Args:
         step: the largest factor by which a round may multiply the cost.
         past_control: grow on even if no candidate of a round beats the control.
@@ -81,8 +86,9 @@ class Expansion:
         """
         problem.check_targets()
         wanted = sorted(set(problem.targets))
-        states, stopped = [(yield from self.start(problem))], None
-        decisions, noise = list[Decision](), Noise()
+        purse = Purse(problem)
+        states, stopped = [(yield from self.start(problem, purse))], None
+        decisions, noise, number = list[Decision](), Noise(), 0
         while states[-1].candidate.cost < wanted[-1]:
             round_ = self.growth(problem, states)
             if not round_.trainings:
@@ -91,9 +97,14 @@ class Expansion:
                     f"{problem.cost.unit}) within {self._step:g} × its cost, but the target is "
                     f"{wanted[-1]:,} {problem.cost.unit}: allow more axes or a larger search.step."
                 )
+            purse.reserve = _contractions(problem, round_)
+            if not purse.pays(round_.trainings):
+                stopped = _too_dear(problem, round_)
+                break
             raced = yield from race(
-                problem, replace(round_, decisions=tuple(decisions)), states[-1].score, noise
+                problem, replace(round_, decisions=tuple(decisions)), states[-1].score, noise, purse
             )
+            number = round_.number
             decisions.append(raced.decision)
             noise += raced.noise
             if raced.gain is not None and raced.gain <= 0 and not self._past_control:
@@ -106,7 +117,7 @@ class Expansion:
         missing = tuple(candidate for _, candidate in met.values() if candidate not in scores)
         if missing:
             round_ = Round(
-                number=states[-1].step + 1 if stopped is None else states[-1].step + 2,
+                number=number + 1,
                 kind="contraction",
                 states=tuple(states),
                 decisions=tuple(decisions),
@@ -131,10 +142,11 @@ class Expansion:
             stopped=stopped,
         )
 
-    def start(self, problem: Problem) -> Generator[Round, Sequence[Outcome], State]:
+    def start(self, problem: Problem, purse: Purse) -> Generator[Round, Sequence[Outcome], State]:
         """Train the start; where candidates start from it, until at least one training has learned something.
 
         Raises:
+            UserError: the budget does not pay for the first trainings.
             RunFailed: every training failed, or none has learned anything.
         """
         for attempt in ATTEMPTS if problem.grown else ATTEMPTS[:1]:
@@ -152,6 +164,9 @@ class Expansion:
                     for seed in problem.first_seeds
                 ),
             )
+            if attempt is ATTEMPTS[0]:
+                purse.check(round_.trainings)
+            purse.spend(round_.trainings)
             outcomes = yield round_
             state = round_.best(outcomes)
             if not problem.grown or any(isinstance(one, Scored) and one.learned for one in outcomes):
@@ -191,6 +206,23 @@ class Expansion:
             saturated=tuple(saturated),
             free=tuple(free),
         )
+
+
+def _contractions(problem: Problem, round_: Round) -> float:
+    """About what it takes to train a network for each target, contracted from a candidate of a round."""
+    dearest = max(round_.contenders, key=lambda one: one.macs)
+    shares = sum(min(1.0, target / dearest.cost) for target in set(problem.targets))
+    return shares * problem.spent(problem.trainings([dearest]))
+
+
+def _too_dear(problem: Problem, round_: Round) -> str:
+    """Why a search stops before a round that its budget does not pay for."""
+    assert problem.budget is not None, "without a budget, everything can be paid"
+    takes = show_count(problem.spent(round_.trainings))
+    return (
+        f"search.budget, {show_count(problem.budget)} multiply-adds, does not pay for round {round_.number}, "
+        f"which takes {takes}, and for what contracts it to the targets: a larger budget grows on."
+    )
 
 
 def _stopped(round_: Round, raced: Raced) -> str:

@@ -10,13 +10,10 @@ from typing import Any
 from expand.config.search import TrainingConfig
 from expand.jobs.job import Job, Measurement
 from expand.search.axes import is_free, largest
-from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
+from expand.search.base import TRAIN_FACTOR, Candidate, Failed, Outcome, Problem, Round, Scored
 from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from search_spaces.base import ClipSampling
-
-# Forward passes that a training clip costs: one, and about two more for the gradients of inputs and weights.
-TRAIN_FACTOR = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

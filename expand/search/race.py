@@ -14,6 +14,7 @@ from statistics import NormalDist
 
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored, Training, mean_over_seeds
 from expand.search.beliefs import DRAWS, believe
+from expand.search.budget import Purse
 from expand.search.decision import Beliefs, Decision, Noise
 
 HOPELESS = 0.03  # a candidate whose probability of being the best is below this leaves the race
@@ -42,7 +43,7 @@ class Raced:
 
 
 def race(
-    problem: Problem, round_: Round, base: float, before: Noise
+    problem: Problem, round_: Round, base: float, before: Noise, purse: Purse
 ) -> Generator[Round, Sequence[Outcome], Raced]:
     """Train the candidates of a round until one of them may be chosen.
 
@@ -51,11 +52,12 @@ def race(
         round_: its trainings are those of the first stage.
         base: the score of the network that the candidates were grown from.
         before: the scatter between seeds in earlier rounds.
+        purse: pays for the trainings; the first stage must be within it.
 
     Raises:
         RunFailed: every candidate failed.
     """
-    raced = _Race(problem=problem, first=round_, base=base, before=before)
+    raced = _Race(purse=purse, problem=problem, first=round_, base=base, before=before)
     yield from raced.run()
     yield from raced.settle(problem.settled.get(round_.branch, 0))
     return raced.end()
@@ -64,12 +66,12 @@ def race(
 class _Race:
     """A race under way: the outcomes so far, and how they decide the round."""
 
-    def __init__(self, *, problem: Problem, first: Round, base: float, before: Noise) -> None:
+    def __init__(self, *, problem: Problem, first: Round, base: float, before: Noise, purse: Purse) -> None:
         """The arguments are those of `race`; `first` has the trainings of the first stage."""
         self._problem, self._round, self._base, self._before = problem, first, base, before
         self._places = {seed: place for place, seed in enumerate(problem.all_seeds)}
         self._rows: dict[Candidate, Row] = {one: [None] * len(self._places) for one in first.candidates}
-        self._trainings = 0
+        self._trainings, self._purse = 0, purse
         self._decision: Decision
 
     def run(self) -> Generator[Round, Sequence[Outcome], None]:
@@ -82,9 +84,10 @@ class _Race:
             if self._decision.verdict == "clear" or not racing:  # all that were left have failed now
                 break
             control = [] if self._round.control is None else [self._round.control]
-            yield from self._train(
-                self._stage([Training(candidate=one, seed=seed) for one in (*racing, *control)])
-            )
+            stage = self._stage([Training(candidate=one, seed=seed) for one in (*racing, *control)])
+            if not self._purse.pays(stage.trainings):
+                break
+            yield from self._train(stage)
 
     def settle(self, stages: int) -> Generator[Round, Sequence[Outcome], None]:
         """Train those that may be the best further, in so many stages, clear or not."""
@@ -128,6 +131,8 @@ class _Race:
         Raises:
             RunFailed: every candidate failed.
         """
+        if not settling:  # those were asked for on top of the budget
+            self._purse.spend(stage.trainings)
         outcomes = yield stage
         for training, outcome in zip(stage.trainings, outcomes, strict=True):
             self._rows[training.candidate][self._places[training.seed]] = outcome

@@ -130,7 +130,8 @@ class Setup:
     def problem(self) -> Problem:
         """The problem that the strategy solves."""
         problem = _problem(self.config, self.space, self.axes, self.cost, len(self.data.classes))
-        return replace(problem, test=self.data.test_checksum is not None)
+        clips = self.config.training.clips_of(self.data.train)
+        return replace(problem, clips=clips, test=self.data.test_checksum is not None)
 
     def search(self) -> Generator[Round, Sequence[Outcome], Trajectory]:
         """The search from its first round on (`Strategy.search`), with its confirmation."""
@@ -208,6 +209,7 @@ def _problem(
         match=options.match,
         settled=options.settled,
         confirm=options.confirmations,
+        budget=options.budget,
         grown=grows(config, space),
         start_point=None if options.start is None else point_of(space, options.start),
     )

@@ -1,4 +1,4 @@
-"""Finds strategies by name: expansion, random, or a user's own as `module:Class`."""
+"""Finds strategies by name, or a user's own as `module:Class`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from expand.config.search import SearchConfig
 from expand.config.spaces import check_methods, load_class
 from expand.search.base import Strategy
 from expand.search.expansion import Expansion
+from expand.search.hand_scaled import HandScaled
 from expand.search.random_networks import RandomNetworks
+from expand.search.samplers import NSGA2, TPE
 from expand.system.errors import UserError
 
-STRATEGIES: dict[str, type[Any]] = {"expansion": Expansion, "random": RandomNetworks}
+STRATEGIES: dict[str, type[Any]] = {
+    "expansion": Expansion,
+    "random": RandomNetworks,
+    "hand-scaled": HandScaled,
+    "tpe": TPE,
+    "nsga2": NSGA2,
+}
 
 
 def load_strategy(options: SearchConfig) -> Strategy:

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from expand.config.search import TrainingConfig
-from expand.search.base import Candidate
-from expand.search.forecast import TRAIN_FACTOR, Speed, in_turn, likely_rounds
+from expand.search.base import TRAIN_FACTOR, Candidate
+from expand.search.forecast import Speed, in_turn, likely_rounds
 from expand.search.setup import Setup
 from expand.training.devices import place_clips, place_network, prepare
 from expand.training.footprint import FEWEST, halves, way_of

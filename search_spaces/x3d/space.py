@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from search_spaces.base import Axis, ClipSampling, Complexity, Json, Presentation
+from search_spaces.base import Axis, ClipSampling, Complexity, Json, Presentation, Scaling
 from search_spaces.x3d import factors as points
 from search_spaces.x3d.architecture import Architecture, architecture
 from search_spaces.x3d.axes import AXES
 from search_spaces.x3d.complexity import complexity
 from search_spaces.x3d.factors import Basis, Factors
+from search_spaces.x3d.scalings import all_alike, in_published_proportions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,6 +111,14 @@ class X3DSpace:
         from search_spaces.x3d.growth import grow
 
         return grow(parent, weights, child, seed, residual_start=residual_start)
+
+    @property
+    def scalings(self) -> Mapping[str, Scaling]:
+        """In the proportions of the published networks, and all factors alike; see `scalings`."""
+        return {
+            "published": partial(in_published_proportions, self.basis),
+            "compound": partial(all_alike, self.basis),
+        }
 
     def example(self, architecture: Architecture, batch: int) -> Tensor:
         """A batch of (B, 3, T, S, S) zeros."""

@@ -9,7 +9,9 @@ from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
 from expand.search.conformance import check_cost, check_strategy
 from expand.search.costs import COSTS, ExactCost
 from expand.search.expansion import Expansion
+from expand.search.hand_scaled import HandScaled
 from expand.search.random_networks import RandomNetworks
+from expand.search.samplers import NSGA2, TPE
 from search_spaces.x3d import X3DSpace
 from tests.expand.toy import ToySpace
 
@@ -18,6 +20,9 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "expansion": Expansion,
     "expansion in small steps": lambda: Expansion(step=1.5),
     "random": lambda: RandomNetworks(networks=3),
+    "hand-scaled": HandScaled,
+    "tpe": lambda: TPE(networks=6, batch=3),
+    "nsga2": lambda: NSGA2(networks=9, batch=4),
 }
 
 

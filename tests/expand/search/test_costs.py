@@ -73,7 +73,10 @@ def test_one_of_ones_own_is_named_by_its_module() -> None:
 def test_names_that_lead_nowhere_are_refused() -> None:
     with pytest.raises(UserError, match=r"^search\.cost must be one of macs, params, activations, or"):
         load_cost("seconds")
-    with pytest.raises(UserError, match=r"^search\.strategy must be one of expansion, random, or your own"):
+    with pytest.raises(
+        UserError,
+        match=r"^search\.strategy must be one of expansion, random, hand-scaled, tpe, nsga2, or your own",
+    ):
         load_strategy(SearchConfig(strategy="best"))
     with pytest.raises(UserError, match=r"^search\.settings do not fit random: .*'nets'"):
         load_strategy(SearchConfig(strategy="random", settings={"nets": 3}))

@@ -10,6 +10,7 @@ import pytest
 
 from expand.jobs.per_video import pack_scores
 from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
+from expand.search.budget import Purse
 from expand.search.decision import Noise
 from expand.search.race import Raced, race
 from expand.system.errors import RunFailed
@@ -56,7 +57,7 @@ def run(
     """The trainings of each stage, as names and seeds, and the end of a race."""
     asked = problem(*seeds, grown=grown, margin=margin)
     going: Generator[Round, Sequence[Outcome], Raced] = race(
-        asked, round_of(asked, costs, control=control), 0.3, before
+        asked, round_of(asked, costs, control=control), 0.3, before, Purse(asked)
     )
     stages, stage = list[list[tuple[str, int]]](), next(going)
     while True:
@@ -220,7 +221,7 @@ def test_a_control_that_fails_leaves_the_gain_open() -> None:
 
 def test_what_is_believed_stands_with_the_stage_that_it_led_to() -> None:
     asked = problem(2, 8)
-    going = race(asked, round_of(asked, COSTS), 0.3, Noise())
+    going = race(asked, round_of(asked, COSTS), 0.3, Noise(), Purse(asked))
     first = next(going)
     assert first.so_far is None
     second = going.send([alike(one.candidate.name, one.seed) for one in first.trainings])
