@@ -221,6 +221,37 @@ def plot(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The runs' folders.", metavar="RUN…")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder for the figure; by default ./figures.")
+    ] = Path("figures"),
+    as_json: AsJson = False,
+) -> None:
+    """Compare searches that may spend the same: what each found for what it spent, and who is ahead."""
+    from dataclasses import asdict
+
+    from expand.plots import write_figures
+    from expand.report.sheets import comparison_sheet
+    from expand.report.terminal import comparison_words, to_table
+    from expand.run.comparison import compare as compared
+    from expand.run.record import read_run
+
+    found = compared([read_run(run) for run in runs])
+    paths = write_figures(runs, folder, ["comparison"])
+    if as_json:
+        ahead = [
+            {"ahead": one.name, "of": other.name, "probability": chance} for one, other, chance in found.pairs
+        ]
+        print_json({**asdict(found), "ahead": ahead, "figures": [str(path) for path in paths]})
+        return
+    out.print(to_table(comparison_sheet(found)))
+    err.print(comparison_words(found), highlight=False)
+    for path in paths:
+        out.print(path, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def report(
     folder: RunFolder,
     file: Annotated[

@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from expand.plots.comparison import comparison
 from expand.plots.decisions import decisions
 from expand.plots.factors import factors
 from expand.plots.frontier import frontier
@@ -25,7 +26,8 @@ from expand.system.errors import UserError, cannot_write
 from expand.system.escaping import visible
 from expand.system.files import replacing
 
-Kind = Literal["trace", "rounds", "decisions", "factors", "frontier", "timeline"]
+Kind = Literal["trace", "rounds", "decisions", "factors", "frontier", "timeline", "comparison"]
+
 
 FORMATS = ("png", "svg", "pdf")
 _DRAW: Mapping[Kind, Callable[[Sequence[RunRecord]], Figure]] = {
@@ -35,20 +37,24 @@ _DRAW: Mapping[Kind, Callable[[Sequence[RunRecord]], Figure]] = {
     "factors": factors,
     "frontier": frontier,
     "timeline": timeline,
+    "comparison": comparison,
 }
-KINDS: tuple[Kind, ...] = tuple(_DRAW)
+SHARED: tuple[Kind, ...] = ("frontier", "comparison")  # what several runs may share
+KINDS: tuple[Kind, ...] = tuple(kind for kind in _DRAW if kind != "comparison")  # of a single run
 
 
 def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
-    """Draw a figure of one run, or of several runs for the kind `frontier`.
+    """Draw a figure of one run, or of several for the kinds that runs may share (SHARED).
 
     Raises:
         UserError: the kind is unknown, or the runs cannot be drawn in one figure.
     """
     if kind not in _DRAW:
-        raise UserError(f"a figure must be one of {', '.join(KINDS)}, got {kind!r}.")
-    if len(records) > 1 and kind != "frontier":
-        raise UserError(f"several runs share only the figure frontier, got {kind}: draw it of each run.")
+        raise UserError(f"a figure must be one of {', '.join(_DRAW)}, got {kind!r}.")
+    if len(records) > 1 and kind not in SHARED:
+        raise UserError(
+            f"several runs share only the figures {' and '.join(SHARED)}, got {kind}: draw it of each run."
+        )
     with _style():
         figure = _DRAW[kind](records)
         for text in figure.findobj(Text):
@@ -82,15 +88,21 @@ def to_bytes(figure: Figure, form: str, salt: str = "xpand") -> bytes:
     return file.getvalue()
 
 
-def write_figures(folders: Sequence[Path], folder: Path) -> list[Path]:
+def write_figures(folders: Sequence[Path], folder: Path, kinds: Sequence[Kind] = ()) -> list[Path]:
     """Write all figures of a run, or the frontier of several runs, as PNG, SVG and PDF.
+
+    Args:
+        folders: the runs.
+        folder: for the figures.
+        kinds: other figures than these.
 
     Raises:
         UserError: a folder is not a run, the runs cannot be drawn in one figure, or the output folder cannot
             be written.
     """
     records = [read_run(run) for run in folders]
-    figures = {kind: draw(kind, records) for kind in (KINDS if len(records) == 1 else ("frontier",))}
+    kinds = kinds or (KINDS if len(records) == 1 else ("frontier",))
+    figures = {kind: draw(kind, records) for kind in kinds}
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from expand.run.comparison import Comparison, Entrant
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, TargetRow, key_of
 from expand.search.decision import Decision
@@ -228,3 +230,34 @@ def state_of(row: CandidateRow) -> str:
 def share(value: float | None) -> str:
     """Return a share from 0 to 1 in percent, such as `41.2%`; empty for None."""
     return "" if value is None else f"{value:.1%}"
+
+
+def comparison_sheet(found: Comparison) -> Sheet:
+    """Return the table of what is compared: what each spent and found, and of whom it is ahead."""
+    tested = ("test",) if any(_tests(entrant) for entrant in found.entrants) else ()
+    score = f"{found.words}, fresh seeds" if found.fresh else found.words
+    headings = ("search", "runs", "trainings", "spent", score, *tested, "ahead of")
+    lines = []
+    for entrant in found.entrants:
+        ahead = [
+            other.name if chance is None else f"{other.name} ({chance:.0%})"
+            for one, other, chance in found.pairs
+            if one is entrant
+        ]
+        cells = [
+            entrant.name,
+            str(len(entrant.climbs)),
+            f"{statistics.fmean(climb.trainings for climb in entrant.climbs):.3g}",
+            show_count(entrant.spent),
+            share(entrant.found),
+            *(share(statistics.fmean(_tests(entrant)) if _tests(entrant) else None) for _ in tested),
+            ", ".join(ahead),
+        ]
+        lines.append(Line(entrant.name, tuple(cells)))
+    right = tuple(heading not in ("search", "ahead of") for heading in headings)
+    return Sheet(headings, right, tuple(lines), spare=("trainings",))
+
+
+def _tests(entrant: Entrant) -> list[float]:
+    """Return the scores on test videos of what the runs found."""
+    return [climb.test for climb in entrant.climbs if climb.test is not None]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from expand.report.sheets import Sheet
+from expand.run.comparison import Comparison
 from expand.run.record import RunRecord, search_words, start_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
@@ -140,6 +141,20 @@ def _stable_words(stability: Stability) -> str:
     networks = [f"for {name} in {100 * share:.0f}" for name, share in stability.same_networks.items()]
     said += [f"the same network {' and '.join(networks)}"] if networks else []
     return f"Searched again, with other seeds and videos, {', '.join(said)}. "
+
+
+def comparison_words(found: Comparison) -> str:
+    """Return what a comparison does and does not tell, in sentences."""
+    scored = "with fresh seeds" if found.fresh else "with the seeds that chose it, which flatters it"
+    sure = (
+        "in brackets: how probable it is that this holds over all seeds of the search"
+        if any(chance is not None for _, _, chance in found.pairs)
+        else "how sure that is cannot be said: it takes runs with several seeds (search.seed)"
+    )
+    return (
+        f"Networks of at most {found.target_name}; spent: multiply-adds trained, on average; what was found "
+        f"is scored {scored}. Ahead: a higher mean score; {sure}. (docs/strategies.md says what this means.)"
+    )
 
 
 NOT_SAID = (

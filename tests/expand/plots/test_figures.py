@@ -198,7 +198,10 @@ def test_several_runs_share_one_figure(short: RunRecord, long: RunRecord, tmp_pa
     assert "Top-1 on validation, one seed. Top-1 on validation, mean of 3 seeds." in said
     with pytest.raises(UserError) as caught:
         draw("trace", [short, long])
-    assert str(caught.value) == "several runs share only the figure frontier, got trace: draw it of each run."
+    assert (
+        str(caught.value)
+        == "several runs share only the figures frontier and comparison, got trace: draw it of each run."
+    )
 
 
 def test_runs_on_different_data_share_no_figure(short: RunRecord, tmp_path: Path) -> None:
@@ -226,7 +229,8 @@ def test_an_unknown_kind_is_refused(short: RunRecord) -> None:
     with pytest.raises(UserError) as caught:
         draw("pie", [short])  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "a figure must be one of trace, rounds, decisions, factors, frontier, timeline, got 'pie'."
+        "a figure must be one of trace, rounds, decisions, factors, frontier, timeline, comparison, "
+        "got 'pie'."
     )
 
 
