@@ -191,13 +191,10 @@ def _believed(
             return None
         key, draws = (*key, repetition.number), repetition.draws
         of_videos = [repetition.video_variances.get(one, 0.0) for one in round_.contenders]
-    told = {
-        one: row if not any(isinstance(got, Failed) for got in row) else [None] * len(row)
-        for one, row in rows.items()
-    }
+    contenders, beside = telling(round_, rows)
     return believe(
-        [told[one] for one in round_.contenders],
-        beside=[] if round_.control is None else [told[round_.control]],
+        contenders,
+        beside=beside,
         margin=problem.margin,
         paired=problem.grown,
         before=before,
@@ -205,6 +202,19 @@ def _believed(
         draws=draws,
         video_variance=of_videos,
     )
+
+
+def telling(round_: Round, rows: Mapping[Candidate, Row]) -> tuple[list[Row], list[Row]]:
+    """The outcomes of a round's contenders, and those of its control, as far as something is believed by them.
+
+    Of a candidate whose training has failed, nothing is.
+    """
+    told: dict[Candidate, Row] = {
+        one: [None] * len(row) if any(isinstance(got, Failed) for got in row) else row
+        for one, row in rows.items()
+    }
+    control = [] if round_.control is None else [told[round_.control]]
+    return [told[one] for one in round_.contenders], control
 
 
 def _still_racing(round_: Round, racing: Sequence[Candidate], beliefs: Beliefs) -> list[Candidate]:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expand.search.base import Candidate, Failed, Outcome, Problem, Round
+from expand.search.base import Candidate, Outcome, Problem, Round
 from expand.search.beliefs import DRAWS, Array, Posterior, generator_of, posterior, scatter
 from expand.search.decision import Decision, Noise
 from expand.search.drawn_scores import rows_of
-from expand.search.race import to_settle
+from expand.search.race import Row, telling, to_settle
 
 LEAST_FALL = 1e-5  # of the regret, for each training: a thousandth of a point; less is not worth a training
 _MOST_STAGES = 8  # so many are looked ahead
@@ -82,16 +82,13 @@ def most_settling(
 
 
 def _posterior(
-    problem: Problem, round_: Round, rows: Mapping[Candidate, Sequence[Outcome | None]], before: Noise
+    problem: Problem, round_: Round, rows: Mapping[Candidate, Row], before: Noise
 ) -> Posterior | None:
-    """Draws of the true scores of a round's contenders; nothing is known of one that has failed."""
-    told = {
-        one: row if not any(isinstance(got, Failed) for got in row) else [None] * len(row)
-        for one, row in rows.items()
-    }
+    """Draws of the true scores of a round's contenders."""
+    contenders, beside = telling(round_, rows)
     return posterior(
-        [told[one] for one in round_.contenders],
-        beside=[] if round_.control is None else [told[round_.control]],
+        contenders,
+        beside=beside,
         paired=problem.grown,
         before=before,
         generator=generator_of((problem.seed, round_.number, 0)),  # a race has stages from 1
