@@ -205,7 +205,7 @@ def _believed(
 
 
 def telling(round_: Round, rows: Mapping[Candidate, Row]) -> tuple[list[Row], list[Row]]:
-    """The outcomes of a round's contenders, and those of its control, as far as something is believed by them.
+    """The outcomes of a round's contenders, and of its control, as far as something is believed by them.
 
     Of a candidate whose training has failed, nothing is.
     """
