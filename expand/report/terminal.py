@@ -26,7 +26,8 @@ _NEAR = 2  # times the MACs of the largest timed network, up to which a forecast
 def to_table(sheet: Sheet) -> Listing:
     """Turn a sheet into a table for the terminal."""
     right = [heading for heading, holds in zip(sheet.headings, sheet.right, strict=True) if holds]
-    listing = Listing(sheet.headings, right=right, wrapped=["state", "decision", "axes"], spare=sheet.spare)
+    wrapped = ["state", "decision", "axes", "ahead of"]
+    listing = Listing(sheet.headings, right=right, wrapped=wrapped, spare=sheet.spare)
     for line in sheet.lines:
         listing.row(*line.cells, style=line.emphasis or None)
     return listing
