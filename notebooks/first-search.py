@@ -38,7 +38,7 @@ import pandas as pd
 import torch
 
 import expand
-from expand.config.search import SyntheticConfig
+from expand.config.data import SyntheticConfig
 from expand.data.cache_needs import EvenClips
 from expand.data.clips import normalised
 from expand.data.synthetic import SyntheticSource

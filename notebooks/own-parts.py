@@ -34,7 +34,7 @@ import av
 import numpy as np
 
 import expand
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.readers.conformance import check_reader
 from expand.plots import draw
 from expand.run.record import read_run

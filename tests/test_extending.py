@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.config.spaces import Space
 from expand.data.readers import READERS
 from expand.data.readers.conformance import check_reader

@@ -17,7 +17,8 @@ from torch import nn
 from expand.bench.decoding import decode_all
 from expand.bench.harness import Comparison, Figures, Timing, alternate
 from expand.bench.trajectory import TRAJECTORY
-from expand.config.search import CacheConfig, DataConfig, SyntheticConfig, TrainingConfig
+from expand.config.data import CacheConfig, DataConfig, SyntheticConfig
+from expand.config.training import TrainingConfig
 from expand.data import pool
 from expand.data.base import Decoded
 from expand.data.cache import open_cache

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from expand.config.search import CacheConfig, DataConfig
+from expand.config.data import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache

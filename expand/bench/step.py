@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from expand.bench.harness import Comparison, Figures, alternate
 from expand.bench.peers import Peer
 from expand.bench.trajectory import TRAJECTORY
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.system.errors import RunFailed, UserError
 from expand.training.devices import has_device, place_clips, place_network, prepare
 from expand.training.footprint import FEWEST, PLAIN, Footprint, halves

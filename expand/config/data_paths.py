@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from expand.config.base import load_config
+from expand.config.data import DataConfig
 from expand.config.full import Recipe
-from expand.config.search import Config, DataConfig
+from expand.config.search import Config
 from expand.system.errors import UserError
 from expand.system.folders import CONFIG, STUDY
 

@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from expand.config.base import Section
+from expand.config.data import PLACES, DataConfig
 from expand.config.recipes import FEW_VIDEOS, RecipeName
-from expand.config.search import PLACES, DataConfig, TrainingBase
+from expand.config.training import TrainingBase
 from search_spaces.base import ClipSampling
 
 LEARNING_RATE_CLIPS = 128  # the batch size that `learning_rate` refers to

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from expand.config.base import read_yaml, validated
+from expand.config.data import DataConfig
 from expand.config.data_paths import within
 from expand.config.full import Recipe, released_jitter
-from expand.config.search import Config, DataConfig, from_values
+from expand.config.search import Config, from_values
 from expand.config.targets import parse_target
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling

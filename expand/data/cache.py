@@ -22,7 +22,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import filelock
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data import pool, shards
 from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
 from expand.data.cache_needs import CacheNeeds

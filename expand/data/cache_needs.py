@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SplitName, VideoInfo
 from expand.data.sampling import clip_times, val_starts
 from expand.data.shrinking import scaled

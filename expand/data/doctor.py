@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, OnProgress, StageProgress, silent

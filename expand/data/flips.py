@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.system.errors import UserError
 
 

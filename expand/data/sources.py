@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.config.spaces import load_own
 from expand.data.base import SEARCHED, SPLITS, Item, Source, SplitName
 from expand.data.file_source import FileSource

@@ -34,7 +34,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from expand.config.search import SyntheticConfig
+from expand.config.data import SyntheticConfig
 from expand.data.base import (
     SEARCHED,
     SPLITS,

@@ -287,7 +287,7 @@ def _jitter(model: Model) -> tuple[float, float] | None:
         low, high = model.values["trained"]["jitter"]
         return low, high
     if "measured" in model.values:
-        from expand.config.search import DataConfig
+        from expand.config.data import DataConfig
 
         return DataConfig().jitter
     return None

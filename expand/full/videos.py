@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import Source
 from expand.data.cache import OnProgress, open_cache
 from expand.data.cache_needs import EvenClips, cache_needs

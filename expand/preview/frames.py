@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from expand.config.data import CacheConfig, DataConfig
 from expand.config.full import released_jitter
-from expand.config.search import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
 from expand.data.cache import OnProgress, StageProgress, open_cache

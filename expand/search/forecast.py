@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.jobs.job import Job, Measurement
 from expand.search.axes import is_free, largest
 from expand.search.base import TRAIN_FACTOR, Candidate, Failed, Outcome, Problem, Round, Scored

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.search.base import TRAIN_FACTOR, Candidate
 from expand.search.forecast import Speed, in_turn, likely_rounds
 from expand.search.setup import Setup

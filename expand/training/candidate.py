@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from expand.config.search import TrainingConfig
 from expand.config.spaces import Space, load_space
+from expand.config.training import TrainingConfig
 from expand.data.base import SplitName
 from expand.data.cache_reader import Cached, open_built
 from expand.data.clips import Augment

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.jobs.job import Measurement, TrainingProgress
 from expand.system.errors import UserError
 from expand.training.schedule import learning_rate_factor

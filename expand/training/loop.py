@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from expand.config.full import FullConfig
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import Augment, planned_batches
 from expand.data.labels import ClipTargets, SeveralLabels

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from expand.config.full import FullConfig
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.data.base import Split
 from expand.data.clips import ViewGrid
 from expand.jobs.job import LabelCount

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expand.config.search import Config, RayConfig
+from expand.config.run import RayConfig
+from expand.config.search import Config
 from expand.jobs.folder import read_attempts
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.version import VERSION

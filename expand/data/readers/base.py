@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import Cut, SplitName
 from expand.system.errors import UserError
 from expand.system.escaping import visible_line

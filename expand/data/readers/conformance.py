@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SPLITS
 from expand.data.readers.base import Listed, Reader
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import (
     LabelSpan,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SPLITS, Cut, SplitName
 from expand.data.readers.base import (
     LabelSpan,

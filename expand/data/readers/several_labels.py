@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers.base import LabelSpan, LeftOut, Listed, ListedVideo, data_name, left_out
 from expand.data.readers.lists import Names, SplitRows, list_files, split_rows

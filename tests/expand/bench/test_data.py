@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from expand.bench import data
-from expand.config.search import SyntheticConfig
+from expand.config.data import SyntheticConfig
 from search_spaces.x3d.factors import Factors
 from tests.expand.data.videos import write_classes
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from expand.config.command_settings import chosen_settings
+from expand.config.data import DataConfig
 from expand.config.full import FullConfig, Recipe, released_jitter
 from expand.config.options import build_recipe
-from expand.config.search import DataConfig
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from expand.config.search import CacheConfig, DataConfig
+from expand.config.data import CacheConfig, DataConfig
 from expand.data import cache
 from expand.data.base import BadVideo, Decoded, Item, Moments
 from expand.data.cache import open_cache

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from expand.config.search import CacheConfig, DataConfig
+from expand.config.data import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import VideoInfo
 from expand.data.cache_needs import CacheNeeds, EvenClips, cache_needs
 from expand.data.nearest import nearest_frames

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import MEAN, STD
 from expand.data.clips import (
     Augment,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data import doctor as doctor_module
 from expand.data.cache import StageProgress
 from expand.data.cache_needs import CacheNeeds

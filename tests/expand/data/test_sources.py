@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SEARCHED, SPLITS, Source, SplitName
 from expand.data.file_source import FileSource
 from expand.data.flips import flip_swaps

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from expand.config.search import DataConfig, SyntheticConfig
+from expand.config.data import DataConfig, SyntheticConfig
 from expand.data.base import SPLITS, BadVideo, Frames, Item, Source
 from expand.data.sources import open_source
 from expand.data.synthetic import CLASSES, SyntheticSource

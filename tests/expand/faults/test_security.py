@@ -15,7 +15,7 @@ import torch
 
 import expand
 from expand.config.base import to_yaml
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.data.cache_reader import open_built
 from expand.data.synthetic import CLASSES
 from expand.jobs.folder import read_result, write_job

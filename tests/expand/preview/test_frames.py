@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from expand.config.search import CacheConfig, DataConfig
+from expand.config.data import CacheConfig, DataConfig
 from expand.data.base import Frames
 from expand.data.cache import open_cache, silent
 from expand.data.cache_needs import EvenClips, cache_needs

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.data.cache_reader import open_built
 from expand.jobs.folder import WEIGHTS, read_progress, read_result, write_job
 from expand.jobs.job import Failure, Job, Measurement, Place

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.system.child_processes import start_method
 from expand.training.devices import place_network, prepare
 from expand.training.footprint import KERNELS, PLAIN, Footprint, halves, way_of

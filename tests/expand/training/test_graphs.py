@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.training.devices import place_network
 from expand.training.graphs import WARM_UP, Function, Graphed, Recording, read_later
 from expand.training.trainer import make_optimizer, make_step, set_learning_rate, training_step

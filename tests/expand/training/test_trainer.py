@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from expand.config.search import TrainingConfig
+from expand.config.training import TrainingConfig
 from expand.training.devices import best_device, place_network
 from expand.training.trainer import (
     make_optimizer,

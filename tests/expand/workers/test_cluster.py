@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from expand.config.search import RayConfig
+from expand.config.run import RayConfig
 from expand.system.errors import RunFailed, UserError
 from expand.system.version import VERSION
 from expand.workers import cluster as cluster_module

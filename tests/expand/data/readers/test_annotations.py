@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.file_source import FileSource
 from expand.data.labels import Segment
 from expand.data.readers.several_labels import shown

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import SplitName
 from expand.data.readers import READERS
 from expand.data.readers.base import LabelSpan, LeftOut, Listed, ListedVideo, Reader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.config.search import DataConfig
+from expand.config.data import DataConfig
 from expand.data.base import Cut
 from expand.data.readers.base import Listed
 from expand.data.readers.lists import Lists
