@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace, growth_of
+from search_spaces.base import Axis, ClipSampling, Complexity, SearchSpace, growth_of, scalings_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,11 +35,13 @@ class SpaceConformance:
         counted_classes: the number of classes that the space's `complexity` counts by default.
         steps: how many steps every axis is followed, up and down.
         steps_to_growth: within how many steps up every axis must reach a more expensive network.
+        scales: at how many scales networks that are scaled by hand are compared.
     """
 
     counted_classes: int = 400
     steps: int = 60
     steps_to_growth: int = 60
+    scales: int = 20
 
     def space(self) -> SpaceT:
         raise NotImplementedError("say which space is tested: return it from space().")
@@ -286,6 +288,18 @@ class SpaceConformance:
             larger = space.architecture(self._grown(axis))
             grown = grow(start, trained.state_dict(), larger, 1)
             network.load_state_dict(grow(larger, grown, start, 1))
+
+    # Scaling by hand, of spaces that have a member `scalings`
+
+    def test_networks_that_are_scaled_by_hand_never_get_cheaper(self) -> None:
+        space = self.space()
+        for name, at in scalings_of(space).items():
+            start = space.architecture(at(0.0))
+            assert start == space.architecture(space.start), f"scaled by {name}, 0 must be the start"
+            points = [at(step / self.scales) for step in range(self.scales + 1)]
+            costs = [space.complexity(space.architecture(point)).macs for point in points]
+            assert costs == sorted(costs), f"scaled by {name}, the cost falls: {costs}"
+            assert costs[-1] > costs[0], f"scaled by {name}, networks must grow"
 
     # What the checks share
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from search_spaces.base import Axis, SearchSpace
+from search_spaces.base import Axis, Scaling, SearchSpace
 from search_spaces.conformance import SpaceConformance
 from search_spaces.x3d import Architecture, Factors, X3DSpace
 
@@ -149,6 +149,28 @@ def test_a_growth_that_changes_the_function_is_caught() -> None:
 def test_a_growth_that_does_not_follow_from_the_seed_is_caught() -> None:
     with pytest.raises(AssertionError, match=r"stem\.spatial\.weight must follow from the seed"):
         Leaky().test_growth_is_a_pure_function()
+
+
+@dataclass(frozen=True)
+class BackwardsSpace(X3DSpace):
+    """Networks that get smaller where they should be scaled up."""
+
+    def __init__(self) -> None:
+        super().__init__(size=32)
+
+    @property
+    def scalings(self) -> dict[str, Scaling]:
+        return {"backwards": lambda scale: Factors(width=2.0 - scale if scale else 1.0)}
+
+
+class Backwards(SpaceConformance):
+    def space(self) -> SearchSpace[Any, Any]:
+        return BackwardsSpace()
+
+
+def test_a_scaling_that_gets_cheaper_is_caught() -> None:
+    with pytest.raises(AssertionError, match="scaled by backwards, the cost falls"):
+        Backwards().test_networks_that_are_scaled_by_hand_never_get_cheaper()
 
 
 def test_the_suite_needs_no_pytest_and_no_torch_to_be_imported() -> None:
