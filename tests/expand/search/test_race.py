@@ -14,6 +14,7 @@ from expand.search.budget import Purse
 from expand.search.decision import Noise
 from expand.search.race import Raced, race
 from expand.system.errors import RunFailed
+from tests.expand.search.calibration import calibration
 from tests.expand.search.test_beliefs import WORLDS
 from tests.expand.toy import ToySpace
 
@@ -237,21 +238,9 @@ def test_what_is_believed_stands_with_the_stage_that_it_led_to() -> None:
 @pytest.mark.parametrize("name", ["as on motion", "one parent", "many are stuck", "few videos"])
 def test_a_race_is_as_sure_as_it_says(name: str, least: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expand.search.race.DRAWS", 256)
-    world, random = WORLDS[name], np.random.default_rng(1)
-    said, so = list[float](), list[bool]()
-    for _ in range(500):
-        truth = world.truth(random)
-        names = [f"axis-{i}" for i in range(len(truth))]
-        measured = dict(zip(names, world.measure(truth, 8, random), strict=True))
 
-        def table(name: str, seed: int, measured: dict[str, list[Outcome | None]] = measured) -> Outcome:
-            outcome = measured[name][seed]
-            assert outcome is not None
-            return outcome
+    def race(table: Table, names: list[str]) -> Raced:
+        return run(table, seeds=(least, 8), costs=dict.fromkeys(names, 200), control=False)[1]
 
-        _, raced = run(table, seeds=(least, 8), costs=dict.fromkeys(names, 200), control=False)
-        if raced.decision.belief is not None:
-            known = [i for i, belief in enumerate(raced.decision.beliefs.of) if belief is not None]  # type: ignore[union-attr]
-            said.append(raced.decision.belief.within)
-            so.append(bool(truth[names.index(raced.chosen.name)] >= truth[known].max() - 0.01))
-    assert np.mean(said) == pytest.approx(np.mean(so), abs=0.04)
+    found = calibration(WORLDS[name], race, races=500, seeds=8, key=1)
+    assert found.said == pytest.approx(found.so, abs=0.04)
