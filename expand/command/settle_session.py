@@ -16,7 +16,7 @@ from expand.report.live_search import SearchView
 from expand.run.driver import drive
 from expand.run.extension import forks
 from expand.run.preparation import decode, plan
-from expand.run.record import Replayed, read_run, replayed
+from expand.run.record import Replayed, replayed
 from expand.run.study import Run
 from expand.search.decision import Decision
 from expand.search.settling import LEAST_FALL, Settling, most_settling
@@ -100,12 +100,12 @@ def settle(
             return Settled(rounds={}, before=start, after=start)
         spent = _train(run, before, trainings, settings)
     write_report(run.folder)
-    after = read_run(run.folder)
+    after = replayed(run).replay
     return Settled(
         rounds=spent,
         before=start,
         after=_regret(after.decisions),
-        forked=forks([state.name for state in before.replay.states], after.path),
+        forked=forks([state.name for state in before.replay.states], after.states),
     )
 
 
@@ -127,9 +127,9 @@ def _train(run: Run, so_far: Replayed, trainings: int, settings: Mapping[str, An
                 spent[stage.round] += len(stage.names)
                 prepared = replace(prepared, setup=Setup.of(config, run.data))
                 drive(run, prepared, speed, view)
-                if (fork := forks(path, read_run(run.folder).path)) is not None:
-                    view.note(fork)
                 so_far = replayed(run)
+                if (fork := forks(path, so_far.replay.states)) is not None:
+                    view.note(fork)
         except Interrupted:
             left = trainings - spent.total()
             say(f"{spent.total()} of {trainings} trainings are spent or begun; {left} are left for `settle`")

@@ -10,6 +10,7 @@ from expand.config.base import validated
 from expand.config.search import Config, SearchConfig
 from expand.run.record import RunRecord
 from expand.run.rows import StateRow
+from expand.search.base import State
 from expand.system.errors import UserError
 
 
@@ -66,7 +67,7 @@ def _range(seeds: tuple[int, int]) -> str:
     return f"{seeds[0]}" if seeds[0] == seeds[1] else f"{seeds[0]}-{seeds[1]}"
 
 
-def forks(before: Sequence[str], path: Sequence[StateRow]) -> str | None:
+def forks(before: Sequence[str], path: Sequence[StateRow | State]) -> str | None:
     """Where an extended run takes another path than before, in a sentence; None: it does not.
 
     Args:

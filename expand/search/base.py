@@ -416,6 +416,11 @@ def mean_over_seeds(outcomes: Sequence[Outcome]) -> Outcome:
     return Scored(score=sum(scores) / len(scores), learned=learned)
 
 
+def network_key(space: Space, point: Any) -> object:
+    """What makes two points the same network: equal architectures and equal clips."""
+    return repr(space.architecture(point)), space.sampling(point)
+
+
 def macs_of(space: Space, point: Any, num_classes: int) -> int:
     """Multiply-adds of the network at a point, for one clip."""
     return space.complexity(space.architecture(point), num_classes).macs

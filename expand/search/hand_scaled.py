@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from expand.search.base import Candidate, Outcome, Problem, Round, Training, Trajectory
+from expand.search.base import Candidate, Outcome, Problem, Round, Training, Trajectory, network_key
 from expand.search.budget import Purse
 from expand.search.shares import best_of, dividable, divided
 from search_spaces.base import scalings_of
@@ -46,15 +46,14 @@ class HandScaled:
 
 def scaled(problem: Problem, target: int) -> list[Candidate]:
     """The networks that are scaled to a target, each once, named such as `45M-published`."""
-    short, found = problem.cost.short(target), dict[str, Candidate]()
+    short, found = problem.cost.short(target), dict[object, Candidate]()
     scalings = scalings_of(problem.space)
     points = {name: _largest(problem, at, target) for name, at in scalings.items()}
     if not scalings:
         axes = dividable(problem)
         points = {"even": divided(problem, axes, target, [1.0] * len(axes))}
     for name, point in points.items():
-        network = repr((problem.space.architecture(point), problem.space.sampling(point)))
-        found.setdefault(network, problem.candidate(f"{short}-{name}", point))
+        found.setdefault(network_key(problem.space, point), problem.candidate(f"{short}-{name}", point))
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from expand.search.base import Candidate, Outcome, Problem, Round, Scored, Trajectory
+from expand.search.base import Candidate, Outcome, Problem, Round, Scored, Trajectory, network_key
 from expand.search.budget import Purse
 from expand.search.random_networks import NETWORKS
 from expand.search.shares import best_of, dividable, divided, weights_of
@@ -90,7 +90,7 @@ class Sampled:
         axes = dividable(problem)
         study = self._study(problem, axes)
         most = self._networks or (NETWORKS if problem.budget is None else None)
-        of_network: dict[str, Candidate] = {}
+        of_network: dict[object, Candidate] = {}
         outcomes: dict[Candidate, Outcome] = {}
         while most is None or len(outcomes) < most * len(targets):
             room = self._batch if most is None else min(self._batch, most * len(targets) - len(outcomes))
@@ -133,7 +133,7 @@ class Sampled:
         study: Study,
         axes: Sequence[Axis[Any]],
         target: int,
-        of_network: dict[str, Candidate],
+        of_network: dict[object, Candidate],
         outcomes: dict[Candidate, Outcome],
         purse: Purse,
         room: int,
@@ -148,7 +148,7 @@ class Sampled:
             point = divided(problem, axes, limit, weights)
             name = f"{problem.cost.short(target)}-{len(of_network) + 1}"
             candidate = problem.candidate(name, point)
-            network = repr((problem.space.architecture(point), problem.space.sampling(point)))
+            network = network_key(problem.space, point)
             if (known := of_network.get(network)) is not None:
                 self._tell_again(study, Proposal(trial=trial, candidate=known), outcomes)
             elif candidate.cost < (1 - self._within) * limit:

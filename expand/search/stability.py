@@ -35,6 +35,7 @@ from expand.search.base import (
     Strategy,
     Training,
     Trajectory,
+    network_key,
 )
 from expand.search.drawn_scores import AS_MEASURED, draw_scores
 from expand.search.remembering import RememberingProblem
@@ -197,10 +198,8 @@ def _counted(problem: Problem, own: _Ending, endings: Sequence[_Ending]) -> Stab
 
 
 def _identity(space: Space, candidate: Candidate | None) -> object:
-    """What makes two candidates the same network: equal architectures and equal clips."""
-    if candidate is None:
-        return None
-    return repr(space.architecture(candidate.point)), space.sampling(candidate.point)
+    """What makes two candidates the same network; None: unknown."""
+    return None if candidate is None else network_key(space, candidate.point)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
