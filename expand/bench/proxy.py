@@ -1,35 +1,31 @@
 """Measures how well short trainings compare networks: ways to train them, against long trainings.
 
 A way trains the candidates of rounds as a search would, for a state and all of its axes, by a recipe of its
-own. Each way is a run folder, so that a measurement can be interrupted, goes on where it was, and takes any
-workers. What it says is worked out from the runs alone.
+own (ways.py).
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from expand.bench.ways import GROWN, RESIDUAL_START, Way, measure_way, slug
 from expand.config.search import Config
-from expand.config.spaces import load_space
-from expand.run.driver import SearchDisplay, drive
-from expand.run.preparation import decode, plan
+from expand.run.driver import SearchDisplay
 from expand.run.record import RunRecord, read_run
 from expand.run.start import with_start
-from expand.run.study import Run
 from expand.search.base import CONTROL, TRAIN_FACTOR, Outcome, Problem, Round, Scored, State, Trajectory
 from expand.search.budget import Purse
 from expand.search.expansion import Expansion
+from expand.search.setup import problem_of
 from expand.system.errors import UserError
-from expand.system.folders import CONFIG, STUDY, differences
+from expand.system.folders import STUDY
 from search_spaces.base import Json
-from search_spaces.x3d.factors import MIN_SIZE
 
 LONG = "long"  # the way that the others are compared with
 APART = 0.03  # two candidates are told apart by long trainings if their scores differ by more than this
@@ -38,69 +34,19 @@ DRAWS = 2_000  # resamples of the seeds, for intervals
 Key = tuple[int, str]  # the number of a round, and an axis
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
-    """A way to train candidates; factors are multiples of what is configured.
-
-    Attributes:
-        length: of the epochs.
-        rate: of the learning rate.
-        batch: of the clips in a step.
-        size: of the start's frame size.
-        training: settings of the section `training` that differ from the configured ones, `init` scratch.
-        data: settings of the section `data` that differ.
-    """
-
-    length: float = 1.0
-    rate: float = 1.0
-    batch: int = 1
-    size: float = 1.0
-    training: Mapping[str, Any] = field(default_factory=dict)
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-    def config(self, config: Config, path: Sequence[str]) -> Config:
-        """The configuration of this way's run, whose states are grown along the axes of `path`."""
-        recipe = config.training.scaled(budget=self.length, rate=self.rate)
-        space = dict(config.space.settings)
-        if self.size != 1:
-            start = load_space(config.space.name, space)
-            space["size"] = max(MIN_SIZE, round(start.sampling(start.start).size * self.size / 8) * 8)
-        return Config.model_validate(
-            {
-                **config.model_dump(),
-                "space": {"name": config.space.name, "settings": space},
-                "search": {
-                    **config.search.model_dump(),
-                    "strategy": f"{__name__}:Neighbours",
-                    "settings": {"path": list(path), "step": config.search.step},
-                },
-                "data": {**config.data.model_dump(), **self.data},
-                "training": {
-                    **recipe.model_dump(),
-                    "batch_size": self.batch * recipe.batch_size,
-                    "init": "scratch",
-                    **self.training,
-                },
-            }
-        )
-
-
-_GROWN: dict[str, Any] = {"init": "grown"}
-
-# In the order in which they are measured. Long trainings start each block's last BatchNorm at 0.2, without
-# which deep networks do not learn.
+# In the order in which they are measured.
 WAYS: dict[str, Way] = {
     "scratch": Way(),
-    "grown": Way(length=0.5, training=_GROWN),
-    LONG: Way(length=5, training={"residual_start": 0.2}),
-    "grown, half as long": Way(length=0.25, training=_GROWN),
-    "grown, residual start 0.2": Way(length=0.5, training={**_GROWN, "residual_start": 0.2}),
-    "grown, rate / 2": Way(length=0.5, training=_GROWN, rate=0.5),
-    "grown, no warm-up": Way(length=0.5, training={**_GROWN, "warmup": 0.0}),
-    "grown, batch × 2": Way(length=0.5, training=_GROWN, batch=2, rate=2),
-    "grown, half the videos": Way(training=_GROWN, data={"share": 0.5}),
-    "grown, smaller frames": Way(length=0.5, training=_GROWN, size=0.8),
-    "scratch, residual start 0.2": Way(training={"residual_start": 0.2}),
+    "grown": Way(length=0.5, training=GROWN),
+    LONG: Way(length=5, training=RESIDUAL_START),
+    "grown, half as long": Way(length=0.25, training=GROWN),
+    "grown, residual start 0.2": Way(length=0.5, training={**GROWN, **RESIDUAL_START}),
+    "grown, rate / 2": Way(length=0.5, training=GROWN, rate=0.5),
+    "grown, no warm-up": Way(length=0.5, training={**GROWN, "warmup": 0.0}),
+    "grown, batch × 2": Way(length=0.5, training=GROWN, batch=2, rate=2),
+    "grown, half the videos": Way(training=GROWN, data={"share": 0.5}),
+    "grown, smaller frames": Way(length=0.5, training=GROWN, size=0.8),
+    "scratch, residual start 0.2": Way(training=RESIDUAL_START),
     "scratch, AdamW": Way(training={"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.05}),
 }
 
@@ -167,27 +113,13 @@ def measure(
     """
     config = with_start(config)
     for name in ways:
-        own, chosen = folder / _slug(name), WAYS[name].config(config, path)
-        planned = plan(chosen)
-        if unknown := [axis for axis in path if axis not in planned.setup.axes]:
-            known = ", ".join(planned.setup.axes)
+        settings = {"path": list(path), "step": config.search.step}
+        chosen = WAYS[name].config(config, f"{__name__}:{Neighbours.__name__}", settings)
+        axes = problem_of(chosen).axes
+        if unknown := [axis for axis in path if axis not in axes]:
+            known = ", ".join(axes)
             raise UserError(f"--grow must name axes of the search, {known}, got {', '.join(unknown)}.")
-        if (own / CONFIG).exists():
-            run = Run.open(own)
-            run.check_config()
-            if changes := [*differences(run.config.deciding(), chosen.deciding())]:
-                raise UserError(
-                    f"{own} must be a run with this configuration, but it differs: {'; '.join(changes)}. "
-                    "Give the same settings, or another folder (--out)."
-                )
-            if read_run(own).ended:
-                continue
-            prepared = decode(planned, view.caching, run.data)
-        else:
-            prepared = decode(planned, view.caching)
-            run = Run.create(own, chosen, prepared.setup.data)
-        with run.locked():
-            drive(run, prepared, planned.machine.time(planned.setup), view)
+        measure_way(chosen, folder / slug(name), view)
 
 
 def trainings_of(name: str, record: RunRecord) -> Iterator[Trained]:
@@ -210,7 +142,7 @@ def read_ways(folder: Path) -> dict[str, list[Trained]]:
     """The trainings of each way that is finished, by its name."""
     found = {}
     for name in WAYS:
-        own = folder / _slug(name)
+        own = folder / slug(name)
         if (own / STUDY).exists() and (record := read_run(own)).ended:
             found[name] = list(trainings_of(name, record))
     return found
@@ -342,11 +274,6 @@ def _handicaps(keys: Sequence[Key], own: Mapping[Key, float], long: Mapping[Key,
         for key in round_:
             shifts.setdefault(key[1], []).append(own[key] - own_mean - (long[key] - long_mean))
     return {axis: statistics.fmean(values) for axis, values in shifts.items()}
-
-
-def _slug(name: str) -> str:
-    """The name of a way's run folder: `grown-rate-2`."""
-    return "-".join("".join(letter if letter.isalnum() or letter == "." else " " for letter in name).split())
 
 
 def to_json(ways: Mapping[str, Sequence[Trained]]) -> Json:

@@ -119,6 +119,8 @@ class Measurement:
             no test.
         test_top1, test_mean_class_accuracy: shares in [0, 1] of the test videos; None: the job has no test,
             or videos have several labels.
+        epoch_losses: the mean training loss of each epoch, in nats; the last may be a part of one. None:
+            measured by a version that did not keep them.
     """
 
     score: float
@@ -145,6 +147,7 @@ class Measurement:
     test_score: float | None = None
     test_top1: float | None = None
     test_mean_class_accuracy: float | None = None
+    epoch_losses: tuple[float, ...] | None = None
 
     @property
     def learned(self) -> bool:
@@ -156,8 +159,13 @@ class Measurement:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Measurement:
-        """The measurement whose `asdict` is `values`; old ones have no score, which then is their top-1."""
-        return cls(**{"score": values.get("top1"), **values})
+        """The measurement whose `asdict` is `values`, also after a round trip through JSON.
+
+        Old ones have no score, which then is their top-1.
+        """
+        losses = values.get("epoch_losses")
+        known = {} if losses is None else {"epoch_losses": tuple(losses)}
+        return cls(**{"score": values.get("top1"), **values, **known})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

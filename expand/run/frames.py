@@ -169,7 +169,8 @@ def _ungrown(row: UngrownRow) -> Columns:
 def _trial(record: RunRecord, row: TrialRow) -> Columns:
     """Return the row of a training; `score` is left out where it equals `top1`."""
     found = asdict(row.measurement) if row.measurement is not None else {}
-    found.pop("video_scores", None)
+    for whole in ("video_scores", "epoch_losses"):  # many numbers, not one for a column
+        found.pop(whole, None)
     if record.config.search.objective == "top1":
         found.pop("score", None)
         found.pop("test_score", None)

@@ -245,12 +245,18 @@ def _within_target(problem: Problem, states: Sequence[State], target: int) -> tu
     passing = next((index for index, state in enumerate(states) if state.candidate.cost >= target), None)
     if passing is None:
         return states[-1], states[-1].candidate
-    state, grown = states[passing], states[passing].candidate
-    if grown.cost == target or grown.axis is None:
-        return state, grown
-    before = states[passing - 1].candidate
+    return states[passing], contracted(problem, states[passing].candidate, target)
+
+
+def contracted(problem: Problem, grown: Candidate, target: int) -> Candidate:
+    """A candidate whose cost reaches a target, contracted along its axis until its cost is within the target.
+
+    It is the candidate itself if its cost equals the target, or it was not grown; and the network that it was
+    grown from if no network lies between the two, as that one is the largest within the target.
+    """
+    if grown.cost == target or grown.axis is None or grown.parent is None:
+        return grown
     point = smallest_cut(problem, problem.axes[grown.axis], grown.point, target)
-    if point is None or problem.cost_of(point) <= before.cost:
-        return state, before  # no network lies between: the state before is the largest within the target
-    name = problem.target_name(target)
-    return state, problem.candidate(name, point, axis=grown.axis, parent=grown)
+    if point is None or problem.cost_of(point) <= grown.parent.cost:
+        return grown.parent
+    return problem.candidate(problem.target_name(target), point, axis=grown.axis, parent=grown)

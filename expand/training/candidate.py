@@ -240,7 +240,7 @@ def _measure(
             write(progress)
             events.step(progress)
 
-        train_loss = train(
+        loss = train(
             network,
             data.train,
             sampling,
@@ -267,7 +267,8 @@ def _measure(
         clips = recipe.clips_of(len(data.train.labels))
         measurement = Measurement(
             **dataclasses.asdict(validated),
-            train_loss=train_loss,
+            train_loss=loss.last,
+            epoch_losses=loss.epochs,
             macs=complexity.macs,
             params=complexity.params,
             activations=complexity.activations,

@@ -22,7 +22,7 @@ from expand.data.labels import ClipTargets, SeveralLabels
 from expand.training.checkpoints import TrainingState
 from expand.training.devices import Precision, place_network, seed_step
 from expand.training.footprint import FEWEST
-from expand.training.losses import Losses, OnStep
+from expand.training.losses import Losses, OnStep, TrainingLoss
 from expand.training.memory import out_of_memory
 from expand.training.processes import ALONE, Processes
 from expand.training.schedule import Phase, Schedule, Shape, exact, learning_rate_factor
@@ -76,7 +76,6 @@ class Loop:
     Args:
         course: the data and the recipe.
         network: with its initial weights; trained in place.
-        keep_from: as in `Losses`.
 
     Attributes:
         network: the network, on the device.
@@ -85,7 +84,7 @@ class Loop:
         losses: the losses of the steps.
     """
 
-    def __init__(self, course: Course, network: nn.Module, *, keep_from: float = 0.0) -> None:
+    def __init__(self, course: Course, network: nn.Module) -> None:
         self._course = course
         self.network = place_network(network, course.device)
         self._optimizer = make_optimizer(network, course.recipe)
@@ -95,7 +94,6 @@ class Loop:
         self.losses = Losses(
             total=course.schedule.clips,
             behind=1 if course.device == "cuda" else 0,
-            keep_from=keep_from,
             alone=course.processes.count == 1,
         )
 
@@ -247,7 +245,7 @@ def train(
     targets: ClipTargets | None = None,
     state: TrainingState | None = None,
     save: Callable[[TrainingState], object] | None = None,
-) -> float:
+) -> TrainingLoss:
     """Train a network by the recipe of a short training, in place.
 
     Args:
@@ -263,9 +261,6 @@ def train(
         targets: gives the training targets of clips; None: the one label of each clip's video.
         state: a state that `save` got in an earlier attempt; None: train from the beginning.
         save: called after every epoch except the last, with a state from which the training can be resumed.
-
-    Returns:
-        The mean loss over the last tenth of the clips.
 
     Raises:
         Diverged: the loss is not finite.
@@ -289,14 +284,15 @@ def train(
         device=device,
         micro_batch=micro_batch,
     )
-    loop = Loop(course, network, keep_from=0.9)
+    loop = Loop(course, network)
     if state is not None:
         loop.restore(state)
     for step in loop.steps(report):
         if save is not None and step < schedule.steps and schedule.ended(step, epoch):
             save(loop.state())
     loop.losses.read()
-    return float(np.mean(loop.losses.kept))
+    seen = [schedule.clips_before(step + 1) for step in range(schedule.steps)]
+    return TrainingLoss.of(loop.losses.kept, seen, epoch)
 
 
 def step_seed(*numbers: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,29 +68,56 @@ def _entropy(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return -share * np.log(np.where(share > 0, share, 1))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingLoss:
+    """The loss of a training, in nats.
+
+    Attributes:
+        last: its mean over the steps of the last tenth of the clips.
+        epochs: its mean over the steps of each epoch; the last epoch may be a part of one.
+    """
+
+    last: float
+    epochs: tuple[float, ...]
+
+    @classmethod
+    def of(cls, losses: Sequence[float], seen: Sequence[int], epoch: int) -> TrainingLoss:
+        """The loss of a training from that of each step.
+
+        Args:
+            losses: of the steps.
+            seen: clips trained on after each step. A step belongs to the epoch of its last clip.
+            epoch: clips in an epoch.
+        """
+        of_epoch: dict[int, list[float]] = {}
+        for loss, clips in zip(losses, seen, strict=True):
+            of_epoch.setdefault((clips - 1) // epoch, []).append(loss)
+        late = [loss for loss, clips in zip(losses, seen, strict=True) if clips > 0.9 * seen[-1]]
+        return cls(last=float(np.mean(late)), epochs=tuple(float(np.mean(one)) for one in of_epoch.values()))
+
+
 class Losses:
     """The losses of a training's steps, in their order.
 
-        losses = Losses(total=100, behind=1, keep_from=0.9)
+        losses = Losses(total=100, behind=1)
         losses.add(60, read)    # nothing is read
         losses.add(40, read)    # reads the first loss, and reports its TrainingProgress
-        losses.read()           # reads the second loss, and keeps it
+        losses.read()           # reads the second loss, too
 
     Args:
         total: clips of the training.
         behind: number of last steps whose losses `add` leaves unread.
-        keep_from: share of the clips after which losses are kept.
         alone: whether a loss that is not finite raises Diverged. If several processes share a training, they
             check `finite` together instead.
 
     Attributes:
         report: called with a TrainingProgress for each loss that is read.
-        kept: the losses that are kept.
+        kept: the losses that were read.
         finite: whether all losses so far are finite.
     """
 
-    def __init__(self, *, total: int, behind: int, keep_from: float = 0.0, alone: bool = True) -> None:
-        self._total, self._behind, self._keep_from, self._alone = total, behind, keep_from, alone
+    def __init__(self, *, total: int, behind: int, alone: bool = True) -> None:
+        self._total, self._behind, self._alone = total, behind, alone
         self._waiting: deque[tuple[int, Read]] = deque()
         self._step, self._clips = 0, 0
         self.report: OnStep = lambda _: None
@@ -115,17 +143,16 @@ class Losses:
             self._record(*self._waiting.popleft())
 
     def restore(self, *, step: int, clips: int, kept: list[float]) -> None:
-        """Continue after `step` steps on `clips` clips, with the losses kept so far."""
+        """Continue after `step` steps on `clips` clips, with their losses."""
         self._step, self._clips, self.kept = step, clips, list(kept)
 
     def _record(self, clips: int, read: Read) -> None:
-        """Read the loss of a step; check it, keep it if it is late enough, and report it."""
+        """Read the loss of a step; check it, keep it, and report it."""
         loss = read()
         self.finite = self.finite and math.isfinite(loss)
         if self._alone and not self.finite:
             raise Diverged(f"the training loss is {loss} at step {self._step}, {self._clips:,} clips in")
         self._step += 1
         self._clips += clips
-        if self._clips > self._keep_from * self._total:
-            self.kept.append(loss)
+        self.kept.append(loss)
         self.report(TrainingProgress(step=self._step, clips=self._clips, total=self._total, loss=loss))

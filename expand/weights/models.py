@@ -303,6 +303,6 @@ def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
 def _lasting(measurement: Measurement, objective: str) -> Json:
     """The numbers that are equal in every run of a job; scores are left out if they repeat top-1."""
     repeated = {"score", "test_score"} if objective == "top1" else set()
-    left_out = {*Measurement.VARYING, "video_scores"} | repeated
+    left_out = {*Measurement.VARYING, "video_scores", "epoch_losses"} | repeated
     values = asdict(measurement)
     return {name: value for name, value in values.items() if name not in left_out and value is not None}

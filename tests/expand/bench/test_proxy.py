@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from expand.bench import proxy
-from expand.bench.proxy import LONG, WAYS, Agreement, Neighbours, Trained, Way, compare, measure, read_ways
+from expand.bench.proxy import LONG, WAYS, Agreement, Neighbours, Trained, compare, measure, read_ways
+from expand.bench.ways import Way
 from expand.config.search import Config
 from expand.search.base import Outcome, Problem, Scored, Training
 from expand.system.errors import UserError
@@ -109,9 +110,9 @@ def test_without_long_trainings_there_is_nothing_to_compare_with() -> None:
 @pytest.mark.parametrize("name", list(WAYS))
 def test_every_way_is_a_search_that_can_be_configured(name: str) -> None:
     config = Config.model_validate({"search": {"targets": ["40M"]}, "training": {"epochs": 8}})
-    own = WAYS[name].config(config, ["fast"])
+    own = WAYS[name].config(config, "expand.bench.proxy:Neighbours", {"path": ["fast"]})
     assert own.search.strategy == "expand.bench.proxy:Neighbours"
-    assert own.search.settings == {"path": ["fast"], "step": 2.0}
+    assert own.search.settings == {"path": ["fast"]}
     assert own.training.epochs == 8 * WAYS[name].length
     assert own != config
 
@@ -119,7 +120,7 @@ def test_every_way_is_a_search_that_can_be_configured(name: str) -> None:
 def test_a_way_multiplies_what_is_configured() -> None:
     config = Config.model_validate({"space": {"settings": {"size": 64}}, "training": {"clips": 100}})
     way = Way(length=0.5, rate=2, batch=2, size=0.8, training={"init": "grown"}, data={"share": 0.5})
-    own = way.config(config, [])
+    own = way.config(config, "random", {})
     assert (own.training.clips, own.training.epochs) == (50, None)
     assert (own.training.learning_rate, own.training.batch_size) == (0.1, 32)
     assert own.training.init == "grown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -163,6 +164,15 @@ def test_a_training_says_whether_it_has_learned(ready: tuple[Job, Place], tmp_pa
     assert replace(done, train_loss=0.94 * math.log(12)).learned
     assert not replace(done, train_loss=0.96 * math.log(12)).learned
     assert replace(done, train_loss=9.0, guess_loss=None).learned
+
+
+def test_a_training_keeps_the_loss_of_each_epoch(ready: tuple[Job, Place], tmp_path: Path) -> None:
+    job, place = ready
+    done = do(tmp_path, job, place)
+    assert done.epoch_losses is not None
+    assert len(done.epoch_losses) == done.epochs
+    assert done.train_loss == pytest.approx(done.epoch_losses[-1], abs=0.5)
+    assert Measurement.of(json.loads(json.dumps(asdict(done)))) == done
 
 
 def test_the_cache_of_a_run_needs_no_source(ready: tuple[Job, Place]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from expand.data.labels import OneLabel, Segment, SeveralLabels
 from expand.jobs.job import TrainingProgress
-from expand.training.losses import Diverged, Losses, Read, guess_loss
+from expand.training.losses import Diverged, Losses, Read, TrainingLoss, guess_loss
 from search_spaces.base import ClipSampling
 
 
@@ -25,14 +25,14 @@ def reading(loss: float, made: list[float]) -> Read:
 def test_a_loss_is_read_when_the_next_step_is_under_way() -> None:
     made: list[float] = []
     reports: list[TrainingProgress] = []
-    losses = Losses(total=20, behind=1, keep_from=0.9)
+    losses = Losses(total=20, behind=1)
     losses.report = reports.append
     losses.add(10, reading(3.0, made))
     assert made == []
     losses.add(10, reading(2.0, made))
     assert made == [3.0]
     losses.read()
-    assert losses.kept == [2.0]
+    assert losses.kept == [3.0, 2.0]
     assert reports == [
         TrainingProgress(step=1, clips=10, total=20, loss=3.0),
         TrainingProgress(step=2, clips=20, total=20, loss=2.0),
@@ -76,7 +76,7 @@ def test_of_several_processes_none_stops_before_all_have_agreed() -> None:
 def test_reading_late_changes_nothing(sizes: list[int], behind: int) -> None:
     def train(behind: int) -> tuple[list[float], list[TrainingProgress]]:
         reports: list[TrainingProgress] = []
-        losses = Losses(total=sum(sizes), behind=behind, keep_from=0.9)
+        losses = Losses(total=sum(sizes), behind=behind)
         losses.report = reports.append
         for number, size in enumerate(sizes):
             losses.add(size, reading(1 / (1 + number), []))
@@ -84,6 +84,12 @@ def test_reading_late_changes_nothing(sizes: list[int], behind: int) -> None:
         return losses.kept, reports
 
     assert train(behind) == train(0)
+
+
+def test_a_step_counts_for_the_epoch_of_its_last_clip() -> None:
+    loss = TrainingLoss.of([4.0, 3.0, 2.0, 1.0], seen=[6, 12, 18, 20], epoch=10)
+    assert loss.epochs == (4.0, 2.0)
+    assert loss.last == 1.0
 
 
 CLIPS = ClipSampling(frames=2, stride=15, size=32)
