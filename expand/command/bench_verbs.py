@@ -278,6 +278,64 @@ def bench_proxy(
     Console(width=_WIDTH).print(agreement_table(compare(found)))
 
 
+@bench.command("table")
+def bench_table(
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the table and its runs; one that exists is gone on with.")
+    ],
+    data: DataFolder = None,
+    target: TargetOption = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    seeds: Seeds = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Rounds of expansion all of whose networks are trained.")
+    ] = 2,
+    further: Annotated[
+        int, typer.Option("--further", min=0, help="Rounds after these, whose networks are trained last.")
+    ] = 0,
+    drawn: Annotated[
+        list[int] | None,
+        typer.Option("--drawn", min=1, help="Networks drawn near each target; once for each target."),
+    ] = None,
+    sampled: Annotated[int, typer.Option("--sampled", min=1, help="Networks trained at length.")] = 24,
+    way: Annotated[
+        list[str] | None,
+        typer.Option("--way", help="Train in this way only: scratch, grown, long, further; repeats."),
+    ] = None,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Train nothing; write the table of what is measured.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train every network that a search can come to, and others, as a table to compare searches by."""
+    from expand.bench.table.measuring import WAYS, Extent, measure
+    from expand.bench.table.rows import FILE, begun, read_table, write_table
+    from expand.bench.table.show import summary, summary_table
+    from expand.config.options import build_config
+    from expand.report.live_search import SearchView
+    from expand.system.errors import UserError
+
+    if unknown := [name for name in way or () if name not in WAYS]:
+        raise UserError(f"--way must be one of {', '.join(WAYS)}, got {', '.join(unknown)}.")
+    if not collect:
+        chosen = chosen_settings(settings, {"search.seeds": seeds})
+        built = build_config(config, data=data, targets=target or (), settings=chosen)
+        extent = Extent(rounds=rounds, further=further, drawn=drawn or (), sampled=sampled)
+        try:
+            with interruptible(), SearchView(err) as view:
+                measure(built, extent, way or list(WAYS), folder, view)
+        finally:  # also of what was trained before an interruption
+            if begun(folder):
+                write_table(folder)
+    file = write_table(folder) if collect else folder / FILE
+    rows, facts = read_table(file)
+    if as_json:
+        print_json(summary(rows, facts))
+    else:
+        Console(width=_WIDTH).print(summary_table(rows, facts))
+
+
 @bench.command("grid")
 def bench_grid(
     data: DataFolder = None,

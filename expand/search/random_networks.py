@@ -48,7 +48,7 @@ class RandomNetworks:
         """
         problem.check_targets()
         wanted = sorted(set(problem.targets))
-        drawn = [self._drawn(problem, target, Purse(problem, 1 / len(wanted))) for target in wanted]
+        drawn = [self.drawn(problem, target, Purse(problem, 1 / len(wanted))) for target in wanted]
         found = []
         for number, (target, candidates) in enumerate(zip(wanted, drawn, strict=True)):
             round_ = Round(number=number, kind="random", trainings=problem.trainings(candidates))
@@ -57,7 +57,7 @@ class RandomNetworks:
             found.append(best_of(problem, target, outcomes))
         return Trajectory(states=(), targets=tuple(found))
 
-    def _drawn(self, problem: Problem, target: int, purse: Purse) -> tuple[Candidate, ...]:
+    def drawn(self, problem: Problem, target: int, purse: Purse) -> tuple[Candidate, ...]:
         """Different networks for a target, named by the target and their number, such as `80M-1`.
 
         Raises:

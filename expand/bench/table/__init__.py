@@ -1,0 +1,10 @@
+"""A table of a neighbourhood: all networks that a search can come to, each trained several times.
+
+With it, ways of searching are compared without training anything: a search asks for trainings, and the table
+has their outcomes. In the order in which they are used:
+
+- networks.py: which networks a table has
+- strategies.py: strategies that train them, one for each way
+- measuring.py: trains them, way by way, each in a run folder
+- rows.py: what was measured, as one table with a row for each training
+"""
