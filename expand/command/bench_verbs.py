@@ -336,6 +336,57 @@ def bench_table(
         Console(width=_WIDTH).print(summary_table(rows, facts))
 
 
+@bench.command("strategies")
+def bench_strategies(
+    table: Annotated[
+        Path, typer.Argument(help="A table's folder, or its parquet file.", metavar="TABLE")
+    ] = Path("results/table-motion"),
+    target: Annotated[
+        str | None, typer.Option("--target", help="Of the table's targets; by default the smallest.")
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", help="Multiply-adds that rivals may spend; by default as many as expansion spends."
+        ),
+    ] = None,
+    contender: Annotated[
+        list[str] | None, typer.Option("--search", help="Replay this way of searching only; repeats.")
+    ] = None,
+    replays: Annotated[int, typer.Option("--replays", min=2, help="Replays of each.")] = 200,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the figure, and for the figures as JSON.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay ways of searching on a table, without training: which finds the best network for its cost?"""
+    from expand.bench.table.figure import regret_figure
+    from expand.bench.table.lookup import Lookup
+    from expand.bench.table.rows import FILE
+    from expand.bench.table.show import contenders, contenders_table, duels_table
+    from expand.bench.table.tournament import replay_all
+    from expand.bench.table.verdict import Verdict
+    from expand.plots import styled, write_drawn
+
+    lookup = Lookup.read(table / FILE if table.is_dir() else table)
+    limit = lookup.target(target)
+    with interruptible():
+        climbs = replay_all(lookup, contender or (), target=limit, budget=budget, replays=replays)
+    verdict = Verdict(lookup, climbs)
+    rows = contenders(verdict)
+    if folder is not None:
+        short = lookup.problem.cost.short(limit)
+        write_drawn({f"regret-{short}": styled(lambda: regret_figure(verdict, short))}, folder)
+        write_atomic(folder / f"strategies-{short}.json", json.dumps(rows, indent=1) + "\n")
+    if as_json:
+        print_json(rows)
+        return
+    wide = Console(width=_WIDTH)
+    wide.print(contenders_table(rows))
+    wide.print()
+    wide.print(duels_table(rows))
+
+
 @bench.command("grid")
 def bench_grid(
     data: DataFolder = None,

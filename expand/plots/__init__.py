@@ -8,6 +8,6 @@ write_figures([Path("results/motion")], Path("figures"))         # PNG, SVG and 
 
 from __future__ import annotations
 
-from expand.plots.figures import FORMATS, KINDS, Kind, draw, write_figures
+from expand.plots.figures import FORMATS, KINDS, Kind, draw, styled, write_drawn, write_figures
 
-__all__ = ["FORMATS", "KINDS", "Kind", "draw", "write_figures"]
+__all__ = ["FORMATS", "KINDS", "Kind", "draw", "styled", "write_drawn", "write_figures"]

@@ -55,8 +55,13 @@ def draw(kind: Kind, records: Sequence[RunRecord]) -> Figure:
         raise UserError(
             f"several runs share only the figures {' and '.join(SHARED)}, got {kind}: draw it of each run."
         )
+    return styled(lambda: _DRAW[kind](records))
+
+
+def styled(make: Callable[[], Figure]) -> Figure:
+    """The figure that a function draws, in the style of all figures."""
     with _style():
-        figure = _DRAW[kind](records)
+        figure = make()
         for text in figure.findobj(Text):
             assert isinstance(text, Text)
             text.set_text(visible(text.get_text()))  # an SVG with control characters is none
@@ -102,15 +107,24 @@ def write_figures(folders: Sequence[Path], folder: Path, kinds: Sequence[Kind] =
     """
     records = [read_run(run) for run in folders]
     kinds = kinds or (KINDS if len(records) == 1 else ("frontier",))
-    figures = {kind: draw(kind, records) for kind in kinds}
+    figures: dict[str, Figure] = {kind: draw(kind, records) for kind in kinds}
+    return write_drawn(figures, folder)
+
+
+def write_drawn(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures by their names, as PNG, SVG and PDF.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for kind, figure in figures.items():
+        for name, figure in figures.items():
             for form in FORMATS:
-                path = folder / f"{kind}.{form}"
+                path = folder / f"{name}.{form}"
                 with replacing(path) as partial:
-                    partial.write_bytes(to_bytes(figure, form, kind))
+                    partial.write_bytes(to_bytes(figure, form, name))
                 written.append(path)
     except OSError as error:
         raise cannot_write(folder, error) from None

@@ -63,7 +63,7 @@ class RandomNetworks:
         Raises:
             UserError: fewer than requested turned up after `_DRAWS` draws for each, or none can be paid.
         """
-        axes, draws = dividable(problem), _uniform(f"{problem.seed}:{target}")
+        axes, draws = dividable(problem), uniform(f"{problem.seed}:{target}")
         wanted = self._networks or (NETWORKS if problem.budget is None else None)
         found: dict[str, Candidate] = {}
         in_vain = 0
@@ -100,7 +100,7 @@ class RandomNetworks:
         return problem.candidate(f"{problem.cost.short(target)}-{number}", point)
 
 
-def _uniform(seed: str) -> Iterator[float]:
+def uniform(seed: str) -> Iterator[float]:
     """An endless stream of uniform numbers in [0, 1), which depends on the seed alone, on every machine."""
     number = 0
     while True:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from expand.bench.table.measuring import WAYS
 from expand.bench.table.networks import is_control, path_of
 from expand.jobs.per_video import unpack_scores
 from expand.run.record import RunRecord, read_run
-from expand.run.rows import CandidateRow
 from expand.search.base import TRAIN_FACTOR, Scored, network_key
 from expand.system.errors import UserError
 from expand.system.files import replacing
@@ -46,9 +45,10 @@ def write_table(folder: Path) -> Path:
     checksums = {record.data.checksum for record in runs.values()}
     if len(checksums) > 1:
         raise UserError(f"the runs of a table must have the same videos, but those of {folder} differ.")
-    rows = [row for way, record in runs.items() for row in _rows(way, record)]
+    plans = {way: _plan(record) for way, record in runs.items()}
+    rows = [row for way, record in runs.items() for row in _rows(way, record, plans[way])]
     table = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
-    facts = json.dumps(_facts(runs))
+    facts = json.dumps(_facts(runs, plans))
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _FACTS: facts.encode()})
     with replacing(folder / FILE) as partial:
         pq.write_table(table, partial, compression="zstd")
@@ -71,7 +71,7 @@ def read_table(file: Path) -> tuple[pd.DataFrame, Json]:
     return table.to_pandas(), facts
 
 
-def _facts(runs: Mapping[str, RunRecord]) -> Json:
+def _facts(runs: Mapping[str, RunRecord], plans: Mapping[str, _Plan]) -> Json:
     """What holds for all rows."""
     first = next(iter(runs.values()))
     start = first.setup.space.complexity(
@@ -88,41 +88,60 @@ def _facts(runs: Mapping[str, RunRecord]) -> Json:
         },
         "stages": [stage.name for stage in start.stages],
         "ways": {way: record.config.deciding() for way, record in runs.items()},
-        "planned": {way: _planned(record) for way, record in runs.items()},
+        "planned": {way: dict(plan.trainings) for way, plan in plans.items()},
     }
 
 
-def _planned(record: RunRecord) -> dict[str, int]:
-    """How many trainings a way's strategy asks for in the end, by kind, if every network learns."""
-    problem, planned = record.setup.problem, Counter[str]()
-    known = set[tuple[object, int]]()
-    search = record.setup.strategy.search(problem)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What a way's strategy asks for in the end, if every network learns.
+
+    Attributes:
+        trainings: their number, by kind of network.
+        kinds: by network, the kinds that it is of: one that is drawn may be one that is contracted to, too.
+    """
+
+    trainings: Mapping[str, int]
+    kinds: Mapping[object, Sequence[str]]
+
+
+def _plan(record: RunRecord) -> _Plan:
+    trainings, known = Counter[str](), set[tuple[object, int]]()
+    kinds: dict[object, dict[str, None]] = {}
+    search = record.setup.strategy.search(record.setup.problem)
     try:
         round_ = next(search)
         while True:
             for training in round_.trainings:
-                network = training.candidate
-                same = network.name if problem.grown else network_key(problem.space, network.point)
-                if (same, training.seed) not in known:
-                    planned["control" if is_control(network.name) else round_.kind] += 1
-                known.add((same, training.seed))
+                network = _identity(record, training.candidate.name, training.candidate.point)
+                kind = "control" if is_control(training.candidate.name) else round_.kind
+                kinds.setdefault(network, {})[kind] = None
+                if (network, training.seed) not in known:
+                    trainings[kind] += 1
+                known.add((network, training.seed))
             round_ = search.send([Scored(score=1.0)] * len(round_.trainings))
     except StopIteration:
-        return dict(planned)
+        return _Plan(trainings=trainings, kinds={one: tuple(found) for one, found in kinds.items()})
 
 
-def _rows(way: str, record: RunRecord) -> Iterator[dict[str, Any]]:
+def _identity(record: RunRecord, name: str, point: Any) -> object:
+    """What makes two trainings those of one network: of grown ones, the way that led there as well."""
+    return name if record.setup.problem.grown else network_key(record.setup.space, point)
+
+
+def _rows(way: str, record: RunRecord, plan: _Plan) -> Iterator[dict[str, Any]]:
     """The rows of a way's trainings; one that failed has no scores."""
-    kinds = {(row.round, row.network.candidate): row for row in record.rounds}
     space, classes = record.setup.space, len(record.data.classes)
     for trial in record.trials:
         network, found = trial.network, trial.measurement
         architecture = space.architecture(network.point)
         stages = space.complexity(architecture, classes).stages
+        kind, *also = plan.kinds[_identity(record, network.candidate, network.point)]
         yield {
             "way": way,
             "name": network.candidate,
-            "kind": _kind(kinds[trial.round, network.candidate]),
+            "kind": kind,
+            "also": ", ".join(also),
             "path": "/".join(path_of(network.candidate)) if network.axis else "",
             "seed": trial.seed,
             **{f"factor_{name}": value for name, value in network.factors.items()},
@@ -148,10 +167,6 @@ def _rows(way: str, record: RunRecord) -> Iterator[dict[str, Any]]:
             "spent": None if found is None else TRAIN_FACTOR * found.macs * found.clips_seen,
             "seconds": None if found is None else found.seconds,
         }
-
-
-def _kind(row: CandidateRow) -> str:
-    return "control" if is_control(row.network.candidate) else row.kind
 
 
 def _scores(packed: str | None) -> list[float] | None:

@@ -1,11 +1,16 @@
-"""What a table has so far, by way and kind of network, for a terminal."""
+"""What a table has so far, and how ways of searching fare on it, for a terminal."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from expand.system.units import show_count, show_seconds
+from expand.bench.table.contenders import CONTENDERS
+from expand.bench.table.verdict import Verdict
+from expand.system.units import show_count, show_points, show_seconds
 from search_spaces.base import Json
 
 _LEFT = ("way", "networks")  # the columns of words
@@ -53,4 +58,81 @@ def summary_table(rows: pd.DataFrame, facts: Json) -> Table:
             show_count(round(row["spent"])),
             show_seconds(row["seconds"]),
         )
+    return shown
+
+
+def contenders(verdict: Verdict) -> list[Json]:
+    """For each contender: what it spends, how good what it finds is, and how it stands against its rivals.
+
+    A rival is compared after it has spent as much as the contender.
+    """
+    rows = []
+    for name in verdict.climbs:
+        found, regret = verdict.found(name), verdict.regret(name)
+        assert found is not None, "every replay has found something in the end"
+        assert regret is not None, "every replay has found something in the end"
+        spent, long = verdict.spent(name), verdict.long(found)
+        against = {}
+        for rival in verdict.climbs:
+            theirs = None if rival == name else verdict.found(rival, spent)
+            if theirs is not None:
+                gap = verdict.difference(found, theirs)
+                against[rival] = {
+                    "by": gap.mean,
+                    "error": gap.error,
+                    "better_on_average": gap.above,
+                    "beats": verdict.beats(found, theirs),
+                }
+        rows.append(
+            {
+                "contender": name,
+                "spent": spent,
+                "score": float(np.mean(found.truths)),
+                "regret": regret.mean,
+                "error": regret.error,
+                "long": None if long is None else long[0],
+                "long_share": 0.0 if long is None else long[1],
+                "networks": len(set(found.networks)),
+                "against": against,
+            }
+        )
+    return rows
+
+
+def contenders_table(rows: Sequence[Json]) -> Table:
+    """`contenders` as a table."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("search", "spends", "score", "regret", "±", "at length", "of", "networks"):
+        shown.add_column(heading, justify="left" if heading == "search" else "right", no_wrap=True)
+    for row in rows:
+        shown.add_row(
+            row["contender"],
+            show_count(round(row["spent"])),
+            f"{row['score']:.1%}",
+            f"{100 * row['regret']:.1f}",
+            f"{100 * row['error']:.1f}",
+            "" if row["long"] is None else f"{row['long']:.1%}",
+            f"{row['long_share']:.0%}" if row["long"] is not None else "",
+            f"{row['networks']}",
+        )
+    return shown
+
+
+def duels_table(rows: Sequence[Json]) -> Table:
+    """How expansions stand against what others have found by the same spending."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("search", "against", "ahead by", "±", "on average", "single search"):
+        shown.add_column(heading, justify="left" if heading in ("search", "against") else "right")
+    for row in rows:
+        if CONTENDERS[row["contender"]].budgeted:
+            continue
+        for rival, duel in row["against"].items():
+            shown.add_row(
+                row["contender"],
+                rival,
+                show_points(duel["by"]),
+                f"{100 * duel['error']:.1f}",
+                f"{duel['better_on_average']:.0%}",
+                f"{duel['beats']:.0%}",
+            )
     return shown
