@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from expand.bench.table.look_ahead import LookAhead
 from expand.bench.table.lookup import Entry, Lookup
 from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
 from expand.search.budget import Purse
@@ -98,7 +99,14 @@ CONTENDERS: Mapping[str, Contender] = {
         Contender(name="expansion, one seed", make=lambda *_: Expansion()),
         Contender(name="expansion, three seeds", make=lambda *_: Expansion(), seeds=(3, 3)),
         Contender(name="expansion, race", make=lambda *_: Expansion(), seeds=(2, 8)),
+        Contender(name="expansion, race, look-ahead", make=lambda *_: LookAhead(), seeds=(2, 8)),
         Contender(name="expansion, grown, race", make=lambda *_: Expansion(), seeds=(2, 8), way="grown"),
+        Contender(
+            name="expansion, grown, race, look-ahead",
+            make=lambda *_: LookAhead(),
+            seeds=(2, 8),
+            way="grown",
+        ),
         Contender(name="random", make=_random, budgeted=True),
         Contender(name="hand-scaled", make=lambda *_: HandScaled(), budgeted=True),
         Contender(name="tpe", make=lambda *_: TPE(within=WITHIN), standing="near", budgeted=True),

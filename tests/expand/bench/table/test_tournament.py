@@ -93,6 +93,17 @@ def test_without_noise_expansion_grows_what_the_world_rewards(quiet: Lookup, nam
     assert climb.found.truth == pytest.approx(climb.best, abs=0.02)
 
 
+def test_looking_ahead_trains_more_and_finds_no_worse(lookup: Lookup) -> None:
+    plain, ahead = (
+        [replay(lookup, CONTENDERS[name], target=TARGET, budget=BUDGET, number=n) for n in range(15)]
+        for name in ("expansion, race", "expansion, race, look-ahead")
+    )
+    assert statistics.fmean(one.spent for one in ahead) > statistics.fmean(one.spent for one in plain)
+    assert statistics.fmean(one.found.truth for one in ahead) > statistics.fmean(
+        one.found.truth - 0.02 for one in plain
+    )
+
+
 def test_random_search_uses_every_network_that_was_drawn_before_one_comes_again(quiet: Lookup) -> None:
     drawn = near(quiet, TARGET, ["drawn"])
     assert len(drawn) == 12
