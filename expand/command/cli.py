@@ -231,14 +231,15 @@ def compare(
     """Compare searches that may spend the same: what each found for what it spent, and who is ahead."""
     from dataclasses import asdict
 
-    from expand.plots import write_figures
+    from expand.plots import draw, write_drawn
     from expand.report.sheets import comparison_sheet
     from expand.report.terminal import comparison_words, to_table
     from expand.run.comparison import compare as compared
     from expand.run.record import read_run
 
-    found = compared([read_run(run) for run in runs])
-    paths = write_figures(runs, folder, ["comparison"])
+    records = [read_run(run) for run in runs]
+    found = compared(records)
+    paths = write_drawn({"comparison": draw("comparison", records)}, folder)
     if as_json:
         ahead = [
             {"ahead": one.name, "of": other.name, "probability": chance} for one, other, chance in found.pairs
