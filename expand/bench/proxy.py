@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from expand.bench.ways import GROWN, RESIDUAL_START, Way, measure_way, slug
+from expand.bench.ways import GROWN, RESIDUAL_START, Way, run_to_end, slug
 from expand.config.search import Config
 from expand.run.driver import SearchDisplay
 from expand.run.record import RunRecord, read_run
@@ -119,7 +119,7 @@ def measure(
         if unknown := [axis for axis in path if axis not in axes]:
             known = ", ".join(axes)
             raise UserError(f"--grow must name axes of the search, {known}, got {', '.join(unknown)}.")
-        measure_way(chosen, folder / slug(name), view)
+        run_to_end(chosen, folder / slug(name), view)
 
 
 def trainings_of(name: str, record: RunRecord) -> Iterator[Trained]:

@@ -69,11 +69,11 @@ class Way:
         )
 
 
-def measure_way(config: Config, folder: Path, view: SearchDisplay) -> None:
-    """Run the trainings of a way in its run folder, from where they were cut off if it is there already.
+def run_to_end(config: Config, folder: Path, view: SearchDisplay) -> None:
+    """Run a search in its folder, from where it was cut off if it is there already.
 
     Args:
-        config: of the way.
+        config: of the search.
         folder: the run folder.
         view: shows the progress.
 

@@ -387,6 +387,46 @@ def bench_strategies(
     wide.print(duels_table(rows))
 
 
+@bench.command("rivals")
+def bench_rivals(
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the runs and results; one that exists is gone on with.")
+    ],
+    data: DataFolder = None,
+    target: TargetOption = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option("--strategy", help="A strategy; repeats. By default expansion, random and hand-scaled."),
+    ] = None,
+    searches: Annotated[int, typer.Option("--searches", min=1, help="Searches by each strategy.")] = 3,
+    epochs: Annotated[
+        float, typer.Option("--epochs", min=0, help="Of the full training of what each finds.")
+    ] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Search by several strategies, train in full what each finds, and test it on videos no search saw."""
+    from dataclasses import asdict
+
+    from expand.bench.rivals import Displays, measure
+    from expand.bench.rivals import table as rivals_table
+    from expand.config.options import build_config
+    from expand.report.live_search import SearchView
+    from expand.report.live_training import TrainingView
+
+    built = build_config(config, data=data, targets=target or (), settings=chosen_settings(settings, {}))
+    show = Displays(search=lambda: SearchView(err), training=lambda: TrainingView(err))
+    with interruptible():
+        found = measure(
+            built, strategy or ["expansion", "random", "hand-scaled"], searches, epochs, folder, show
+        )
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    Console(width=_WIDTH).print(rivals_table(found))
+
+
 @bench.command("grid")
 def bench_grid(
     data: DataFolder = None,

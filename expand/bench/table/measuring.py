@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from expand.bench.table import strategies
-from expand.bench.ways import GROWN, RESIDUAL_START, Way, measure_way
+from expand.bench.ways import GROWN, RESIDUAL_START, Way, run_to_end
 from expand.config.search import Config
 from expand.run.driver import SearchDisplay
 
@@ -76,4 +76,4 @@ def measure(config: Config, extent: Extent, ways: Sequence[str], folder: Path, v
         RunFailed: a run cannot go on.
     """
     for name in ways:
-        measure_way(WAYS[name].config(config, extent), folder / name, view)
+        run_to_end(WAYS[name].config(config, extent), folder / name, view)
