@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from expand.bench.ways import run_to_end
 from expand.config.search import Config
 from expand.config.training import GROWN_EPOCHS
@@ -24,6 +22,7 @@ from expand.full.preparation import choose
 from expand.full.testing import choose_test, run_test
 from expand.full.train import TrainingDisplay, go_on, start
 from expand.jobs.job import Measurement
+from expand.report.sheets import Sheet, plain_sheet
 from expand.run.driver import SearchDisplay
 from expand.run.record import RunRecord, read_run
 from expand.search.base import TRAIN_FACTOR
@@ -172,24 +171,25 @@ def _measurements(record: RunRecord) -> Iterator[Measurement]:
             yield from row.seeds.measurements
 
 
-def table(found: Iterable[Rival]) -> Table:
+def rivals_sheet(found: Iterable[Rival]) -> Sheet:
     """A row for each strategy: means over its searches, with standard errors where there are several."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("strategy", "searches", "spent", "validation", "test", "±", "mean class"):
-        shown.add_column(heading, justify="left" if heading == "strategy" else "right", no_wrap=True)
+    headings = ("strategy", "searches", "spent", "validation", "test", "±", "mean class")
     by_strategy: dict[str, list[Rival]] = {}
     for one in found:
         by_strategy.setdefault(one.strategy, []).append(one)
+    cells = []
     for strategy, ones in by_strategy.items():
         tests = [one.test for one in ones]
         error = statistics.stdev(tests) / math.sqrt(len(tests)) if len(tests) > 1 else None
-        shown.add_row(
-            strategy,
-            str(len(ones)),
-            show_count(round(statistics.fmean(one.spent for one in ones))),
-            f"{statistics.fmean(one.val for one in ones):.1%}",
-            f"{statistics.fmean(tests):.1%}",
-            "" if error is None else f"{100 * error:.1f}",
-            f"{statistics.fmean(one.mean_class for one in ones):.1%}",
+        cells.append(
+            (
+                strategy,
+                str(len(ones)),
+                show_count(round(statistics.fmean(one.spent for one in ones))),
+                f"{statistics.fmean(one.val for one in ones):.1%}",
+                f"{statistics.fmean(tests):.1%}",
+                "" if error is None else f"{100 * error:.1f}",
+                f"{statistics.fmean(one.mean_class for one in ones):.1%}",
+            )
         )
-    return shown
+    return plain_sheet(headings, cells, left=("strategy",))

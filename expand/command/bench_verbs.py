@@ -311,9 +311,10 @@ def bench_table(
     """Train every network that a search can come to, and others, as a table to compare searches by."""
     from expand.bench.table.measuring import WAYS, Extent, measure
     from expand.bench.table.rows import FILE, begun, read_table, write_table
-    from expand.bench.table.show import summary, summary_table
+    from expand.bench.table.show import summary, summary_sheet
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
+    from expand.report.terminal import to_table
     from expand.system.errors import UserError
 
     if unknown := [name for name in way or () if name not in WAYS]:
@@ -333,7 +334,7 @@ def bench_table(
     if as_json:
         print_json(summary(rows, facts))
     else:
-        Console(width=_WIDTH).print(summary_table(rows, facts))
+        out.print(to_table(summary_sheet(rows, facts)))
 
 
 @bench.command("strategies")
@@ -363,10 +364,11 @@ def bench_strategies(
     from expand.bench.table.figure import regret_figure
     from expand.bench.table.lookup import Lookup
     from expand.bench.table.rows import FILE
-    from expand.bench.table.show import contenders, contenders_table, duels_table
+    from expand.bench.table.show import contenders, contenders_sheet, duels_sheet
     from expand.bench.table.tournament import replay_all
     from expand.bench.table.verdict import Verdict
     from expand.plots import styled, write_drawn
+    from expand.report.terminal import to_table
 
     lookup = Lookup.read(table / FILE if table.is_dir() else table)
     limit = lookup.target(target)
@@ -381,10 +383,9 @@ def bench_strategies(
     if as_json:
         print_json(rows)
         return
-    wide = Console(width=_WIDTH)
-    wide.print(contenders_table(rows))
-    wide.print()
-    wide.print(duels_table(rows))
+    out.print(to_table(contenders_sheet(rows)))
+    out.print()
+    out.print(to_table(duels_sheet(rows)))
 
 
 @bench.command("rivals")
@@ -409,11 +410,11 @@ def bench_rivals(
     """Search by several strategies, train in full what each finds, and test it on videos no search saw."""
     from dataclasses import asdict
 
-    from expand.bench.rivals import Displays, measure
-    from expand.bench.rivals import table as rivals_table
+    from expand.bench.rivals import Displays, measure, rivals_sheet
     from expand.config.options import build_config
     from expand.report.live_search import SearchView
     from expand.report.live_training import TrainingView
+    from expand.report.terminal import to_table
 
     built = build_config(config, data=data, targets=target or (), settings=chosen_settings(settings, {}))
     show = Displays(search=lambda: SearchView(err), training=lambda: TrainingView(err))
@@ -424,7 +425,7 @@ def bench_rivals(
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    Console(width=_WIDTH).print(rivals_table(found))
+    out.print(to_table(rivals_sheet(found)))
 
 
 @bench.command("grid")

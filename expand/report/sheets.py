@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,18 @@ class Sheet:
     right: tuple[bool, ...]
     lines: tuple[Line, ...]
     spare: tuple[str, ...] = ()
+
+
+def plain_sheet(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[str], spare: Sequence[str] = ()
+) -> Sheet:
+    """A table whose rows belong to no candidate; `left` are the headings of columns of words."""
+    return Sheet(
+        headings=tuple(headings),
+        right=tuple(heading not in left for heading in headings),
+        lines=tuple(Line(row[0], tuple(row)) for row in rows),
+        spare=tuple(spare),
+    )
 
 
 def trajectory_sheet(record: RunRecord) -> Sheet:

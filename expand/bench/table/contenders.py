@@ -30,7 +30,7 @@ class Contender:
     """A way of searching.
 
     Attributes:
-        name: in tables and figures.
+        name: in tables and figures; docs/strategies.md explains them.
         make: makes the strategy of a replay, from the table, the replay's number and the target.
         way: whether its candidates are trained from random weights or grown.
         seeds: the least and the most trainings of a candidate.
@@ -96,13 +96,13 @@ def _random(lookup: Lookup, replay: int, target: int) -> Strategy:
 CONTENDERS: Mapping[str, Contender] = {
     one.name: one
     for one in (
-        Contender(name="expansion, one seed", make=lambda *_: Expansion()),
-        Contender(name="expansion, three seeds", make=lambda *_: Expansion(), seeds=(3, 3)),
-        Contender(name="expansion, race", make=lambda *_: Expansion(), seeds=(2, 8)),
-        Contender(name="expansion, race, look-ahead", make=lambda *_: LookAhead(), seeds=(2, 8)),
-        Contender(name="expansion, grown, race", make=lambda *_: Expansion(), seeds=(2, 8), way="grown"),
+        Contender(name="expansion-1", make=lambda *_: Expansion()),
+        Contender(name="expansion-3", make=lambda *_: Expansion(), seeds=(3, 3)),
+        Contender(name="race", make=lambda *_: Expansion(), seeds=(2, 8)),
+        Contender(name="race-ahead", make=lambda *_: LookAhead(), seeds=(2, 8)),
+        Contender(name="grown-race", make=lambda *_: Expansion(), seeds=(2, 8), way="grown"),
         Contender(
-            name="expansion, grown, race, look-ahead",
+            name="grown-race-ahead",
             make=lambda *_: LookAhead(),
             seeds=(2, 8),
             way="grown",

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from rich.table import Table
 
 from expand.bench.table.contenders import CONTENDERS
 from expand.bench.table.verdict import Verdict
+from expand.report.sheets import Sheet, plain_sheet
 from expand.system.units import show_count, show_points, show_seconds
 from search_spaces.base import Json
-
-_LEFT = ("way", "networks")  # the columns of words
 
 
 def summary(rows: pd.DataFrame, facts: Json) -> list[Json]:
@@ -40,14 +38,11 @@ def summary(rows: pd.DataFrame, facts: Json) -> list[Json]:
     return found
 
 
-def summary_table(rows: pd.DataFrame, facts: Json) -> Table:
+def summary_sheet(rows: pd.DataFrame, facts: Json) -> Sheet:
     """`summary` as a table; the time is that of all trainings, one after the other."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
     headings = ("way", "networks", "trainings", "of", "learned nothing", "failed", "mean", "MACs", "time")
-    for heading in headings:
-        shown.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=True)
-    for row in summary(rows, facts):
-        shown.add_row(
+    cells = [
+        (
             row["way"],
             f"{row['networks']} {row['kind']}",
             f"{row['trainings']:,}",
@@ -58,7 +53,9 @@ def summary_table(rows: pd.DataFrame, facts: Json) -> Table:
             show_count(round(row["spent"])),
             show_seconds(row["seconds"]),
         )
-    return shown
+        for row in summary(rows, facts)
+    ]
+    return plain_sheet(headings, cells, left=("way", "networks"), spare=("failed", "mean"))
 
 
 def contenders(verdict: Verdict) -> list[Json]:
@@ -99,40 +96,39 @@ def contenders(verdict: Verdict) -> list[Json]:
     return rows
 
 
-def contenders_table(rows: Sequence[Json]) -> Table:
+def contenders_sheet(rows: Sequence[Json]) -> Sheet:
     """`contenders` as a table."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("search", "spends", "score", "regret", "±", "at length", "of", "networks"):
-        shown.add_column(heading, justify="left" if heading == "search" else "right", no_wrap=True)
-    for row in rows:
-        shown.add_row(
+    headings = ("search", "spends", "score", "regret", "±", "at length", "of", "networks")
+    cells = [
+        (
             row["contender"],
             show_count(round(row["spent"])),
             f"{row['score']:.1%}",
             f"{100 * row['regret']:.1f}",
             f"{100 * row['error']:.1f}",
             "" if row["long"] is None else f"{row['long']:.1%}",
-            f"{row['long_share']:.0%}" if row["long"] is not None else "",
+            "" if row["long"] is None else f"{row['long_share']:.0%}",
             f"{row['networks']}",
         )
-    return shown
+        for row in rows
+    ]
+    return plain_sheet(headings, cells, left=("search",), spare=("networks",))
 
 
-def duels_table(rows: Sequence[Json]) -> Table:
+def duels_sheet(rows: Sequence[Json]) -> Sheet:
     """How expansions stand against what others have found by the same spending."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("search", "against", "ahead by", "±", "on average", "single search"):
-        shown.add_column(heading, justify="left" if heading in ("search", "against") else "right")
-    for row in rows:
-        if CONTENDERS[row["contender"]].budgeted:
-            continue
-        for rival, duel in row["against"].items():
-            shown.add_row(
-                row["contender"],
-                rival,
-                show_points(duel["by"]),
-                f"{100 * duel['error']:.1f}",
-                f"{duel['better_on_average']:.0%}",
-                f"{duel['beats']:.0%}",
-            )
-    return shown
+    headings = ("search", "against", "ahead by", "±", "on average", "single search")
+    cells = [
+        (
+            row["contender"],
+            rival,
+            show_points(duel["by"]),
+            f"{100 * duel['error']:.1f}",
+            f"{duel['better_on_average']:.0%}",
+            f"{duel['beats']:.0%}",
+        )
+        for row in rows
+        if not CONTENDERS[row["contender"]].budgeted
+        for rival, duel in row["against"].items()
+    ]
+    return plain_sheet(headings, cells, left=("search", "against"))

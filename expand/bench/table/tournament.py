@@ -35,7 +35,7 @@ def replay_all(
         UserError: a name is unknown, there is no budget, or the table lacks a network.
     """
     if unknown := [name for name in names if name not in CONTENDERS]:
-        raise UserError(f"--search must be one of {'; '.join(CONTENDERS)}, got {'; '.join(unknown)}.")
+        raise UserError(f"--search must be one of {', '.join(CONTENDERS)}, got {', '.join(unknown)}.")
     chosen = [CONTENDERS[name] for name in names]
     chosen = chosen or [one for one in CONTENDERS.values() if _is_known(lookup, one, target)]
     climbs: dict[str, list[Climb]] = {}
