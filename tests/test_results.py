@@ -101,9 +101,12 @@ def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
     assert float(rows[-1]["epochs"]) == pytest.approx(recipe.training.epochs, rel=0.01)
     page = (RESULTS / "README.md").read_text()
     assert f"{100 * float(rows[-1]['val_top1']):.1f} %" in page
-    if recipe.training.recipe == "small":
-        values = {"epochs": recipe.training.epochs, "seed": recipe.training.seed, "recipe": "small"}
-        assert recipe.training == FullConfig.model_validate({**recipe_values("small", 1_827), **values})
+    name, synthetic = recipe.training.recipe, recipe.data.format == "synthetic"
+    if name == "small" or synthetic:
+        assert name in ("small", "released")
+        own = recipe_values(name, recipe.data.synthetic.train if synthetic else 1_827)
+        values = {"epochs": recipe.training.epochs, "seed": recipe.training.seed, "recipe": name}
+        assert recipe.training == FullConfig.model_validate({**own, **values})
         return
     shared = load_config(RESULTS / "training.yaml", Recipe).training
     varied = {"recipe", "epochs", "multigrid"}
