@@ -286,7 +286,7 @@ def _name_of(problem: Problem, candidate: Candidate) -> str:
     """The name in the table of a candidate of a search that grows networks."""
     parent = candidate.parent
     if parent is None:
-        return candidate.name
+        return START  # also where it is trained again for having learned nothing
     grown = "" if parent.name.startswith(START) else _name_of(problem, parent)
     if candidate.axis is not None and candidate.cost < parent.cost:
         return f"{grown} to {problem.cost.short(_target_of(problem, candidate))}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from expand.bench.table.contenders import Contender, below, near
 from expand.bench.table.lookup import Entry, Lookup, Sight
 from expand.search.base import CONTROL, Candidate, Outcome, Repetition, Scored, mean_over_seeds
-from expand.system.errors import UserError
+from expand.system.errors import RunFailed, UserError
 
 _SEEDS = 10_000  # apart from each other are the first seeds of two replays
 _DRAWS = 128  # of the true scores, for what a race believes; the many replays even out what so few are off by
@@ -120,8 +120,10 @@ def replay(lookup: Lookup, contender: Contender, *, target: int, budget: float, 
             round_ = search.send(sent)
     except StopIteration as end:
         (model,) = end.value.targets
-    found = stands.of(model.candidate)[0]
-    steps.append(_step(lookup, sight, spent, found))
+        found = model.candidate
+    except RunFailed:  # such as where no training of the start has learned anything
+        found = _leader(outcomes, target) or problem.start
+    steps.append(_step(lookup, sight, spent, stands.of(found)[0]))
     best = max(below(lookup, target), key=sight.seen)
     return Climb(steps=tuple(_changes(steps)), spent=spent, best=sight.truth(best), best_network=best.name)
 
@@ -135,10 +137,11 @@ class _Standing:
     def __init__(self, lookup: Lookup, contender: Contender, target: int) -> None:
         self._lookup, self._contender = lookup, contender
         self._most = contender.seeds[1]
-        standing = contender.standing
-        self._among = {"exact": list[Entry], "near": lambda: near(lookup, target)}.get(
-            standing, lambda: below(lookup, target)
-        )()
+        self._among = list[Entry]()
+        if contender.standing == "near":
+            self._among = near(lookup, target)
+        elif contender.standing == "below":
+            self._among = below(lookup, target)
         self._of: dict[Candidate, tuple[Entry, int]] = {}
         self._times = Counter[str]()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,18 @@ def test_looking_ahead_trains_more_and_finds_no_worse(lookup: Lookup) -> None:
     assert statistics.fmean(one.found.truth for one in ahead) > statistics.fmean(
         one.found.truth - 0.02 for one in plain
     )
+
+
+def test_a_search_that_cannot_go_on_gives_what_it_had(lookup: Lookup) -> None:
+    blind = {
+        seed: replace(one, learned=False)
+        for seed, one in lookup.by_path["start"].outcomes.items()
+        if isinstance(one, Scored)
+    }
+    start = replace(lookup.by_path["start"], outcomes=blind)
+    unlucky = replace(lookup, by_path={**lookup.by_path, "start": start})
+    climb = replay(unlucky, CONTENDERS["grown-race"], target=TARGET, budget=BUDGET, number=0)
+    assert climb.found.network == "start"
 
 
 def test_random_search_uses_every_network_that_was_drawn_before_one_comes_again(quiet: Lookup) -> None:
