@@ -201,19 +201,20 @@ def _found(record: RunRecord, target: int) -> TargetRow:
 def _climb(record: RunRecord, target: int, *, fresh: bool) -> Climb:
     spent, best, trainings = 0.0, float("-inf"), 0
     steps = list[tuple[float, float]]()
+    found = _found(record, target)
     needed = min((state.step for state in record.path if state.network.cost >= target), default=None)
     for row in record.rounds:
-        if row.kind == CONFIRMATION or (
-            row.kind == "expansion" and needed is not None and row.round > needed
-        ):
-            continue  # what confirms, and what was grown for larger targets
+        confirms = row.kind == CONFIRMATION
+        larger = row.kind == "expansion" and needed is not None and row.round > needed
+        other = row.kind == "contraction" and row.network.candidate != found.network.candidate
+        if confirms or larger or other:  # what was grown or contracted for other targets does not count
+            continue
         spent += TRAIN_FACTOR * sum(one.macs * one.clips_seen for one in row.seeds.measurements)
         trainings += len(row.seeds.measurements)
         if _counts(row, target):
             best = max(best, row.score)
         if best > float("-inf"):
             steps.append((spent, best))
-    found = _found(record, target)
     again = found.fresh.mean if fresh and found.fresh is not None else None
     return Climb(
         folder=record.folder.name,
