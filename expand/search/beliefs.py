@@ -12,7 +12,8 @@ The model, with candidates i and seeds n:
   It is estimated, and taken off, so candidates are compared in pairs that share a seed.
 - noise[i, n] is normal. Its variance is that of the candidate's own seeds, drawn towards the variance of all
   candidates of all rounds, which counts as four seeds. Few seeds tell the latter badly, so it is drawn, too:
-  with two seeds of about 1.4 points beforehand.
+  with two seeds of about 1.4 points beforehand. A candidate of which some trainings got stuck scatters far
+  more than all others, and says nothing of their noise.
 - videos[i] is the luck of the validation videos, the same in all seeds. Its variance follows from how far
   the candidates differ from video to video: a two-way analysis of variance, as in Owen (2007), The pigeonhole
   bootstrap.
@@ -38,6 +39,8 @@ from expand.search.decision import Belief, Beliefs, Noise
 DRAWS = 4_096
 _PRIOR_NOISE = Noise(squares=0.02**2, freedom=2)  # what is believed of the noise before the first training
 _PRIOR_SEEDS = 4  # how many seeds of its own the variance of all candidates counts as
+_STUCK = 0.1  # the standard deviation above which some trainings of a candidate may have got stuck
+_APART = 5.0  # times that of the others, above which they have
 _SPREADS = np.geomspace(0.005, 0.2, 16)  # how far true scores of a round may scatter, as standard deviations
 
 Array = NDArray[np.float64]
@@ -248,6 +251,8 @@ def _fit(scores: Array, *, paired: bool) -> _Fit:
     squares = (residual**2).sum(axis=1)
     own = float((seeds - 1).sum())  # degrees of freedom before those of the seeds are taken off
     freedom = max(0.0, own - len(count) + free)
+    alike = _alike(squares, seeds - 1)
+    counted = float((seeds - 1)[alike].sum()) / own if own else 1.0
     centred = np.eye(k) - 1 / k
     variances = np.diag(centred @ inverse @ centred)  # of a mean less that of all, in units of the noise
     return _Fit(
@@ -255,8 +260,31 @@ def _fit(scores: Array, *, paired: bool) -> _Fit:
         seeds=seeds,
         worth=(1 - 1 / k) / variances if shares.any() else seeds.astype(np.float64),
         squares=squares * own / freedom if freedom else np.zeros(k),
-        noise=Noise(squares=float(squares.sum()) if freedom else 0.0, freedom=freedom),
+        noise=Noise(squares=float(squares[alike].sum()) if freedom else 0.0, freedom=counted * freedom),
     )
+
+
+def _alike(squares: Array, freedom: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which candidates scatter by the noise that all have: not those of which some trainings got stuck.
+
+    Such a one has a standard deviation of more than `_STUCK`, and of more than `_APART` times that of the
+    others together. There are two others at least.
+
+    Args:
+        squares: (k,) sums of squares around the means.
+        freedom: (k,) their degrees of freedom.
+    """
+    alike = np.ones(len(squares), np.bool_)
+    while (alike & (freedom > 0)).sum() > 2:
+        variance = np.where(alike & (freedom > 0), squares / np.maximum(freedom, 1), 0.0)
+        widest = int(np.argmax(variance))
+        rest = alike.copy()
+        rest[widest] = False
+        others = float(squares[rest].sum() / freedom[rest].sum())
+        if variance[widest] <= max(_STUCK**2, _APART**2 * others):
+            break
+        alike = rest
+    return alike
 
 
 def _of_videos(outcomes: Sequence[Sequence[Outcome | None]]) -> Array:

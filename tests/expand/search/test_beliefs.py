@@ -110,6 +110,18 @@ def test_candidates_that_dropped_out_have_fewer_seeds() -> None:
     assert best(found)[2] < 0.01
 
 
+def test_a_candidate_of_which_some_trainings_got_stuck_makes_the_others_no_less_sure() -> None:
+    others = [[0.871, 0.861, 0.879], [0.827, 0.821, 0.829], [0.802, 0.825, 0.847], [0.754, 0.772, 0.800]]
+    steady = told(rows(*others), paired=False)
+    beside = told(rows(*others, [0.208, 0.679, 0.228]), paired=False)
+    assert steady.leader == beside.leader == 0
+    assert best(beside)[0] > 0.9
+    assert best(beside)[-1] < 0.02
+    assert beside.noise == steady.noise
+    loud = told(rows(*others, [0.70, 0.86, 0.78]), paired=False)  # wide, but as noise may be
+    assert loud.noise.freedom == steady.noise.freedom + 2
+
+
 def test_without_any_scatter_the_best_is_surely_the_best() -> None:
     found = told(rows([0.5, 0.5], [0.6, 0.6]))
     assert found.leader == 1
