@@ -309,7 +309,7 @@ def bench_table(
     as_json: AsJson = False,
 ) -> None:
     """Train every network that a search can come to, and others, as a table to compare searches by."""
-    from expand.bench.table.measuring import WAYS, Extent, measure
+    from expand.bench.table.measuring import WAYS, Extent, measure, ways_of
     from expand.bench.table.rows import FILE, begun, read_table, write_table
     from expand.bench.table.show import summary, summary_sheet
     from expand.config.options import build_config
@@ -325,7 +325,7 @@ def bench_table(
         extent = Extent(rounds=rounds, further=further, drawn=drawn or (), sampled=sampled)
         try:
             with interruptible(), SearchView(err) as view:
-                measure(built, extent, way or list(WAYS), folder, view)
+                measure(built, extent, way or ways_of(extent), folder, view)
         finally:  # also of what was trained before an interruption
             if begun(folder):
                 write_table(folder)

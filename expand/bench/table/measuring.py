@@ -10,6 +10,7 @@ from expand.bench.table import strategies
 from expand.bench.ways import GROWN, RESIDUAL_START, Way, run_to_end
 from expand.config.search import Config
 from expand.run.driver import SearchDisplay
+from expand.system.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,13 +53,19 @@ class TableWay:
         )
 
 
+FURTHER = "further"
 # In the order in which they are measured.
 WAYS: Mapping[str, TableWay] = {
     "scratch": TableWay(recipe=Way(), strategy="Scratch"),
     "grown": TableWay(recipe=Way(length=0.5, training=GROWN), strategy="Grown"),
     "long": TableWay(recipe=Way(length=5, training=RESIDUAL_START), strategy="Long", one_seed=True),
-    "further": TableWay(recipe=Way(), strategy="Further"),
+    FURTHER: TableWay(recipe=Way(), strategy="Further"),
 }
+
+
+def ways_of(extent: Extent) -> list[str]:
+    """The ways that a table of this extent has, in the order in which they are measured."""
+    return [name for name in WAYS if name != FURTHER or extent.further]
 
 
 def measure(config: Config, extent: Extent, ways: Sequence[str], folder: Path, view: SearchDisplay) -> None:
@@ -72,8 +79,10 @@ def measure(config: Config, extent: Extent, ways: Sequence[str], folder: Path, v
         view: shows the progress.
 
     Raises:
-        UserError: a run in the folder has another configuration.
+        UserError: a run in the folder has another configuration, or there are no further rounds to train.
         RunFailed: a run cannot go on.
     """
+    if FURTHER in ways and not extent.further:
+        raise UserError("the way further needs further rounds, got none: add --further 1, or leave it out.")
     for name in ways:
         run_to_end(WAYS[name].config(config, extent), folder / name, view)

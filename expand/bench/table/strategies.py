@@ -80,10 +80,9 @@ class Further(_Listed):
 
     def search(self, problem: Problem) -> Search:
         """See `Strategy.search`; a round for each group."""
-        if self._further:
-            rounds = range(self._rounds + 1, self._rounds + self._further + 1)
-            for number, group in enumerate(expanded(problem, rounds, step=self._step)):
-                yield Round(number=number, kind=group.kind, trainings=problem.trainings(group.networks))
+        rounds = range(self._rounds + 1, self._rounds + self._further + 1)
+        for number, group in enumerate(expanded(problem, rounds, step=self._step)):
+            yield Round(number=number, kind=group.kind, trainings=problem.trainings(group.networks))
         return Trajectory(states=(), targets=())
 
 

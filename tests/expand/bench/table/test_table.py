@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from expand.bench.table.measuring import WAYS, Extent, measure
+from expand.bench.table.measuring import WAYS, Extent, measure, ways_of
 from expand.bench.table.networks import contractions, expanded, near_targets, path_of, reachable, sample
 from expand.bench.table.rows import begun, read_table, write_table
 from expand.bench.table.show import summary
@@ -151,6 +151,17 @@ def test_what_was_measured_before_an_interruption_is_in_the_table(tmp_path: Path
     measure(growing, EXTENT, ["scratch"], tmp_path, rest := Quiet())
     rows, _ = read_table(write_table(tmp_path))
     assert len(rows) == 4 + len(rest.trained)
+
+
+def test_a_table_without_further_rounds_lacks_that_way(tmp_path: Path, growing: Config) -> None:
+    near = Extent(rounds=1, drawn=[2], sampled=3)
+    assert ways_of(near) == ["scratch", "grown", "long"]
+    assert ways_of(EXTENT) == list(WAYS)
+    with pytest.raises(UserError) as error:
+        measure(growing, near, ["further"], tmp_path, Quiet())
+    assert str(error.value) == (
+        "the way further needs further rounds, got none: add --further 1, or leave it out."
+    )
 
 
 def test_a_search_with_other_settings_does_not_go_on_with_a_table(tmp_path: Path, growing: Config) -> None:
