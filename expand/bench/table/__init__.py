@@ -1,7 +1,8 @@
 """A table of a neighbourhood: all networks that a search can come to, each trained several times.
 
 With it, ways of searching are compared without training anything: a search asks for trainings, and the table
-has their outcomes. In the order in which they are used:
+has their outcomes. The command calls `measuring.measure`, `rows.write_table`, `rows.read_table` and
+`tournament.replay_all`. The modules, in the order in which they are used:
 
 - networks.py: which networks a table has
 - strategies.py: strategies that train them, one for each way

@@ -116,7 +116,7 @@ def test_a_candidate_of_which_some_trainings_got_stuck_makes_the_others_no_less_
     beside = told(rows(*others, [0.208, 0.679, 0.228]), paired=False)
     assert steady.leader == beside.leader == 0
     assert best(beside)[0] > 0.9
-    assert best(beside)[-1] < 0.02
+    assert best(beside)[-1] < 0.1
     assert beside.noise == steady.noise
     loud = told(rows(*others, [0.70, 0.86, 0.78]), paired=False)  # wide, but as noise may be
     assert loud.noise.freedom == steady.noise.freedom + 2
