@@ -19,7 +19,7 @@ from expand.config.search import Config
 from expand.run.driver import SearchDisplay
 from expand.run.record import RunRecord, read_run
 from expand.run.start import with_start
-from expand.search.base import CONTROL, TRAIN_FACTOR, Outcome, Problem, Round, Scored, State, Trajectory
+from expand.search.base import CONTROL, Outcome, Problem, Round, Scored, State, Trajectory
 from expand.search.budget import Purse
 from expand.search.expansion import Expansion
 from expand.search.setup import problem_of
@@ -133,7 +133,7 @@ def trainings_of(name: str, record: RunRecord) -> Iterator[Trained]:
                 seed=row.seed,
                 score=found.score,
                 learned=found.learned,
-                compute=float(TRAIN_FACTOR * found.macs * found.clips_seen),
+                compute=float(found.spent),
                 seconds=found.seconds,
             )
 

@@ -25,7 +25,6 @@ from expand.jobs.job import Measurement
 from expand.report.sheets import Sheet, plain_sheet
 from expand.run.driver import SearchDisplay
 from expand.run.record import RunRecord, read_run
-from expand.search.base import TRAIN_FACTOR
 from expand.search.confirmation import CONFIRMATION
 from expand.system.errors import UserError
 from expand.system.files import write_json
@@ -45,7 +44,7 @@ class Rival:
         number: of the search; each has other seeds.
         spent: multiply-adds that the search trained.
         trainings: how many there were.
-        network: the clips of the network that it found, in words, and its multiply-adds.
+        network: the clips of the network that it found, in words.
         macs: its multiply-adds for one clip.
         score: its score in the search, on the validation videos.
         val, test: its top-1 when trained in full, on the validation videos and on the test videos.
@@ -134,7 +133,7 @@ def _rival(config: Config, strategy: str, number: int, epochs: float, folder: Pa
     return Rival(
         strategy=strategy,
         number=number,
-        spent=sum(TRAIN_FACTOR * one.macs * one.clips_seen for one in _measurements(record)),
+        spent=sum(one.spent for one in _measurements(record)),
         trainings=len(list(_measurements(record))),
         network=f"{target.network.clips}",
         macs=target.network.macs,

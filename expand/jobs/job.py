@@ -15,6 +15,7 @@ LabelCount = Literal["one", "several"]  # how many labels a video has
 
 # A training has learned nothing while its loss is above this share of the loss of a guess.
 LEARNED = 0.95
+TRAIN_FACTOR = 3  # forward passes that a trained clip costs: one, and about two for the gradients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +149,11 @@ class Measurement:
     test_top1: float | None = None
     test_mean_class_accuracy: float | None = None
     epoch_losses: tuple[float, ...] | None = None
+
+    @property
+    def spent(self) -> int:
+        """The multiply-adds that the training took: those of a clip × clips × TRAIN_FACTOR."""
+        return TRAIN_FACTOR * self.macs * self.clips_seen
 
     @property
     def learned(self) -> bool:

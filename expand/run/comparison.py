@@ -13,7 +13,7 @@ import numpy as np
 
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, TargetRow
-from expand.search.base import CONTROL, TRAIN_FACTOR
+from expand.search.base import CONTROL
 from expand.search.confirmation import CONFIRMATION
 from expand.system.errors import UserError
 from expand.system.units import show_count
@@ -209,7 +209,7 @@ def _climb(record: RunRecord, target: int, *, fresh: bool) -> Climb:
         other = row.kind == "contraction" and row.network.candidate != found.network.candidate
         if confirms or larger or other:  # what was grown or contracted for other targets does not count
             continue
-        spent += TRAIN_FACTOR * sum(one.macs * one.clips_seen for one in row.seeds.measurements)
+        spent += sum(one.spent for one in row.seeds.measurements)
         trainings += len(row.seeds.measurements)
         if _counts(row, target):
             best = max(best, row.score)

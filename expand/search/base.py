@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from expand.config.spaces import Space
+from expand.jobs.job import TRAIN_FACTOR
 from expand.search.costs import MACS, Cost
 from expand.search.decision import Decision
 from expand.system.errors import RunFailed, UserError
@@ -97,7 +98,6 @@ class Failed:
 Outcome = Scored | Failed
 
 START = "start"  # the name of the start as a candidate; longer trainings of it have names that begin so
-TRAIN_FACTOR = 3  # forward passes that a trained clip costs: one, and about two for the gradients
 SETTLING = 5_000  # is added to the search's seed; seeds of races are far below, and fresh ones above
 CONTROL = "control"  # the name of a round's control: the grown network itself, trained on like its candidates
 

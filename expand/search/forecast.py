@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from expand.config.training import TrainingConfig
-from expand.jobs.job import Job, Measurement
+from expand.jobs.job import TRAIN_FACTOR, Job, Measurement
 from expand.search.axes import is_free, largest
-from expand.search.base import TRAIN_FACTOR, Candidate, Failed, Outcome, Problem, Round, Scored
+from expand.search.base import Candidate, Failed, Outcome, Problem, Round, Scored
 from expand.search.setup import Setup
 from expand.system.errors import RunFailed
 from search_spaces.base import ClipSampling

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from expand.config.training import TrainingConfig
-from expand.search.base import TRAIN_FACTOR, Candidate
+from expand.jobs.job import TRAIN_FACTOR
+from expand.search.base import Candidate
 from expand.search.forecast import Speed, in_turn, likely_rounds
 from expand.search.setup import Setup
 from expand.training.devices import place_clips, place_network, prepare

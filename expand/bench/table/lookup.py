@@ -62,8 +62,8 @@ class Lookup:
         file: where it was read from.
         problem: of a search from random weights, with the table's targets.
         grown: of a search whose candidates grow from their parents' weights; None: no such trainings.
-        scratch: by network, those that were trained from random weights.
-        by_path: by name, those that were grown.
+        scratch: by network, those that were trained from random weights, twice at least.
+        by_path: by name, those that were grown, twice at least.
         long: by network, the score of a long training.
         noise: by way, the standard deviation of the scores of a network's trainings that have learned.
     """
@@ -93,7 +93,8 @@ class Lookup:
         scratch = dict[object, Entry]()
         for network in _networks(rows[rows["way"].isin(["scratch", "further"])]):
             entry = _entry(problem, network)
-            scratch[network_key(problem.space, entry.candidate.point)] = entry
+            if len(entry.outcomes) > 1:  # else nothing is left to judge by
+                scratch[network_key(problem.space, entry.candidate.point)] = entry
         grown = _problem(facts, "grown") if "grown" in facts["ways"] else None
         by_path = [_entry(problem, network) for network in _networks(rows[rows["way"] == "grown"], "name")]
         long = dict[object, float]()
@@ -106,7 +107,7 @@ class Lookup:
             problem=problem,
             grown=grown,
             scratch=scratch,
-            by_path={entry.name: entry for entry in by_path},
+            by_path={entry.name: entry for entry in by_path if len(entry.outcomes) > 1},
             long=long,
             noise={"scratch": _noise(scratch.values()), "grown": _noise(by_path)},
         )

@@ -17,7 +17,7 @@ from expand.bench.table.measuring import WAYS
 from expand.bench.table.networks import is_control, path_of
 from expand.jobs.per_video import unpack_scores
 from expand.run.record import RunRecord, read_run
-from expand.search.base import TRAIN_FACTOR, Scored, network_key
+from expand.search.base import Scored, network_key
 from expand.system.errors import UserError
 from expand.system.files import replacing
 from expand.system.folders import STUDY
@@ -164,7 +164,7 @@ def _rows(way: str, record: RunRecord, plan: _Plan) -> Iterator[dict[str, Any]]:
             "learned": None if found is None else found.learned,
             "video_scores": None if found is None else _scores(found.video_scores),
             "epochs": None if found is None else found.epochs,
-            "spent": None if found is None else TRAIN_FACTOR * found.macs * found.clips_seen,
+            "spent": None if found is None else found.spent,
             "seconds": None if found is None else found.seconds,
         }
 

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from expand.bench.rivals import Rival
 from expand.bench.table.page import filled
+from tests.expand.bench.test_rivals import rival
 
-RIVAL = Rival(
-    strategy="random",
-    number=0,
-    spent=2e13,
-    trainings=16,
-    network="2×34, 40²",
-    macs=44_000_000,
-    score=0.5,
-    val=0.9,
-    test=0.92,
-    mean_class=0.8,
-    videos=163,
-    search_seconds=60.0,
-    seconds=600.0,
-)
+RIVAL = replace(rival("random", 0, 0.92), spent=2e13)
 PAGE = """# Proof
 
 Before.

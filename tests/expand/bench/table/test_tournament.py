@@ -117,6 +117,12 @@ def test_a_search_that_cannot_go_on_gives_what_it_had(lookup: Lookup) -> None:
     assert climb.found.network == "start"
 
 
+def test_a_network_that_was_trained_once_is_not_in_the_table_yet(tmp_path: Path) -> None:
+    once = Lookup.read(made_up.write(tmp_path, made_up.by_frames, noise=0.0, seeds=[0]))
+    assert not once.scratch
+    assert once.by_path
+
+
 def test_random_search_uses_every_network_that_was_drawn_before_one_comes_again(quiet: Lookup) -> None:
     drawn = near(quiet, TARGET, ["drawn"])
     assert len(drawn) == 12
