@@ -74,8 +74,13 @@ def test_two_processes_that_build_at_once_both_get_it(empty_cache: Path, tmp_pat
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "library.cpp").write_text("#include <torch/library.h>\nTORCH_LIBRARY(xpand, library) {}\n")
+    # As soon as a process has put its library in place, another one is put there, as the other process does.
     script = (
-        "import sys; from pathlib import Path; from search_spaces.x3d.kernels import build\n"
+        "import shutil, sys; from pathlib import Path; from search_spaces.x3d.kernels import build\n"
+        "def replace(built, library):\n"
+        "    shutil.copy(built, library)\n"
+        "    Path(shutil.copy(built, f'{library}.{built.parent.name}')).rename(library)\n"
+        "Path.replace = replace\n"
         "build.SOURCES = Path(sys.argv[1]); assert build.load_kernels() is None"
     )
     command = [sys.executable, "-c", script, str(sources)]

@@ -41,9 +41,10 @@ def load_kernels() -> str | None:
     """Load the kernels as torch.ops.xpand, building them if need be; return None, or why that failed."""
     try:
         library = kernels_file()
-        if not library.exists():
-            _build(library)
-        torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+        if library.exists():
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+        else:
+            _build_and_load(library)
     except (NotBuilt, OSError) as error:
         log.warning("no compiled kernels, so networks train 2 to 3 times slower: %s", error)
         return str(error)
@@ -90,7 +91,8 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
 
 
-def _build(library: Path) -> None:
+def _build_and_load(library: Path) -> None:
+    """Build the library and load it, once: another process may put its own in the same place meanwhile."""
     from torch.utils.cpp_extension import load
 
     log.warning("building the CPU kernels for this machine, once: about half a minute")
