@@ -44,19 +44,22 @@ class Scratch(_Listed):
     """Trains all networks of the first rounds, and those near the targets.
 
     Those of the first rounds are trained with every seed of the search; the others with the least number.
+    All of them are trained twice before any is trained again: with two trainings a network can be compared.
     """
 
     def search(self, problem: Problem) -> Search:
-        """See `Strategy.search`; a round for each group, then one for the other seeds."""
+        """See `Strategy.search`; a round for each group, which goes on with its other seeds later."""
         near = self._near(problem)
         groups = [*near, *near_targets(problem, self._drawn)]
-        for number, group in enumerate(groups):
-            yield Round(number=number, kind=group.kind, trainings=problem.trainings(group.networks))
-        others = problem.seeds[len(problem.first_seeds) :]
-        for number, group in enumerate(near):  # of the same round as before
-            trainings = tuple(Training(candidate=one, seed=seed) for one in group.networks for seed in others)
-            if trainings:
-                yield Round(number=number, kind=group.kind, trainings=trainings)
+        first = problem.first_seeds
+        others = problem.seeds[len(first) :]
+        for seeds, trained in ((first[:2], groups), (first[2:], groups), (others, near)):
+            for number, group in enumerate(trained):
+                trainings = tuple(
+                    Training(candidate=one, seed=seed) for one in group.networks for seed in seeds
+                )
+                if trainings:
+                    yield Round(number=number, kind=group.kind, trainings=trainings)
         return Trajectory(states=(), targets=())
 
 

@@ -12,6 +12,7 @@ from expand.bench.table.measuring import WAYS, Extent, measure, ways_of
 from expand.bench.table.networks import contractions, expanded, near_targets, path_of, reachable, sample
 from expand.bench.table.rows import begun, read_table, write_table
 from expand.bench.table.show import summary
+from expand.bench.table.strategies import Scratch
 from expand.config.search import Config
 from expand.search.base import Problem, Scored, network_key
 from expand.search.expansion import Expansion
@@ -120,6 +121,20 @@ def test_every_way_is_measured_once(tmp_path: Path, growing: Config) -> None:
     assert set(of["grown"]["epochs"]) == {2.0}
     assert len(of["long"]) == 3
     assert {len(path.split("/")) for path in of["further"]["path"]} == {3}
+
+
+def test_all_networks_are_trained_twice_before_any_is_trained_again() -> None:
+    problem = replace(MOTION, seeds=tuple(range(5)), least=3)
+    rounds, _ = followed(
+        Scratch(rounds=1, drawn=[1, 1]).search(problem),
+        lambda round_: [Scored(score=0.5)] * len(round_.trainings),
+    )
+    kinds = ["start", "expansion", "contraction", "drawn", "scaled", "drawn", "scaled"]
+    assert [round_.kind for round_ in rounds] == [*kinds[:2], *kinds[3:], *kinds[:2], *kinds[3:], *kinds[:2]]
+    assert [round_.number for round_ in rounds] == [0, 1, 3, 4, 5, 6, 0, 1, 3, 4, 5, 6, 0, 1]
+    assert [{one.seed for one in round_.trainings} for round_ in rounds] == [{0, 1}] * 6 + [{2}] * 6 + [
+        {3, 4}
+    ] * 2
 
 
 def test_a_row_says_all_that_was_measured(tmp_path: Path, growing: Config) -> None:
