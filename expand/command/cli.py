@@ -32,6 +32,7 @@ from expand.command.arguments import (
 )
 from expand.command.bench_verbs import bench
 from expand.command.data_verbs import DATA_VERBS
+from expand.command.experiment_verbs import EXPERIMENT_VERBS
 from expand.command.extension_verb import extend, settle
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
 from expand.command.search_end import how_to_resume, show_end
@@ -267,6 +268,8 @@ def report(
 
 for name, verb in NETWORK_VERBS.items():
     app.command(name=name)(verb)
+for name, verb in EXPERIMENT_VERBS.items():
+    bench.command(name=name, rich_help_panel="Decisions")(verb)
 
 
 @app.command()
