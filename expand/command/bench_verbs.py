@@ -1,4 +1,6 @@
-"""The verbs of `xpand bench` that measure how fast xpand is, beside baselines; experiment_verbs.py has the others.
+"""The verbs of `xpand bench` that measure how fast xpand is, beside baselines.
+
+Those that measure how good its decisions are stand in experiment_verbs.py.
 
 As in cli.py, heavy modules are only imported by the verbs that need them.
 """
