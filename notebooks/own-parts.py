@@ -78,7 +78,7 @@ os.chdir(folder)
 # from expand.search.axes import largest
 # from expand.search.base import Round, Trajectory
 # from expand.system.errors import UserError
-# from expand.system.units import short_count
+# from expand.system.units import short_count, show_count
 # from expand.training.objectives import Chance
 
 # %% [markdown]
@@ -136,6 +136,9 @@ os.chdir(folder)
 #
 #     def short(self, value):
 #         return f"{short_count(value)}B"
+#
+#     def show(self, value):
+#         return show_count(value)
 
 # %% [markdown]
 # The **objective** is what candidates are compared by.

@@ -202,6 +202,20 @@ def scalings_of(space: object) -> Mapping[str, Scaling]:
     return own
 
 
+Peak = Callable[[Any, int], int]  # an architecture and a number of classes: elements
+
+
+def peak_of(space: object) -> Peak | None:
+    """The space's method `peak`; None: it has none.
+
+    It takes an architecture and the number of classes, and returns how many elements of activations are in
+    memory at once at most while the network sees one clip and nothing is kept for gradients. The number must
+    not fall along an axis.
+    """
+    own: Peak | None = getattr(space, "peak", None)
+    return own
+
+
 class SearchSpace(Protocol[P, A]):
     """A family of video networks that can be grown along axes.
 
@@ -216,9 +230,10 @@ class SearchSpace(Protocol[P, A]):
 
     Values are frozen and hashable. `architecture_to_json` and `architecture_from_json` are inverse to each
     other, and so are `point_to_json` and `point_from_json`: jobs and model files are made of them.
-    A space may also have a member `presentation` (see `Presentation`), for figures, and a method `grow` (see
-    `Growth`), by which candidates start from what the network that they were grown from has learned, and
-    `scalings`, the proportions by which its networks are scaled where nothing is searched (`scalings_of`).
+    A space may also have a member `presentation` (see `Presentation`), for figures; a method `grow` (see
+    `Growth`), by which candidates start from what the network that they were grown from has learned;
+    `scalings`, the proportions by which its networks are scaled where nothing is searched (`scalings_of`);
+    and `peak`, the memory that activations take (`peak_of`).
     """
 
     @property

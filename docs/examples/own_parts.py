@@ -11,7 +11,7 @@ from expand.data.readers.text import lines_of
 from expand.search.axes import largest
 from expand.search.base import Round, Trajectory
 from expand.system.errors import UserError
-from expand.system.units import short_count
+from expand.system.units import short_count, show_count
 from expand.training.objectives import Chance
 
 
@@ -60,6 +60,9 @@ class Memory:
 
     def short(self, value):
         return f"{short_count(value)}B"
+
+    def show(self, value):
+        return show_count(value)
 
 
 class Top3:

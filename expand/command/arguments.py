@@ -32,7 +32,9 @@ RayAddress = Annotated[
 TargetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--target", help="80M (multiply-adds), 1.5Mparams or 400Kact (activations); may be repeated."
+        "--target",
+        help="80M (multiply-adds), 1.5Mparams, 400Kact (activations), 6MB (weights) or 'peak 50MB' "
+        "(activations in memory at once); may be repeated.",
     ),
 ]
 Seeds = Annotated[

@@ -62,6 +62,12 @@ app.add_typer(bench, name="bench")
 def search(
     data: DataFolder = None,
     target: TargetOption = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at-most", help="Beside the targets, what no network may pass, such as 6MB; may be repeated."
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +104,7 @@ def search(
     options = worker_options(workers, ray_address) | {
         "search.seeds": seeds,
         "search.start": start,
+        "search.at_most": at_most or None,
         "training.epochs": epochs,
         "data.flip": False if no_flip else None,
         "data.allow_outside": allow_outside or None,

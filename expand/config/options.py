@@ -39,7 +39,7 @@ def build_config(
     Args:
         file: a YAML file with any of the settings.
         data: the folder of the videos, or `synthetic`.
-        targets: such as 80M (multiply-adds), 1.5Mparams or 400Kact.
+        targets: such as 80M (multiply-adds), 1.5Mparams or 6MB.
         settings: values by their keys, such as `training.epochs`; later ones override earlier ones.
 
     Raises:

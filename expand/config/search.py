@@ -6,7 +6,7 @@ trainings run, so it may change when a run is resumed.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,7 @@ from expand.config.base import Section, validated
 from expand.config.data import PLACES, DataConfig
 from expand.config.run import RunConfig
 from expand.config.start import StartConfig
-from expand.config.targets import parse_target, split_unit
+from expand.config.targets import parse_target, short_target
 from expand.config.training import TrainingConfig
 
 
@@ -41,6 +41,12 @@ def _seeds_rise(seeds: tuple[int, int]) -> tuple[int, int]:
     return seeds
 
 
+def _canonical(value: Any) -> str:
+    """An amount in its shortest form, with its unit."""
+    amount, cost = parse_target(value)
+    return short_target(amount, cost or "macs")
+
+
 Seeds = Annotated[
     tuple[int, int],
     BeforeValidator(_least_and_most),
@@ -48,6 +54,7 @@ Seeds = Annotated[
     PlainSerializer(lambda seeds: seeds[0] if seeds[0] == seeds[1] else list(seeds)),
 ]
 Amount = Annotated[int, BeforeValidator(lambda value: parse_target(value)[0])]
+AtMost = Annotated[str, BeforeValidator(_canonical)]
 
 
 class SpaceConfig(Section):
@@ -66,13 +73,19 @@ class SearchConfig(Section):
 
     targets: tuple[Amount, ...] = Field(
         (),
-        description="limits of cost, for each of which a network is searched: 80M (multiply-adds per clip), "
-        "1.5Mparams or 400Kact (activations per clip); all in one unit",
+        description="amounts of cost, for each of which a network is searched: 80M (multiply-adds per clip), "
+        "1.5Mparams, 400Kact (activations per clip), 6MB (weights in float32) or peak 50MB (activations in "
+        "memory at once, of one clip); all in one unit",
+    )
+    at_most: tuple[AtMost, ...] = Field(
+        (),
+        description="limits that no network may pass, beside the targets: amounts of other costs, written as "
+        "targets are",
     )
     cost: str = Field(
         "macs",
-        description="the cost that targets and step refer to: macs, params, activations, or your own as "
-        "module:Class; the unit of the targets sets it too",
+        description="the cost that targets and step refer to: macs, params, activations, weights, peak, or "
+        "your own as module:Class; the unit of the targets sets it too",
     )
     strategy: str = Field(
         "expansion",
@@ -148,7 +161,10 @@ class SearchConfig(Section):
         targets = values.get("targets") if isinstance(values, dict) else None
         if not isinstance(targets, list | tuple):
             return values
-        split = [split_unit(target) for target in targets]
+        try:
+            split = [parse_target(target) for target in targets]
+        except ValueError:
+            return values  # the field says which one is wrong
         named = {cost for _, cost in split if cost is not None}
         named |= {values["cost"]} if named and values.get("cost") else set()
         if len(named) > 1 or (named and "cost" not in values and any(cost is None for _, cost in split)):
@@ -156,6 +172,21 @@ class SearchConfig(Section):
             raise ValueError(f"targets must have one unit, which cost names too if it is given, got {given}")
         cost = {"cost": named.pop()} if named else {}
         return {**values, "targets": [number for number, _ in split], **cost}
+
+    @model_validator(mode="after")
+    def _other_costs(self) -> Self:
+        limited = [cost for _, cost in self.limits]
+        if self.cost in limited or len(set(limited)) < len(limited):
+            given = ", ".join(self.at_most)
+            raise ValueError(
+                f"at_most must have amounts of different costs, none of them {self.cost}, got {given}"
+            )
+        return self
+
+    @property
+    def limits(self) -> list[tuple[int, str]]:
+        """The amounts of `at_most` with the names of their costs."""
+        return [(amount, cost or "macs") for amount, cost in map(parse_target, self.at_most)]
 
     @property
     def confirmations(self) -> int:

@@ -51,6 +51,8 @@ _COUNTED = {
     "macs": MACS_ARE,
     "params": "Parameters: all that a training changes in a network, weights and biases.",
     "activations": "Activations: elements of the outputs of convolutions and linear layers for one clip.",
+    "weights": "Weights: four bytes for each parameter.",
+    "peak": "Peak memory: of the activations that are in memory at once for one clip, four bytes each.",
 }
 
 

@@ -100,7 +100,7 @@ def _panels_of(records: Sequence[RunRecord]) -> tuple[Panel, ...]:
     name, cost = next(iter(limited.items()))
     if len(limited) > 1 or any(panel.name == name for panel in _PANELS):
         return _PANELS
-    return (Panel(name, lambda row: row.network.cost, cost.unit, show_count), *_PANELS)
+    return (Panel(name, lambda row: row.network.cost, cost.unit, cost.show), *_PANELS)
 
 
 def pareto(rows: Sequence[CandidateRow], cost: Callable[[Measured], float]) -> list[CandidateRow]:

@@ -15,7 +15,7 @@ from expand.plots.scales import in_percent
 from expand.plots.style import FAINT, INK, is_control, is_growth, look_of, name_of, new_figure
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, StateRow, UngrownRow
-from expand.system.units import show_count, show_points
+from expand.system.units import show_points
 
 _TITLE, _OTHER_TITLE = "What each axis gave", "What each candidate gave"
 _COLUMNS = 2
@@ -158,7 +158,7 @@ def _bar(axes: Axes, record: RunRecord, row: CandidateRow, index: int, best: flo
         words = f"{score:.1%}" if row.gain is None else f"{score:.1%}  {show_points(row.gain)}"
         axes.text(beside, index, words, va="center", fontsize=7, color=INK,
                   fontweight="bold" if row.accepted else "normal")  # fmt: skip
-    cost = show_count(row.network.cost)
+    cost = record.setup.cost.show(row.network.cost)
     axes.text(_whole(record) * best, index, cost, va="center", ha="right", fontsize=7, color=FAINT)
 
 
@@ -189,7 +189,7 @@ def _compared(base: StateRow, panel: Sequence[CandidateRow | UngrownRow]) -> flo
 
 
 def _named(record: RunRecord, base: StateRow) -> str:
-    return f"{name_of(base.network, record)}, {show_count(base.network.cost)}"
+    return f"{name_of(base.network, record)}, {record.setup.cost.show(base.network.cost)}"
 
 
 def _name(record: RunRecord, row: CandidateRow | UngrownRow) -> str:

@@ -28,7 +28,6 @@ from expand.plots.style import (
 )
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, Measured, StateRow, TargetRow
-from expand.system.units import show_count
 from expand.training.objectives import Chance
 
 _TITLE, _OTHER_TITLE = "Expansion trace", "Search trace"
@@ -274,7 +273,7 @@ def _frame(axes: Axes, record: RunRecord, rows: Sequence[CandidateRow], chance: 
         min(row.network.cost for row in rows),
         max(row.network.cost for row in rows),
     )
-    log_scale(axes, show_count, low / 1.35, high * 1.35, closest=0.08)
+    log_scale(axes, record.setup.cost.show, low / 1.35, high * 1.35, closest=0.08)
     spreads = [(row.score, row.seeds.deviation or 0.0) for row in rows]
     guess = [] if chance is None else [chance.score]
     bottom = min([*guess, *(score - spread for score, spread in spreads)])

@@ -25,7 +25,7 @@ from expand.search.forecast import Clock
 from expand.search.replay import RoundJobs, merged, outcome, scored
 from expand.search.setup import Setup
 from expand.system.listing import Listing
-from expand.system.units import show_count, show_seconds
+from expand.system.units import show_seconds
 from expand.training.objectives import load_objective
 
 
@@ -110,7 +110,7 @@ class SearchView(LiveView):
         origin = f" from {', '.join(state.name for state in round_.parents)}" if round_.parents else ""
         if len(round_.parents) == 1:
             (state,) = round_.parents
-            origin += f" ({show_count(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
+            origin += f" ({self._cost.show(state.candidate.cost)} {self._cost.unit}, {state.score:.1%})"
         spent = show_seconds(time.monotonic() - self._started)
         left = show_seconds(self._seconds_left())
         lines = [f"Round {round_.number}: {round_.kind}{origin}", f"{spent} so far, about {left} left"]
@@ -134,7 +134,7 @@ class SearchView(LiveView):
             sampling = self._setup.space.sampling(candidate.point)
             state, score = self._state(jobs)
             beside = () if so_far is None else (self._range(jobs), _chance(so_far, candidate.name))
-            table.row(candidate.name, show_count(candidate.cost), str(sampling), score, *beside, state)
+            table.row(candidate.name, self._cost.show(candidate.cost), str(sampling), score, *beside, state)
         for word, names in (("saturated", self._round.round.saturated), ("free", self._round.round.free)):
             for name in names:
                 table.row(name, "", "", "", *("" for _ in race), Text(word, style="dim"))

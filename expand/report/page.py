@@ -29,12 +29,11 @@ from expand.report.sheets import (
 )
 from expand.run.record import RunRecord, read_run, search_words, start_words
 from expand.run.rows import CandidateRow
-from expand.search.costs import COSTS
 from expand.search.stability import REPLAYS
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
 from expand.system.files import write_atomic
-from expand.system.units import show_count, show_milliseconds, show_seconds
+from expand.system.units import show_milliseconds, show_seconds
 from expand.system.version import VERSION
 from search_spaces.base import presentation_of
 
@@ -134,7 +133,7 @@ _STABILITY = (
 
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     """Yield the facts of a run, as (name, text)."""
-    data, search = record.data, record.config.search
+    data, search, cost = record.data, record.config.search, record.setup.cost
     tested = f", and {data.test:,} test videos that no decision depends on" if data.test else ""
     yield "data", f"{data.name}: {data.train:,} training and {data.val:,} validation videos{tested}"
     yield "classes", visible_line(", ".join(data.classes))
@@ -142,8 +141,10 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "not validated", visible_line(f"{', '.join(data.unseen)} (no validation video)")
     yield (
         "targets",
-        ", ".join(f"{show_count(target)} {record.setup.cost.unit}" for target in sorted(search.targets)),
+        ", ".join(f"{cost.show(target)} {cost.unit}" for target in sorted(search.targets)),
     )
+    if limits := record.setup.problem.limits:
+        yield "at most", ", ".join(one.words for one in limits)
     yield "search", search_words(record.setup)
     if words := start_words(record.setup):
         yield "start", words
@@ -178,7 +179,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
         "test": share(seeds.test),
         **{words: share(value) for words, value in beside.items()},
         "state": state_of(row),
-        **({} if cost.name in COSTS else {cost.unit: f"{network.cost:,}"}),
+        **({} if cost.name in ("macs", "params", "activations") else {cost.unit: cost.show(network.cost)}),
         "MACs": f"{network.macs:,} a clip",
         "parameters": f"{network.params:,}",
         "activations": f"{network.activations:,} a clip",

@@ -74,7 +74,7 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     for row in rows:
         network, seeds = row.network, row.seeds
         score = "failed" if row.state == "failed" else share(seeds.mean)
-        cells = [row.name, *(show_count(network.cost) for _ in cost)]
+        cells = [row.name, *(record.setup.cost.show(network.cost) for _ in cost)]
         cells += [show_count(network.macs), show_count(network.params), str(network.clips), score]
         cells += [share(seeds.deviation)] if several else []
         cells += [share(None if row.fresh is None else row.fresh.mean) for _ in fresh]
@@ -109,7 +109,7 @@ def rounds_sheet(record: RunRecord) -> Sheet:
             cells = (
                 str(number) if len(lines) == first else "",
                 row.network.candidate,
-                *(show_count(row.network.cost) for _ in cost),
+                *(record.setup.cost.show(row.network.cost) for _ in cost),
                 show_count(row.network.macs),
                 str(row.network.clips),
                 share(seeds.mean),
@@ -151,7 +151,7 @@ def decisions_sheet(record: RunRecord) -> Sheet:
 
 def stability_sheet(record: RunRecord) -> Sheet:
     """Return the table of what comes out of the search, done again; without rows if that cannot be said."""
-    found, unit = record.stability, record.setup.cost.unit
+    found, cost = record.stability, record.setup.cost
     lines: list[Line] = []
     if found is not None:
         lines += _shares(
@@ -166,10 +166,10 @@ def stability_sheet(record: RunRecord) -> Sheet:
                     continue
                 clip = str(record.setup.space.sampling(candidate.point))
                 axes = ", ".join(one.axes) or candidate.name
-                rows.append((axes, show_count(candidate.cost), clip, one.share, one.own))
+                rows.append((axes, cost.show(candidate.cost), clip, one.share, one.own))
             lines += _shares(target, rows)
-    headings = ("of", "axes", unit, "clip", "cases", "found")
-    return Sheet(headings, (False, False, True, False, True, False), tuple(lines), spare=("clip", unit))
+    headings = ("of", "axes", cost.unit, "clip", "cases", "found")
+    return Sheet(headings, (False, False, True, False, True, False), tuple(lines), spare=("clip", cost.unit))
 
 
 _RARE = 0.01  # the share of replays below which what comes out is not shown by itself
@@ -217,7 +217,7 @@ def trials_sheet(record: RunRecord) -> Sheet:
             str(row.round),
             row.network.candidate,
             str(row.seed),
-            *(show_count(row.network.cost) for _ in cost),
+            *(record.setup.cost.show(row.network.cost) for _ in cost),
             show_count(row.network.macs),
             str(row.network.clips),
             "" if found is None else share(found.score),

@@ -47,12 +47,14 @@ def forecast_text(
     """
     expected, config, data = forecast(setup), setup.config, setup.data
     began = f": {start_words(setup)}" if config.search.start is not None else ""
-    begin, unit = setup.problem.start, setup.cost.unit
+    begin, show, unit = setup.problem.start, setup.cost.show, setup.cost.unit
     clip = setup.space.sampling(begin.point)
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
     rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
     origin = "their parents' weights" if setup.problem.grown else "random weights"
+    targets = [f"{show(target)} {unit}" for target in sorted(config.search.targets)]
+    targets += [f"at most {limit.words}" for limit in setup.problem.limits]
     more, longer = "", ""
     most = forecast(closest(setup))
     if most.trainings > expected.trainings:
@@ -61,8 +63,8 @@ def forecast_text(
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
-        f"start     {show_count(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
-        f"targets   {', '.join(f'{show_count(target)} {unit}' for target in sorted(config.search.targets))}\n"
+        f"start     {show(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
+        f"targets   {', '.join(targets)}\n"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}{_budget(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "

@@ -53,12 +53,12 @@ def extended(record: RunRecord, asked: Extending) -> Config:
 
 
 def _check_targets(record: RunRecord, targets: Sequence[int], given: Sequence[str]) -> None:
-    last = record.path[-1] if record.path else None
+    last, cost = record.path[-1] if record.path else None, record.setup.cost
     for target, text in zip(targets, given, strict=True):
         if last is not None and target <= last.network.cost:
             raise UserError(
-                f"--target must be above the last accepted network's {last.network.cost:,} "
-                f"{record.setup.cost.unit} ({last.name}), got {text}: give a higher one, or start another "
+                f"--target must be above the last accepted network's {cost.show(last.network.cost)} "
+                f"{cost.unit} ({last.name}), got {text}: give a higher one, or start another "
                 "search for lower ones."
             )
 

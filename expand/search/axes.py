@@ -1,4 +1,4 @@
-"""Finds how far a network can be grown or contracted along an axis within a limit of cost."""
+"""Finds how far a network can be grown or contracted along an axis within a cost and the search's limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _PROBED_STEPS = (1, 2, 4, 8, 16, 32)  # numbers of steps at which `is_free` comp
 
 
 def steps_within(problem: Problem, axis: Axis[Any], point: Any, limit: float) -> int:
-    """The largest number of steps up an axis at which the cost does not exceed `limit`; 0 if one step does.
+    """The largest number of steps up an axis to a network within a cost (`Problem.within`); 0: not one step.
 
     Doubling and then bisection find it, since costs never fall along an axis: about 2·log₂(steps) counts.
     """
 
     def fits(steps: int) -> bool:
         moved = axis.move(problem.space, point, steps)
-        return moved is not None and problem.cost_of(moved) <= limit
+        return moved is not None and problem.within(moved, limit)
 
     low, high = 0, 1
     while high < _MOST_STEPS and fits(high):
@@ -33,7 +33,7 @@ def steps_within(problem: Problem, axis: Axis[Any], point: Any, limit: float) ->
 
 
 def largest(problem: Problem, axis: Axis[Any], point: Any, limit: float) -> Any | None:
-    """The point furthest up an axis whose cost does not exceed `limit`; None if one step exceeds it."""
+    """The point furthest up an axis that is within a cost and the limits; None if one step is not."""
     steps = steps_within(problem, axis, point, limit)
     return axis.move(problem.space, point, steps) if steps else None
 
@@ -43,7 +43,7 @@ def steps_down(problem: Problem, axis: Axis[Any], point: Any, limit: int) -> int
 
     def within(steps: int) -> bool:
         moved = axis.move(problem.space, point, -steps)
-        return moved is None or problem.cost_of(moved) <= limit
+        return moved is None or problem.within(moved, limit)
 
     low, high = 0, 1
     while not within(high) and high < _MOST_STEPS:

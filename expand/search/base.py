@@ -259,6 +259,19 @@ class Repetition:
     video_variances: Mapping[Candidate, float]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """The most of a cost that any network of a search may have."""
+
+    cost: Cost
+    amount: int
+
+    @property
+    def words(self) -> str:
+        """Such as `6 MB weights`."""
+        return f"{self.cost.show(self.amount)} {self.cost.unit}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """What a strategy gets: the space, the axes, the targets and the cost that limits them.
@@ -269,6 +282,7 @@ class Problem:
         targets: limits of cost; for each, the strategy must find one network.
         num_classes: classes in the data; the cost of the classifier depends on it.
         cost: computes a network's cost.
+        limits: amounts of other costs that no network may pass.
         seeds: the seeds of trainings, in order; a candidate is trained once with each that it gets.
         least: the number of seeds that every candidate gets; further ones only those that may be the best,
             while it is not sure enough which one is. None: every candidate gets all of them.
@@ -292,6 +306,7 @@ class Problem:
     targets: Sequence[int]
     num_classes: int = 400
     cost: Cost = MACS
+    limits: Sequence[Limit] = ()
     seeds: Sequence[int] = (0,)
     least: int | None = None
     confidence: float = 0.9
@@ -354,6 +369,12 @@ class Problem:
         """The cost of the network at a point, in the unit of the targets."""
         return self.cost.value(self.space, point, self.num_classes)
 
+    def within(self, point: Any, cost: float) -> bool:
+        """Whether the network at a point costs at most `cost`, and is within all limits."""
+        return self.cost_of(point) <= cost and all(
+            limit.cost.value(self.space, point, self.num_classes) <= limit.amount for limit in self.limits
+        )
+
     def spent(self, trainings: Iterable[Training]) -> float:
         """The multiply-adds that trainings take: those of a clip × clips × TRAIN_FACTOR."""
         return sum(TRAIN_FACTOR * self.clips * one.budget * one.candidate.macs for one in trainings)
@@ -377,7 +398,7 @@ class Problem:
         )
 
     def check_targets(self) -> None:
-        """Raises UserError if there is no target, or if a target is below the cost of the start network."""
+        """Raises UserError if there is no target, or if the start network passes a target or a limit."""
         if not self.targets:
             raise UserError(
                 "a search needs at least one compute target, got none: give one, such as --target 80M."
@@ -387,8 +408,15 @@ class Problem:
         for target in self.targets:
             if target < start:
                 raise UserError(
-                    f"target must be at least the start network's {start:,} {self.cost.unit}, got "
-                    f"{target:,}: raise --target, or start from a smaller {smaller}."
+                    f"target must be at least the start network's {self.cost.show(start)} {self.cost.unit}, "
+                    f"got {self.cost.show(target)}: raise --target, or start from a smaller {smaller}."
+                )
+        for limit in self.limits:
+            least = limit.cost.value(self.space, self.start.point, self.num_classes)
+            if limit.amount < least:
+                raise UserError(
+                    f"--at-most must be at least the start network's {limit.cost.show(least)} "
+                    f"{limit.cost.unit}, got {limit.words}: raise it, or start from a smaller {smaller}."
                 )
 
 

@@ -48,7 +48,9 @@ def check_cost(cost: Cost, space: Space, num_classes: int = 10) -> None:
             )
             point, before = moved, value
     short = cost.short(cost.value(space, space.start, num_classes))
-    assert re.fullmatch(r"[\w.]+", short), f"short must give letters, digits and dots, got {short!r}"
+    assert re.fullmatch(r"[\w.-]+", short), (
+        f"short must give letters, digits, dots and hyphens, got {short!r}"
+    )
 
 
 def check_strategy(make: Callable[[], Strategy], problem: Problem) -> None:

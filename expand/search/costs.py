@@ -1,4 +1,4 @@
-"""Costs, which the targets of a search limit: multiply-adds, parameters, activations, or a cost of your own.
+"""Costs, which targets and limits of a search are amounts of, exact and in closed form, or a user's own.
 
 cost = load_cost("params")
 cost.value(space, point, num_classes=10)      # 1_031_056
@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from expand.config.spaces import Space, load_own
-from expand.config.targets import UNITS
-from expand.system.units import short_count
+from expand.config.targets import short_target
+from expand.system.errors import UserError
+from expand.system.units import show_bytes, show_count
+from search_spaces.base import peak_of
+
+_FLOAT32 = 4  # bytes
 
 
 class Cost(Protocol):
@@ -37,6 +41,10 @@ class Cost(Protocol):
         """A short text for a value, such as 80M; it must be allowed in file names."""
         ...
 
+    def show(self, value: float) -> str:
+        """A text for a value in tables and figures, such as 20.66 M; `unit` stands beside or above it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ExactCost:
@@ -52,17 +60,80 @@ class ExactCost:
 
     def short(self, value: int) -> str:
         """See `Cost.short`. The text is also a valid `--target`."""
-        suffix = next(suffix for suffix, name in UNITS.items() if name == self.name)
-        return short_count(value) + suffix
+        return short_target(value, self.name)
+
+    def show(self, value: float) -> str:
+        """See `Cost.show`: four digits."""
+        return show_count(value)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsCost:
+    """The bytes of a network's parameters in float32."""
+
+    name: str = "weights"
+    unit: str = "weights"
+
+    def value(self, space: Space, point: Any, num_classes: int) -> int:
+        """See `Cost.value`."""
+        return _FLOAT32 * space.complexity(space.architecture(point), num_classes).params
+
+    def short(self, value: int) -> str:
+        """See `Cost.short`. The text is also a valid `--target`."""
+        return short_target(value, self.name)
+
+    def show(self, value: float) -> str:
+        """See `Cost.show`."""
+        return show_bytes(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PeakCost:
+    """The bytes of the activations that are in memory at once when a network sees a clip, in float32.
+
+    The space must say how many they are (`search_spaces.base.peak_of`).
+    """
+
+    name: str = "peak"
+    unit: str = "peak memory"
+
+    def value(self, space: Space, point: Any, num_classes: int) -> int:
+        """See `Cost.value`.
+
+        Raises:
+            UserError: the space does not say.
+        """
+        peak = peak_of(space)
+        if peak is None:
+            raise UserError(
+                "the cost peak needs a space that says what is in memory at once, but "
+                f"{type(space).__name__} has no method peak: add it (search_spaces/base.py), or choose "
+                "another search.cost."
+            )
+        return _FLOAT32 * peak(space.architecture(point), num_classes)
+
+    def short(self, value: int) -> str:
+        """See `Cost.short`. The text is also a valid `--target`."""
+        return short_target(value, self.name)
+
+    def show(self, value: float) -> str:
+        """See `Cost.show`."""
+        return show_bytes(value)
 
 
 MACS = ExactCost("macs", "MACs")
-_COUNTED = (MACS, ExactCost("params", "parameters"), ExactCost("activations", "activations"))
-COSTS: dict[str, Cost] = {cost.name: cost for cost in _COUNTED}
+_COSTS = (
+    MACS,
+    ExactCost("params", "parameters"),
+    ExactCost("activations", "activations"),
+    WeightsCost(),
+    PeakCost(),
+)
+COSTS: dict[str, Cost] = {cost.name: cost for cost in _COSTS}
 
 
 def load_cost(name: str) -> Cost:
-    """The cost of a name: macs, params, activations, or a user's own as `module:Class`.
+    """The cost of a name: one of `COSTS`, or a user's own as `module:Class`.
 
     Raises:
         UserError: the name is unknown or cannot be imported, or the class lacks members of `Cost`.

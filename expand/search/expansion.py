@@ -92,11 +92,10 @@ class Expansion:
         while states[-1].candidate.cost < wanted[-1]:
             round_ = self.growth(problem, states)
             if not round_.trainings:
-                raise RunFailed(
-                    f"no axis can grow from {states[-1].name} ({states[-1].candidate.cost:,} "
-                    f"{problem.cost.unit}) within {self._step:g} × its cost, but the target is "
-                    f"{wanted[-1]:,} {problem.cost.unit}: allow more axes or a larger search.step."
-                )
+                stopped = self._outgrown(problem, states[-1], wanted[-1])
+                if not problem.limits:
+                    raise RunFailed(stopped)
+                break
             purse.reserve = _contractions(problem, round_)
             if not purse.pays(round_.trainings):
                 stopped = _too_dear(problem, round_)
@@ -177,6 +176,17 @@ class Expansion:
             f"{len(ATTEMPTS) * len(problem.first_seeds)} trainings did, not even with {longest:g} times the "
             "epochs: give it more epochs, more videos, or a larger start (space.settings or search.start), "
             "or let every candidate start from random weights (--set training.init=scratch)."
+        )
+
+    def _outgrown(self, problem: Problem, state: State, target: int) -> str:
+        """Why a state cannot grow along any axis."""
+        show, unit = problem.cost.show, problem.cost.unit
+        limits = "".join(f" and {one.words}" for one in problem.limits)
+        more = "higher limits (--at-most), more axes" if problem.limits else "more axes"
+        return (
+            f"no axis can grow from {state.name} ({show(state.candidate.cost)} {unit}) within "
+            f"{self._step:g} × its cost{limits}, but the target is {show(target)} {unit}: allow {more} or a "
+            "larger search.step."
         )
 
     def growth(self, problem: Problem, states: Sequence[State]) -> Round:

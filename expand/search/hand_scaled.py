@@ -58,13 +58,13 @@ def scaled(problem: Problem, target: int) -> list[Candidate]:
 
 
 def _largest(problem: Problem, at: Callable[[float], Any], target: int) -> Any:
-    """The point at the largest scale from 0 to 1 whose cost does not exceed the target."""
-    if problem.cost_of(at(1.0)) <= target:
+    """The point at the largest scale from 0 to 1 that is within the target and the limits."""
+    if problem.within(at(1.0), target):
         return at(1.0)
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if problem.cost_of(at(middle)) <= target else (low, middle)
+        low, high = (middle, high) if problem.within(at(middle), target) else (low, middle)
     return at(low)
 
 

@@ -12,7 +12,7 @@ from expand.config.start import StartConfig
 from expand.data.cache_needs import CacheNeeds, cache_needs
 from expand.data.flips import flip_swaps
 from expand.jobs.job import Job, LabelCount
-from expand.search.base import Outcome, Problem, Round, Strategy, Training, Trajectory
+from expand.search.base import Limit, Outcome, Problem, Round, Strategy, Training, Trajectory
 from expand.search.confirmation import then_confirmed
 from expand.search.costs import Cost, load_cost
 from expand.search.strategies import load_strategy
@@ -202,6 +202,7 @@ def _problem(
         targets=options.targets,
         num_classes=num_classes,
         cost=cost,
+        limits=tuple(Limit(cost=load_cost(name), amount=amount) for amount, name in options.limits),
         seeds=tuple(range(options.seed, options.seed + options.seeds[1])),
         least=options.seeds[0],
         confidence=options.confidence,

@@ -3,33 +3,59 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)", re.IGNORECASE)
+_COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
-def parse_count(value: object) -> int:
-    """Parse a count from `80M`, `1.5G` or a whole number.
-
-    Raises:
-        ValueError: the value is none of these, or not above 0.
-    """
-    number = value
-    if isinstance(value, str) and (match := _COUNT.fullmatch(value.strip().replace("_", ""))):
-        number = round(float(match[1]) * _UNITS[match[2].upper()])
-    if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
-        raise ValueError(f"must be a number above 0 such as 80M, 1.5Mparams or 400Kact, got {value!r}")
-    return number
+def parse_count(text: str) -> int | None:
+    """The number in a text such as `80M`, `1.5G` or `40_000`; None: it is none above 0."""
+    return _parse(text.replace("_", ""), _COUNTS)
 
 
 def short_count(count: int) -> str:
     """Print a count exactly, for names: 80M, 1.25G; all digits if two decimals do not suffice: 20662304."""
-    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
-        if count >= size:
-            value = f"{count / size:.2f}".rstrip("0").rstrip(".")
-            if parse_count(value + unit) == count:
+    return _short(count, _COUNTS)
+
+
+def parse_bytes(text: str) -> int | None:
+    """The bytes in a text such as `6MB`; None: it is no amount above 0 with a unit."""
+    return _parse(text, _BYTES)
+
+
+def short_bytes(count: int) -> str:
+    """Print bytes exactly, for names: 6MB, 1.25GB, 20662304B."""
+    return _short(count, _BYTES)
+
+
+def parse_nanoseconds(text: str) -> int | None:
+    """The nanoseconds in a text such as `5ms` or `800us`; None: it is no time above 0 with a unit."""
+    return _parse(text, _NANOSECONDS)
+
+
+def short_nanoseconds(time: int) -> str:
+    """Print nanoseconds exactly, for names: 5ms, 1.25s, 20662304ns."""
+    return _short(time, _NANOSECONDS)
+
+
+def _parse(text: str, units: Mapping[str, int]) -> int | None:
+    match = _NUMBER.fullmatch(text.strip())
+    size = next((size for unit, size in units.items() if match and unit.lower() == match[2].lower()), None)
+    if match is None or size is None:
+        return None
+    return round(float(match[1]) * size) or None
+
+
+def _short(number: int, units: Mapping[str, int]) -> str:
+    for unit, size in reversed(list(units.items())):
+        if number >= size:
+            value = f"{number / size:.2f}".rstrip("0").rstrip(".")
+            if _parse(value + unit, units) == number:
                 return value + unit
-    return str(count)
+    return f"{number}{next(iter(units))}"
 
 
 def show_count(count: float) -> str:

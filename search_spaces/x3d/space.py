@@ -13,6 +13,7 @@ from search_spaces.x3d.architecture import Architecture, architecture
 from search_spaces.x3d.axes import AXES
 from search_spaces.x3d.complexity import complexity
 from search_spaces.x3d.factors import Basis, Factors
+from search_spaces.x3d.memory import peak
 from search_spaces.x3d.scalings import all_alike, in_published_proportions
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class X3DSpace:
     def complexity(self, architecture: Architecture, num_classes: int = 400) -> Complexity:
         """The cost of a network for one clip; see `complexity.complexity`."""
         return complexity(architecture, num_classes)
+
+    def peak(self, architecture: Architecture, num_classes: int = 400) -> int:
+        """Elements of activations that are in memory at once; see `memory.peak`."""
+        return peak(architecture, num_classes)
 
     def build(
         self,

@@ -7,11 +7,12 @@ import pytest
 
 from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
 from expand.search.conformance import check_cost, check_strategy
-from expand.search.costs import COSTS, ExactCost
+from expand.search.costs import COSTS, Cost, ExactCost
 from expand.search.expansion import Expansion
 from expand.search.hand_scaled import HandScaled
 from expand.search.random_networks import RandomNetworks
 from expand.search.samplers import NSGA2, TPE
+from expand.system.errors import UserError
 from search_spaces.x3d import X3DSpace
 from tests.expand.toy import ToySpace
 
@@ -38,9 +39,20 @@ def test_ours_do(make: Callable[[], Strategy], cost: str, targets: list[int]) ->
 
 
 @pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
-@pytest.mark.parametrize("space", [SPACE, ToySpace()], ids=["x3d", "toy"])
-def test_our_costs_do(cost: ExactCost, space: X3DSpace) -> None:
-    check_cost(cost, space)
+def test_our_costs_do(cost: Cost) -> None:
+    check_cost(cost, SPACE)
+
+
+@pytest.mark.parametrize("name", ["macs", "params", "activations", "weights"])
+def test_our_costs_do_with_a_space_of_ones_own(name: str) -> None:
+    check_cost(COSTS[name], ToySpace())
+
+
+def test_a_space_that_does_not_say_what_is_in_memory_at_once_has_no_peak() -> None:
+    with pytest.raises(
+        UserError, match=r"^the cost peak needs a space that says .* but ToySpace has no method"
+    ):
+        check_cost(COSTS["peak"], ToySpace())
 
 
 class Falling(ExactCost):

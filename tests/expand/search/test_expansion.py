@@ -180,8 +180,8 @@ def test_no_axis_that_can_grow_ends_the_run() -> None:
     with pytest.raises(RunFailed) as caught:
         follow(SPACE, [22_000_000], lambda _: Scored(score=0.1), axes, step=1.5)
     assert str(caught.value) == (
-        "no axis can grow from step-0 (20,662,304 MACs) within 1.5 × its cost, but the target is "
-        "22,000,000 MACs: allow more axes or a larger search.step."
+        "no axis can grow from step-0 (20.66 M MACs) within 1.5 × its cost, but the target is "
+        "22 M MACs: allow more axes or a larger search.step."
     )
 
 
@@ -202,7 +202,7 @@ def test_target_below_the_start_says_both_numbers_and_what_to_change() -> None:
     with pytest.raises(UserError) as caught:
         Problem(space=SPACE, axes=SPACE.axes, targets=[9_000]).check_targets()
     assert str(caught.value) == (
-        "target must be at least the start network's 20,662,304 MACs, got 9,000: "
+        "target must be at least the start network's 20.66 M MACs, got 9 K: "
         "raise --target, or start from a smaller basis."
     )
 

@@ -48,6 +48,9 @@ class Area:
     def short(self, value: int) -> str:
         return str(value)
 
+    def show(self, value: float) -> str:
+        return str(value)
+
 
 SPACE = Doubling()
 SEARCH = Expansion()

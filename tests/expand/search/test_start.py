@@ -113,7 +113,7 @@ def test_a_target_below_the_start_names_the_start() -> None:
     with pytest.raises(UserError) as caught:
         problem_of(toy_config(search={"start": {"width": 40}})).check_targets()
     assert str(caught.value) == (
-        "target must be at least the start network's 9,600 MACs, got 4,000: raise --target, or start from a "
+        "target must be at least the start network's 9.6 K MACs, got 4 K: raise --target, or start from a "
         "smaller network (search.start)."
     )
 
