@@ -202,6 +202,36 @@ def scalings_of(space: object) -> Mapping[str, Scaling]:
     return own
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A part of a network that runs after the one before it, so that their times add up.
+
+    Attributes:
+        kind: parts of one kind do the same work, in other amounts.
+        work: the amounts by name, such as multiply-adds of a convolution. Summed over the parts of a network,
+            none of them falls as the network grows along an axis. The time of a part is taken to be a sum of
+            them, each times a factor that is measured.
+        count: how many such parts the network has.
+    """
+
+    kind: str
+    work: Mapping[str, float]
+    count: int = 1
+
+
+Parts = Callable[[Any, int], list[Part]]  # of an architecture, with a number of classes
+
+
+def parts_of(space: object) -> Parts | None:
+    """The space's method `parts`, by which the latency of its networks is predicted; None: it has none.
+
+    It takes an architecture and the number of classes. It is called for every network that a search looks at,
+    so it should take no more than a few hundred microseconds.
+    """
+    own: Parts | None = getattr(space, "parts", None)
+    return own
+
+
 Peak = Callable[[Any, int], int]  # an architecture and a number of classes: elements
 
 
@@ -233,7 +263,8 @@ class SearchSpace(Protocol[P, A]):
     A space may also have a member `presentation` (see `Presentation`), for figures; a method `grow` (see
     `Growth`), by which candidates start from what the network that they were grown from has learned;
     `scalings`, the proportions by which its networks are scaled where nothing is searched (`scalings_of`);
-    and `peak`, the memory that activations take (`peak_of`).
+    `peak`, the memory that activations take (`peak_of`); and `parts`, by which latency is predicted
+    (`parts_of`).
     """
 
     @property

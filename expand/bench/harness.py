@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from expand.bench.machine import describe_machine
+from expand.system.machine import describe_machine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -33,8 +33,8 @@ TargetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
-        help="80M (multiply-adds), 1.5Mparams, 400Kact (activations), 6MB (weights) or 'peak 50MB' "
-        "(activations in memory at once); may be repeated.",
+        help="80M (multiply-adds), 1.5Mparams, 400Kact (activations), 6MB (weights), 'peak 50MB' "
+        "(activations in memory at once) or 5ms (with --profile); may be repeated.",
     ),
 ]
 Seeds = Annotated[

@@ -35,6 +35,7 @@ from expand.command.data_verbs import DATA_VERBS
 from expand.command.experiment_verbs import EXPERIMENT_VERBS
 from expand.command.extension_verb import extend, settle
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
+from expand.command.profile_verb import profile
 from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
 from expand.system.console import err, out, own_command, print_json, say
@@ -67,6 +68,10 @@ def search(
         typer.Option(
             "--at-most", help="Beside the targets, what no network may pass, such as 6MB; may be repeated."
         ),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="For targets such as 5ms: the device, measured by `xpand profile`."),
     ] = None,
     start: Annotated[
         str | None,
@@ -105,6 +110,7 @@ def search(
         "search.seeds": seeds,
         "search.start": start,
         "search.at_most": at_most or None,
+        "search.profile": profile,
         "training.epochs": epochs,
         "data.flip": False if no_flip else None,
         "data.allow_outside": allow_outside or None,
@@ -273,6 +279,7 @@ def report(
     out.print(write_report(folder, file), highlight=False, soft_wrap=True)
 
 
+app.command()(profile)
 for name, verb in NETWORK_VERBS.items():
     app.command(name=name)(verb)
 for name, verb in EXPERIMENT_VERBS.items():

@@ -19,6 +19,7 @@ from pydantic import (
 
 from expand.config.base import Section, validated
 from expand.config.data import PLACES, DataConfig
+from expand.config.profile import ProfileConfig
 from expand.config.run import RunConfig
 from expand.config.start import StartConfig
 from expand.config.targets import parse_target, short_target
@@ -74,8 +75,8 @@ class SearchConfig(Section):
     targets: tuple[Amount, ...] = Field(
         (),
         description="amounts of cost, for each of which a network is searched: 80M (multiply-adds per clip), "
-        "1.5Mparams, 400Kact (activations per clip), 6MB (weights in float32) or peak 50MB (activations in "
-        "memory at once, of one clip); all in one unit",
+        "1.5Mparams, 400Kact (activations per clip), 6MB (weights in float32), peak 50MB (activations in "
+        "memory at once, of one clip) or 5ms (by a profile of a device); all in one unit",
     )
     at_most: tuple[AtMost, ...] = Field(
         (),
@@ -84,8 +85,13 @@ class SearchConfig(Section):
     )
     cost: str = Field(
         "macs",
-        description="the cost that targets and step refer to: macs, params, activations, weights, peak, or "
-        "your own as module:Class; the unit of the targets sets it too",
+        description="the cost that targets and step refer to: macs, params, activations, weights, peak, "
+        "predicted_latency, or your own as module:Class; the unit of the targets sets it too",
+    )
+    profile: ProfileConfig | None = Field(
+        None,
+        description="for amounts of latency, such as 5ms: the file that `xpand profile` has written for a "
+        "device (docs/latency.md); a run keeps what it says",
     )
     strategy: str = Field(
         "expansion",

@@ -41,7 +41,7 @@ _UNITS = (
     _Unit("activations", parse_count, short_count, after="act"),
     _Unit("peak", parse_bytes, short_bytes, before="peak"),
     _Unit("weights", parse_bytes, short_bytes),
-    _Unit("latency", parse_nanoseconds, short_nanoseconds),
+    _Unit("predicted_latency", parse_nanoseconds, short_nanoseconds),
 )
 _FORMS = "80M (multiply-adds), 1.5Mparams, 400Kact, 5ms, 6MB (weights) or peak 50MB (activations)"
 

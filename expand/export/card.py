@@ -128,9 +128,9 @@ def _origin(model: Model) -> Iterator[str]:
     values, found = model.values, model.values.get("found")
     if isinstance(found, Mapping):
         target = found.get("target")
-        unit = "multiply-adds" if "cost" not in found else escaped(found["cost"])
         how = "contracted to" if found.get("step") is not None else "for"
-        for_target = f", {how} a target of {show_count(target)} {unit}" if target else ""
+        amount = found.get("target_words", f"{show_count(target)} multiply-adds" if target else "")
+        for_target = f", {how} a target of {escaped(amount)}" if target else ""
         axis = f", grown last along {escaped(found['axis'])}" if found.get("axis") else ""
         strategy, step = found.get("strategy"), found.get("step")
         by = "progressive expansion" if strategy is None else f"the strategy {escaped(strategy)}"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from expand.plots.style import FAINT, empty_figure
 from expand.run.record import RunRecord
+from expand.search.latency import LATENCY
 
 _CHARACTERS_AN_INCH = 20  # in a caption's font size
 
@@ -59,6 +60,8 @@ _COUNTED = {
 def counted(record: RunRecord) -> str:
     """Describe what a search counts and its targets limit."""
     cost = record.setup.cost
+    if cost.name == LATENCY and record.config.search.profile is not None:
+        return f"Latency: as predicted for {record.config.search.profile.words} (xpand profile)."
     own = f"{cost.unit[:1].upper()}{cost.unit[1:]}: as {record.config.search.cost} counts them."
     return _COUNTED.get(cost.name, own)
 

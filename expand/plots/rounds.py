@@ -115,6 +115,7 @@ def _no_bar(axes: Axes, record: RunRecord, row: UngrownRow, index: int, best: fl
     """Write why a round has no candidate along an axis."""
     search, unit = record.config.search, record.setup.cost.unit
     within = f"{search.step:g}×" if search.strategy == "expansion" else "the cost"
+    within += "".join(f", {limit.cost.show(limit.amount)}" for limit in record.setup.problem.limits)
     why = f"no step within {within}" if row.why == "saturated" else f"changes no {unit}"
     _words(axes, f"{row.why}: {why}", index, best, FAINT)
 

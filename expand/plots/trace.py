@@ -28,13 +28,18 @@ from expand.plots.style import (
 )
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, Measured, StateRow, TargetRow
+from expand.search.latency import LATENCY
 from expand.training.objectives import Chance
 
 _TITLE, _OTHER_TITLE = "Expansion trace", "Search trace"
 _FORK = (0, (2, 1.2))  # the dashes of a step that the path could have taken
 _NAMED = 2  # the most candidates of a tie that are named
 # What a search counts, along the axis.
-_COUNTS = {"macs": "multiply-adds per clip", "activations": "activations per clip"}
+_COUNTS = {
+    "macs": "multiply-adds per clip",
+    "activations": "activations per clip",
+    LATENCY: "predicted latency",
+}
 
 
 def trace(records: Sequence[RunRecord]) -> Figure:

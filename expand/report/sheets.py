@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from expand.config.profile import ProfileConfig
 from expand.run.comparison import Comparison, Entrant
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, TargetRow, key_of
 from expand.search.decision import Decision
-from expand.system.units import show_count, show_points, show_seconds
+from expand.system.units import show_count, show_milliseconds, show_points, show_seconds
 
 Emphasis = Literal["", "bold", "dim"]
 
@@ -69,12 +70,14 @@ def trajectory_sheet(record: RunRecord) -> Sheet:
     tested = ("test",) if any(row.test is not None for row in rows) else ()
     beside = () if record.data.several_labels else (_beside(record),)
     cost = () if record.setup.cost.name == "params" else _cost(record)
-    headings = ("model", *cost, "MACs", "params", "clip", words, *spread, *fresh, *tested, *beside)
+    timed = ("timed",) if any(row.timed is not None for row in rows) else ()
+    headings = ("model", *cost, *timed, "MACs", "params", "clip", words, *spread, *fresh, *tested, *beside)
     lines = []
     for row in rows:
         network, seeds = row.network, row.seeds
         score = "failed" if row.state == "failed" else share(seeds.mean)
         cells = [row.name, *(record.setup.cost.show(network.cost) for _ in cost)]
+        cells += ["" if row.timed is None else show_milliseconds(row.timed / 1e9) for _ in timed]
         cells += [show_count(network.macs), show_count(network.params), str(network.clips), score]
         cells += [share(seeds.deviation)] if several else []
         cells += [share(None if row.fresh is None else row.fresh.mean) for _ in fresh]
@@ -268,6 +271,16 @@ def comparison_sheet(found: Comparison) -> Sheet:
         lines.append(Line(entrant.name, tuple(cells)))
     right = tuple(heading not in ("search", "ahead of") for heading in headings)
     return Sheet(headings, right, tuple(lines), spare=("trainings",))
+
+
+def profile_sheet(found: ProfileConfig) -> Sheet:
+    """Return the table of how far a profile's predictions are off, beside those by multiply-adds alone."""
+    rows = [
+        (name, share(errors.median), share(errors.percentile_95), f"{errors.rank:.3f}")
+        for name, errors in (("the profile", found.errors), ("multiply-adds alone", found.errors_by_macs))
+    ]
+    headings = ("predicted by", "median error", "95 % are below", "rank correlation")
+    return plain_sheet(headings, rows, left=headings[:1])
 
 
 def _tests(entrant: Entrant) -> list[float]:

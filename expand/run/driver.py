@@ -14,7 +14,13 @@ from expand.data.cache import StageProgress
 from expand.data.labelled import write_segments
 from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
-from expand.run.found_models import kept_jobs, set_aside_former, write_accepted, write_models
+from expand.run.found_models import (
+    kept_jobs,
+    set_aside_former,
+    time_found,
+    write_accepted,
+    write_models,
+)
 from expand.run.parents import lost_generations, train_again
 from expand.run.preparation import Prepared
 from expand.run.reuse import take_over
@@ -111,6 +117,7 @@ def drive(
         kept = kept_jobs(setup, replay, results)
         _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
         write_models(run, setup, replay, results)
+        run.note_timed(time_found(setup, replay))
         run.note_written()
         given = [] if setup.given is None else [setup.given]
         run.drop_leftovers({job.key for jobs in (*kept.values(), given) for job in jobs})

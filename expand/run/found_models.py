@@ -44,6 +44,20 @@ def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, R
         )
 
 
+def time_found(setup: Setup, replay: Replay) -> dict[str, int]:
+    """The nanoseconds that each model takes on the device of the search's profile; empty: not timed."""
+    profile, found = setup.config.search.profile, _found(replay)
+    if profile is None:
+        return {}
+    from expand.profiling.found import (
+        time_networks,
+    )  # imports torch, which other searches' drivers can do without
+
+    architectures = [setup.space.architecture(candidate.point) for candidate in found.values()]
+    times = time_networks(profile, setup.space, architectures, len(setup.data.classes))
+    return {} if times is None else dict(zip(found, times, strict=True))
+
+
 def kept_jobs(setup: Setup, replay: Replay, results: Mapping[str, Result]) -> dict[str, tuple[Job, ...]]:
     """Return for each model the jobs whose weights a finished run keeps, that of the model's weights first.
 

@@ -99,7 +99,8 @@ def _trajectory(record: RunRecord) -> Iterator[Columns]:
         first = {"name": row.name, "step": row.step, "target": target, "round": row.round}
         fresh = {} if row.fresh is None else {"fresh_seeds": len(row.fresh.scores), "fresh": row.fresh.mean}
         test = {} if row.test is None else {"test": row.test}
-        yield {**first, **_measured(record, row), **fresh, **test}
+        timed = {} if row.timed is None else {"timed_latency": row.timed}
+        yield {**first, **_measured(record, row), **fresh, **test, **timed}
 
 
 def _rounds(record: RunRecord) -> Iterator[Columns]:

@@ -195,7 +195,7 @@ def record_of(run: Run, so_far: Replayed) -> RunRecord:
     """Return the tables of a run whose decisions were repeated."""
     setup, results, replay = so_far.setup, so_far.results, so_far.replay
     rounds = merged(replay.rounds)
-    trajectory = tuple(_trajectory_rows(setup, replay, results))
+    trajectory = tuple(_trajectory_rows(setup, replay, results, run.timed))
     chosen = _chosen(replay)
     models = run.models()
     return RunRecord(
@@ -253,7 +253,7 @@ def _chosen(replay: Replay) -> set[Candidate]:
 
 
 def _trajectory_rows(
-    setup: Setup, replay: Replay, results: Mapping[str, Result]
+    setup: Setup, replay: Replay, results: Mapping[str, Result], timed: Mapping[str, int]
 ) -> Iterator[StateRow | TargetRow]:
     """Yield a row for each accepted state, then a row for each target."""
     rounds = {candidate: jobs.round.number for jobs in replay.rounds for candidate in jobs.round.candidates}
@@ -269,10 +269,18 @@ def _trajectory_rows(
         return {"round": rounds[candidate], "fresh": fresh, **_measured(setup, candidate, own, len(own))}
 
     for state in replay.states:
-        yield StateRow(name=state.name, step=state.step, **measured(state.candidate))
+        yield StateRow(
+            name=state.name, step=state.step, timed=timed.get(state.name), **measured(state.candidate)
+        )
     for model in replay.trajectory.targets if replay.trajectory is not None else ():
         step = None if model.state is None else model.state.step
-        yield TargetRow(name=model.name, step=step, target=model.target, **measured(model.candidate))
+        yield TargetRow(
+            name=model.name,
+            step=step,
+            target=model.target,
+            timed=timed.get(model.name),
+            **measured(model.candidate),
+        )
 
 
 def _trial_rows(setup: Setup, rounds: Sequence[RoundJobs], results: Mapping[str, Result]) -> list[TrialRow]:

@@ -183,10 +183,12 @@ class ModelRow(Measured):
         name: the name of its model file.
         fresh: its scores of trainings with seeds that had no part in choosing it, on test videos too if the
             data have some; None: there are none.
+        timed: the nanoseconds that it takes on the device of the search's profile; None: it was not timed.
     """
 
     name: str
     fresh: SeedScores | None = None
+    timed: int | None = None
 
     @property
     def test(self) -> float | None:

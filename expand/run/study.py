@@ -184,6 +184,18 @@ class Run:
             with _writing(self.folder / STUDY):
                 self.study.set_user_attr("written", len(self.extensions))
 
+    def note_timed(self, times: Mapping[str, int]) -> None:
+        """Record the nanoseconds that models take on the profile's device; only the driver calls it."""
+        if times:
+            with _writing(self.folder / STUDY):
+                self.study.set_user_attr("timed", dict(times))
+
+    @property
+    def timed(self) -> Mapping[str, int]:
+        """The nanoseconds that models take on the profile's device, by their names; empty: not timed."""
+        found: Mapping[str, int] = self.study.user_attrs.get("timed", {})
+        return found
+
     @property
     def data(self) -> DataCard:
         extended = self.extensions

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from expand.config.spaces import Space, load_own
 from expand.config.targets import short_target
+from expand.search.latency import LATENCY, LatencyCost, Pace
 from expand.system.errors import UserError
 from expand.system.units import show_bytes, show_count
 from search_spaces.base import peak_of
@@ -132,13 +133,25 @@ _COSTS = (
 COSTS: dict[str, Cost] = {cost.name: cost for cost in _COSTS}
 
 
-def load_cost(name: str) -> Cost:
-    """The cost of a name: one of `COSTS`, or a user's own as `module:Class`.
+def load_cost(name: str, pace: Pace | None = None) -> Cost:
+    """The cost of a name: one of `COSTS`, latency, or a user's own as `module:Class`.
+
+    Args:
+        name: of the cost.
+        pace: of the device that latency is predicted for; None: not known.
 
     Raises:
-        UserError: the name is unknown or cannot be imported, or the class lacks members of `Cost`.
+        UserError: the name is unknown or cannot be imported, the class lacks members of `Cost`, or the pace
+            is not known.
     """
     if name in COSTS:
         return COSTS[name]
-    cost: Cost = load_own(name, Cost, "cost", "search.cost", f"one of {', '.join(COSTS)}")
+    if name == LATENCY:
+        if pace is None:
+            raise UserError(
+                "latency needs a profile of the device that networks are to run on: measure it by "
+                "`xpand profile --out device.yaml`, then give --profile device.yaml."
+            )
+        return LatencyCost(pace)
+    cost: Cost = load_own(name, Cost, "cost", "search.cost", f"one of {', '.join(COSTS)}, {LATENCY}")
     return cost

@@ -15,6 +15,7 @@ from expand.jobs.job import Job, LabelCount
 from expand.search.base import Limit, Outcome, Problem, Round, Strategy, Training, Trajectory
 from expand.search.confirmation import then_confirmed
 from expand.search.costs import Cost, load_cost
+from expand.search.latency import Pace
 from expand.search.strategies import load_strategy
 from expand.system.errors import UserError
 from search_spaces.base import Axis, ClipSampling, Json, growth_of
@@ -121,7 +122,7 @@ class Setup:
             config=config,
             space=space,
             axes=choose_axes(space, config.search.axes),
-            cost=load_cost(config.search.cost),
+            cost=load_cost(config.search.cost, pace_of(config)),
             strategy=load_strategy(config.search),
             data=data,
         )
@@ -189,7 +190,7 @@ def problem_of(config: Config, num_classes: int = 2) -> Problem:
     """
     space = load_space(config.space.name, config.space.settings)
     axes = choose_axes(space, config.search.axes)
-    return _problem(config, space, axes, load_cost(config.search.cost), num_classes)
+    return _problem(config, space, axes, load_cost(config.search.cost, pace_of(config)), num_classes)
 
 
 def _problem(
@@ -202,7 +203,9 @@ def _problem(
         targets=options.targets,
         num_classes=num_classes,
         cost=cost,
-        limits=tuple(Limit(cost=load_cost(name), amount=amount) for amount, name in options.limits),
+        limits=tuple(
+            Limit(cost=load_cost(name, pace_of(config)), amount=amount) for amount, name in options.limits
+        ),
         seeds=tuple(range(options.seed, options.seed + options.seeds[1])),
         least=options.seeds[0],
         confidence=options.confidence,
@@ -214,6 +217,23 @@ def _problem(
         grown=grows(config, space),
         start_point=None if options.start is None else point_of(space, options.start),
     )
+
+
+def pace_of(config: Config) -> Pace | None:
+    """The pace of the device that latency is predicted for; None: the configuration has no profile.
+
+    Raises:
+        UserError: the profile is of another space.
+    """
+    profile = config.search.profile
+    if profile is None:
+        return None
+    if profile.space != config.space.name:
+        raise UserError(
+            f"search.profile must be of the space {config.space.name}, got one of {profile.space}: measure "
+            "the space by xpand profile."
+        )
+    return profile.pace
 
 
 def grows(config: Config, space: Space) -> bool:

@@ -80,8 +80,8 @@ def show_bytes(count: float) -> str:
 
 
 def show_milliseconds(seconds: float) -> str:
-    """Print a short time with three digits, in milliseconds: 2.19 ms."""
-    return f"{1000 * seconds:.3g} ms"
+    """Print a short time with three digits: 2.19 ms, 1.2 s."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def show_seconds(seconds: float) -> str:

@@ -29,10 +29,10 @@ def measure_latency(network: nn.Module, clip: Tensor, device: str) -> float:
     fastest, spent = float("inf"), 0.0
     with autocast(device):
         for number in range(_WARM_UPS + _PASSES):
-            _wait_for(device)
+            wait_for(device)
             begun = time.perf_counter()
             network(clip)
-            _wait_for(device)
+            wait_for(device)
             seconds = time.perf_counter() - begun
             if number >= _WARM_UPS:
                 fastest, spent = min(fastest, seconds), spent + seconds
@@ -41,7 +41,7 @@ def measure_latency(network: nn.Module, clip: Tensor, device: str) -> float:
     return fastest
 
 
-def _wait_for(device: str) -> None:
+def wait_for(device: str) -> None:
     """Wait until the device has run all queued kernels."""
     if device == "cuda":
         torch.cuda.synchronize()

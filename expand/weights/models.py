@@ -16,6 +16,7 @@ from expand.config.spaces import Space, load_space
 from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
 from expand.search.base import Candidate
+from expand.search.costs import MACS
 from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.system.files import link_or_copy, replacing, write_atomic
@@ -106,6 +107,8 @@ def write_model(
     for key in ("strategy", "cost"):  # left out if they have their defaults
         if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
             found[key] = value
+    if target is not None and setup.cost != MACS:
+        found["target_words"] = f"{setup.cost.show(target)} {setup.cost.unit}"
     if config.search.start is not None:  # where a model file lies says nothing elsewhere
         found["start"] = config.deciding()["search"]["start"]
     values = {

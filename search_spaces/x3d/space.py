@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from search_spaces.base import Axis, ClipSampling, Complexity, Json, Presentation, Scaling
+from search_spaces.base import Axis, ClipSampling, Complexity, Json, Part, Presentation, Scaling
 from search_spaces.x3d import factors as points
 from search_spaces.x3d.architecture import Architecture, architecture
 from search_spaces.x3d.axes import AXES
 from search_spaces.x3d.complexity import complexity
 from search_spaces.x3d.factors import Basis, Factors
 from search_spaces.x3d.memory import peak
+from search_spaces.x3d.parts import parts
 from search_spaces.x3d.scalings import all_alike, in_published_proportions
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ class X3DSpace:
     def peak(self, architecture: Architecture, num_classes: int = 400) -> int:
         """Elements of activations that are in memory at once; see `memory.peak`."""
         return peak(architecture, num_classes)
+
+    def parts(self, architecture: Architecture, num_classes: int = 400) -> list[Part]:
+        """Stem, blocks and head, with the work that each does; see `parts.parts`."""
+        return parts(architecture, num_classes)
 
     def build(
         self,

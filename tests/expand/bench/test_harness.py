@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from expand.bench.harness import Comparison, Figures, Timing, alternate
-from expand.bench.machine import describe_machine
+from expand.system.machine import describe_machine
 
 
 def row(name: str, xpand: float, plain: float) -> Comparison:

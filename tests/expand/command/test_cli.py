@@ -235,7 +235,7 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
             "none.yaml: search.axes: name at least one axis, or leave `axes` out to use all of the space's."
         ),
         ("--target", "100K"): (
-            "target must be at least the start network's 431,328 MACs, got 100,000: raise --target, or "
+            "target must be at least the start network's 431.3 K MACs, got 100 K: raise --target, or "
             "start from a smaller basis."
         ),
         ("--start", "x3d-xs"): (

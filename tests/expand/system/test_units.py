@@ -13,6 +13,7 @@ from expand.system.units import (
     short_nanoseconds,
     show_bytes,
     show_count,
+    show_milliseconds,
     show_seconds,
 )
 
@@ -67,6 +68,12 @@ def test_multiply_adds_in_names_and_tables(macs: int, short: str, shown: str) ->
 )
 def test_durations(seconds: float, shown: str) -> None:
     assert show_seconds(seconds) == shown
+
+
+def test_short_times_have_three_digits() -> None:
+    assert [show_milliseconds(one) for one in (0.00219, 0.0500012, 0.9996, 12.345)] == [
+        *("2.19 ms", "50 ms", "1 s", "12.3 s")
+    ]
 
 
 def test_memory_is_shown_in_three_digits() -> None:
