@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ import expand
 from expand.config.base import load_config
 from expand.config.full import FullConfig, Recipe
 from expand.config.options import build_config
+from expand.config.profile import ProfileConfig
 from expand.config.recipes import recipe_values
+from expand.config.spaces import load_space
 from expand.plots import FORMATS, KINDS
+from expand.profiling.design import drawn
+from expand.profiling.fit import checked
 from expand.report.tables import write_table
 from expand.run.record import RunRecord, read_run
 from expand.weights.models import read_model
@@ -111,6 +116,29 @@ def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
     shared = load_config(RESULTS / "training.yaml", Recipe).training
     varied = {"recipe", "epochs", "multigrid"}
     assert recipe.training.model_dump(exclude=varied) == shared.model_dump(exclude=varied)
+
+
+@pytest.mark.parametrize("path", sorted((RESULTS / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_profile_is_what_its_times_and_the_docs_say(path: Path) -> None:
+    profile = load_config(path, ProfileConfig)
+    space = load_space(profile.space, profile.settings)
+    first, *groups = map(json.loads, path.with_suffix(".timings.jsonl").read_text().splitlines())
+    times = [time for group in groups for time in group]
+    networks = list(islice(drawn(space, profile.num_classes, first["largest"]), profile.networks))
+    assert checked(networks, times) == (profile.errors, profile.errors_by_macs)
+    page = (RESULTS.parent / "docs" / "latency.md").read_text()
+    errors = f"{profile.errors.median:.1%} | {profile.errors.percentile_95:.1%} | {profile.errors.rank:.3f}"
+    assert f"{path.name}) | {errors.replace('%', ' %')} |" in page
+
+
+def test_what_the_page_of_latency_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (RESULTS.parent / "docs" / "latency.md").read_text()
+    code, _, rest = page.partition("```python\n")[2].partition("```")
+    monkeypatch.chdir(RESULTS.parent)
+    exec(code, {})
+    assert capsys.readouterr().out == rest.partition("```\n")[2].partition("```")[0]
 
 
 def test_tests_of_a_training_are_in_the_docs() -> None:
