@@ -17,6 +17,7 @@ from torch import Tensor
 from expand.data.base import MEAN, STD
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of
+from expand.export.speed import speed_of
 from expand.export.torch_export import program_of
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.version import VERSION
@@ -60,17 +61,20 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
     onnx.helper.set_model_props(graph, _metadata(source))
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, str(path))
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(x: Tensor) -> Tensor:
         return torch.from_numpy(session.run(["logits"], {"clips": x.numpy()})[0])
 
     compared = check_equal(source, network, run, "the ONNX graph in ONNX Runtime")
+    speed = speed_of(source, run, f"ONNX Runtime {runtime.__version__}")
     loading = (
         f'import onnxruntime\nsession = onnxruntime.InferenceSession("{path.name}")\n'
         '(logits,) = session.run(["logits"], {"clips": clips})'
     )
-    return FormatFiles(files=(path,), loading=loading, remarks=(compared, f"Opset {OPSET}."))
+    return FormatFiles(files=(path,), loading=loading, remarks=(compared, speed, f"Opset {OPSET}."))
 
 
 def _pooled(x: Tensor, size: Sequence[int]) -> Tensor:

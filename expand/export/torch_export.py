@@ -10,6 +10,7 @@ from torch.export import ExportedProgram
 
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of, random_clips
+from expand.export.speed import speed_of
 from expand.system.errors import RunFailed, first_line
 
 SUFFIX = ".pt2"
@@ -31,7 +32,8 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
         f'import torch\nnetwork = torch.export.load("{path.name}").module()\n'
         f"logits = network(torch.rand{tuple(random_clips(source, 2).shape)})"
     )
-    return FormatFiles(files=(path,), loading=loading, remarks=(compared,))
+    speed = speed_of(source, loaded, f"torch {torch.__version__}")
+    return FormatFiles(files=(path,), loading=loading, remarks=(compared, speed))
 
 
 def program_of(source: NetworkToExport, network: nn.Module) -> ExportedProgram:

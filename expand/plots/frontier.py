@@ -18,6 +18,7 @@ from expand.plots.scales import in_percent, log_scale
 from expand.plots.style import FAINT, INK, RUN_COLOURS, axis_handles, look_of, new_figure, settle
 from expand.run.record import RunRecord
 from expand.run.rows import CandidateRow, Measured
+from expand.search.latency import LATENCY, LatencyCost
 from expand.system.errors import UserError
 from expand.system.units import show_count, show_milliseconds
 from search_spaces.base import PublishedSeries, presentation_of
@@ -96,11 +97,30 @@ def frontier(records: Sequence[RunRecord]) -> Figure:
 
 def _panels_of(records: Sequence[RunRecord]) -> tuple[Panel, ...]:
     """Return the panels of every run, and one of the cost that the runs limit, if it is another."""
+    predicted = _predicted(records)
+    if predicted is not None:
+        return (predicted, *_PANELS)
     limited = {record.setup.cost.name: record.setup.cost for record in records}
     name, cost = next(iter(limited.items()))
     if len(limited) > 1 or any(panel.name == name for panel in _PANELS):
         return _PANELS
     return (Panel(name, lambda row: row.network.cost, cost.unit, cost.show), *_PANELS)
+
+
+def _predicted(records: Sequence[RunRecord]) -> Panel | None:
+    """Return a panel of what a profile predicts for the networks of all runs; None: they have none."""
+    found = [record.config.search.profile for record in records if record.config.search.profile is not None]
+    spaces = {record.config.space.name for record in records}
+    if not found or len(spaces) > 1 or any(one != found[0] for one in found):
+        return None
+    profile, setup = found[0], records[0].setup
+    cost, classes = LatencyCost(profile.pace), len(setup.data.classes)
+    return Panel(
+        LATENCY,
+        lambda row: cost.value(setup.space, row.network.point, classes),
+        f"predicted latency, {profile.words}",
+        cost.show,
+    )
 
 
 def pareto(rows: Sequence[CandidateRow], cost: Callable[[Measured], float]) -> list[CandidateRow]:

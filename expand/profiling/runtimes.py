@@ -16,7 +16,7 @@ from expand.system.errors import UserError
 from expand.training.devices import autocast, place_clips
 from expand.training.latency import wait_for
 
-Run = Callable[[], None]  # one pass, which has ended when it returns
+Run = Callable[[], object]  # one pass, which has ended when it returns
 
 _OPSET = 18
 _MISSING = "--runtime onnxruntime needs packages that are not installed: pip install 'xpand[onnx]'."

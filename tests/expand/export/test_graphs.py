@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +81,10 @@ def test_torch_export(tmp_path: Path, head: str, frames: int) -> None:
     assert written.loading == (
         f'import torch\nnetwork = torch.export.load("net.pt2").module()\nlogits = network(torch.rand{shape})'
     )
-    (remark,) = written.remarks
-    assert remark.startswith("Compared with the network on random clips: logits off by at most ")
+    compared, speed = written.remarks
+    assert compared.startswith("Compared with the network on random clips: logits off by at most ")
+    runtime = re.escape(f"torch {torch.__version__}")
+    assert re.fullmatch(rf"One clip takes [\d.]+ ms with {runtime} on one thread of .+\.", speed)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from expand.plots import KINDS, Kind, draw
 from expand.run.record import RunRecord, read_run
 from tests.expand.made_up import made_up_run, x3d_config
 from tests.expand.plots.test_figures import Drawn, overlaps, words
+from tests.expand.profiles import PROFILE
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,13 @@ def at_random(folder: Path) -> RunRecord:
         "seeds": 2,
     }
     return read_run(made_up_run(folder / "at-random", x3d_config(search=search)).folder)
+
+
+@pytest.fixture(scope="module")
+def to_latency(folder: Path) -> RunRecord:
+    """A search to a predicted latency, within a limit of weights."""
+    search = {"targets": ["5ms"], "at_most": ["2Mparams"], "profile": PROFILE}
+    return read_run(made_up_run(folder / "to-latency", x3d_config(search=search)).folder)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +58,29 @@ def test_legends_have_what_the_strategy_did_and_nothing_else(
     assert legend_of(drawn("trace", short)) == [*axes, "accepted", "not accepted", "contracted to a target"]
     assert legend_of(drawn("frontier", short)) == ["X2D", *axes]
     assert legend_of(drawn("timeline", short)) == ["X2D", *axes]
+
+
+def test_a_search_to_a_latency_is_drawn_against_it(to_latency: RunRecord, drawn: Drawn) -> None:
+    trace = drawn("trace", to_latency)
+    assert trace.axes[0].get_xlabel() == "predicted latency"
+    said = words(trace)
+    assert "target 5ms" in said
+    assert "Latency: as predicted for torch on cpu, 1 thread (xpand profile)." in said
+    assert "ms" in words(drawn("rounds", to_latency))
+
+
+def test_searches_to_a_latency_and_to_multiply_adds_are_compared_at_equal_latency(
+    to_latency: RunRecord, short: RunRecord
+) -> None:
+    figure = draw("frontier", [to_latency, short])
+    first, *others = [axes for axes in figure.axes if axes.get_xlabel()]
+    assert first.get_xlabel() == "predicted latency, torch on cpu, 1 thread"
+    assert "multiply-adds per clip" in {axes.get_xlabel() for axes in others}
+    cost = to_latency.setup.cost
+    most = max(
+        cost.value(short.setup.space, row.network.point, len(short.data.classes)) for row in short.measured
+    )
+    assert max(point for line in first.get_lines() for point in np.atleast_1d(line.get_xdata())) >= most
 
 
 def test_figures_name_what_the_targets_limit(at_random: RunRecord, drawn: Drawn) -> None:
