@@ -16,7 +16,7 @@ import expand
 from expand.config.base import load_config
 from expand.config.full import FullConfig, Recipe
 from expand.config.options import build_config
-from expand.config.profile import ProfileConfig
+from expand.config.profile import read_profile
 from expand.config.recipes import recipe_values
 from expand.config.spaces import load_space
 from expand.plots import FORMATS, KINDS
@@ -120,7 +120,7 @@ def test_a_training_is_what_its_recipe_says(folder: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((RESULTS / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_profile_is_what_its_times_and_the_docs_say(path: Path) -> None:
-    profile = load_config(path, ProfileConfig)
+    profile = read_profile(path)
     space = load_space(profile.space, profile.settings)
     first, *groups = map(json.loads, path.with_suffix(".timings.jsonl").read_text().splitlines())
     times = [time for group in groups for time in group]

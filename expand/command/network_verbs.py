@@ -45,6 +45,10 @@ def count(
         str | None,
         typer.Option("--factors", help="Factors of the X3D space, such as bottleneck=2.25,depth=2.2."),
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", help="Predict its latency, too, on a device measured by `xpand profile`."),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Build the network and count it with fvcore too.")
     ] = False,
@@ -56,7 +60,7 @@ def count(
     if network is None and factors is None and not as_json:
         out.print(parity_table(verify))
         return
-    costs = counted(network, factors)
+    costs = counted(network, factors, profile)
     check = verified(costs) if verify else None
     if as_json:
         print_json(costs.to_json() | ({"fvcore": check} if check is not None else {}))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from expand.config.base import Section, read_yaml
+from expand.config.base import Section, read_yaml, validated
 from expand.system.errors import UserError
 
 Runtime = Literal["torch", "onnxruntime", "torch-export"]
@@ -37,6 +37,7 @@ class ProfileConfig(Section):
     batch: int = Field(ge=1, description="clips at once; a latency is that of all of them")
     machine: dict[str, Any] = Field(description="the processor and the versions")
     networks: int = Field(ge=1, description="how many networks were timed")
+    macs: tuple[int, int] = Field(description="the least and the most multiply-adds of a clip of theirs")
     errors: ErrorsConfig = Field(description="of the profile's predictions")
     errors_by_macs: ErrorsConfig = Field(description="of predictions by multiply-adds alone")
     pace: dict[str, dict[str, NotBelow0]] = Field(
@@ -46,15 +47,14 @@ class ProfileConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _of_a_file(cls, values: Any) -> Any:
-        if not isinstance(values, str | Path):
-            return values
         try:
-            found = read_yaml(Path(values))
+            return _values_in(Path(values)) if isinstance(values, str | Path) else values
         except UserError as error:
             raise ValueError(str(error).rstrip(".")) from None
-        if not isinstance(found, dict) or "pace" not in found:
-            raise ValueError(f"{values} must be a profile, as xpand profile writes it")
-        return found
+
+    def extrapolates(self, macs: int) -> bool:
+        """Whether a network has more multiply-adds than any that was timed."""
+        return macs > self.macs[1]
 
     @property
     def words(self) -> str:
@@ -62,3 +62,24 @@ class ProfileConfig(Section):
         clips = f", {self.batch} clips at once" if self.batch > 1 else ""
         threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.device == "cpu" else ""
         return f"{self.runtime} on {self.device}{threads}{clips}"
+
+
+def read_profile(file: Path) -> ProfileConfig:
+    """The profile in a file.
+
+    Raises:
+        UserError: the file cannot be read, or is no profile.
+    """
+    return validated(_values_in(file), str(file), ProfileConfig)
+
+
+def _values_in(file: Path) -> dict[str, Any]:
+    """The values in a profile's file.
+
+    Raises:
+        UserError: it cannot be read, or is no profile.
+    """
+    found = read_yaml(file)
+    if not isinstance(found, dict) or "pace" not in found:
+        raise UserError(f"{file} must be a profile, as xpand profile writes it.")
+    return found

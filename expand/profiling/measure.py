@@ -120,6 +120,7 @@ def _profile(
         batch=wanted.batch,
         machine=machine,
         networks=len(networks),
+        macs=(min(one.macs for one in networks), max(one.macs for one in networks)),
         errors=errors,
         errors_by_macs=by_macs,
         pace={kind: dict(work) for kind, work in fitted(networks, times).items()},

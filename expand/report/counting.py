@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from expand.config.profile import read_profile
+from expand.search.costs import peak_bytes, weight_bytes
+from expand.search.latency import predicted
 from expand.system.errors import UserError
 from expand.system.listing import Listing
-from expand.system.units import show_count
+from expand.system.units import show_bytes, show_count, show_milliseconds
 from search_spaces.base import ClipSampling, Complexity, Json
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.factors import PUBLISHED
@@ -34,6 +38,7 @@ class NetworkCount:
         classes: number of outputs of the classifier.
         complexity: its cost for one such clip.
         test: (size in pixels, cost) of a clip of the published 30-view test; None where none is published.
+        latency: what a profile predicts for it, in nanoseconds, and the profile in words; None: no profile.
     """
 
     name: str
@@ -43,6 +48,12 @@ class NetworkCount:
     classes: int
     complexity: Complexity
     test: tuple[int, Complexity] | None = None
+    latency: tuple[int, str] | None = None
+
+    @property
+    def peak(self) -> int | None:
+        """The bytes of activations in memory at once for one clip; None: the space does not say."""
+        return peak_bytes(self.space, self.architecture, self.classes)
 
     def views(self, views: int) -> tuple[int, int]:
         """Return (size of a clip in pixels, MACs of all views); 30 views have the size of `test`, if any."""
@@ -59,6 +70,9 @@ class NetworkCount:
             "macs": self.complexity.macs,
             "params": self.complexity.params,
             "activations": self.complexity.activations,
+            "weights": weight_bytes(self.complexity),
+            "peak": self.peak,
+            **({} if self.latency is None else {"predicted_latency": self.latency[0]}),
             "views": {str(n): dict(zip(("size", "macs"), self.views(n), strict=True)) for n in VIEWS},
             "stages": [
                 {"name": s.name, "macs": s.macs, "params": s.params, "activations": s.activations}
@@ -67,16 +81,29 @@ class NetworkCount:
         }
 
 
-def counted(network: str | None, factors: str | None) -> NetworkCount:
+def counted(network: str | None, factors: str | None, profile: Path | None = None) -> NetworkCount:
     """Count the network that `xpand count` is given.
 
     Args:
         network: the name of a published network, or a model file.
         factors: factors of the X3D space, such as `bottleneck=2.25,depth=2.2`.
+        profile: the profile of a device (`xpand profile`), whose latency is predicted; None: of none.
 
     Raises:
-        UserError: neither or both are given, there is no such network, or a factor is wrong.
+        UserError: neither or both are given, there is no such network, a factor is wrong, or the profile is
+            none of this space.
     """
+    found = _counted(network, factors)
+    if profile is None:
+        return found
+    device = read_profile(profile)
+    time = predicted(found.space, found.architecture, found.classes, device.pace)
+    beyond = f"; extrapolated, from networks of up to {show_count(device.macs[1])} MACs"
+    words = device.words + (beyond if device.extrapolates(found.complexity.macs) else "")
+    return replace(found, latency=(time, words))
+
+
+def _counted(network: str | None, factors: str | None) -> NetworkCount:
     if (network is None) == (factors is None):
         raise UserError(
             f"name one network, a model's YAML or --factors: networks are {', '.join(PUBLISHED)}."
@@ -179,7 +206,11 @@ def render(found: NetworkCount, check: Json | None) -> RenderableType:
     for count in VIEWS:
         size, macs = found.views(count)
         views.append(f"  {count:>2} {'view ' if count == 1 else 'views'} at {size}²: {show_count(macs)} MACs")
-    after = "\n".join(views)
+    memory = "" if found.peak is None else f", activations in memory at once {show_bytes(found.peak)}"
+    after = f"  weights {show_bytes(weight_bytes(found.complexity))}{memory} (float32)\n" + "\n".join(views)
+    if found.latency is not None:
+        nanoseconds, device = found.latency
+        after += f"\n  predicted latency {show_milliseconds(nanoseconds / 1e9)} ({device})"
     if check is not None:
         verdict = "equal" if check["equal"] else "DIFFERENT"
         after += f"\nfvcore: {check['macs']:,} MACs, {check['params']:,} parameters: {verdict}"

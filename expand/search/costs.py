@@ -16,7 +16,7 @@ from expand.config.targets import short_target
 from expand.search.latency import LATENCY, LatencyCost, Pace
 from expand.system.errors import UserError
 from expand.system.units import show_bytes, show_count
-from search_spaces.base import peak_of
+from search_spaces.base import Complexity, peak_of
 
 _FLOAT32 = 4  # bytes
 
@@ -77,7 +77,7 @@ class WeightsCost:
 
     def value(self, space: Space, point: Any, num_classes: int) -> int:
         """See `Cost.value`."""
-        return _FLOAT32 * space.complexity(space.architecture(point), num_classes).params
+        return weight_bytes(space.complexity(space.architecture(point), num_classes))
 
     def short(self, value: int) -> str:
         """See `Cost.short`. The text is also a valid `--target`."""
@@ -104,14 +104,14 @@ class PeakCost:
         Raises:
             UserError: the space does not say.
         """
-        peak = peak_of(space)
-        if peak is None:
+        found = peak_bytes(space, space.architecture(point), num_classes)
+        if found is None:
             raise UserError(
                 "the cost peak needs a space that says what is in memory at once, but "
                 f"{type(space).__name__} has no method peak: add it (search_spaces/base.py), or choose "
                 "another search.cost."
             )
-        return _FLOAT32 * peak(space.architecture(point), num_classes)
+        return found
 
     def short(self, value: int) -> str:
         """See `Cost.short`. The text is also a valid `--target`."""
@@ -120,6 +120,17 @@ class PeakCost:
     def show(self, value: float) -> str:
         """See `Cost.show`."""
         return show_bytes(value)
+
+
+def weight_bytes(complexity: Complexity) -> int:
+    """The bytes of a network's parameters in float32."""
+    return _FLOAT32 * complexity.params
+
+
+def peak_bytes(space: Space, architecture: Any, num_classes: int) -> int | None:
+    """The bytes of the activations that are in memory at once, in float32; None: the space does not say."""
+    peak = peak_of(space)
+    return None if peak is None else _FLOAT32 * peak(architecture, num_classes)
 
 
 MACS = ExactCost("macs", "MACs")

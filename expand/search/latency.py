@@ -43,15 +43,7 @@ class LatencyCost:
         Raises:
             UserError: the space does not say what its networks do, or does other work than was timed.
         """
-        parts = needed_parts(space)(space.architecture(point), num_classes)
-        try:
-            found = nanoseconds(parts, self.pace)
-        except KeyError as error:
-            raise UserError(
-                f"a profile must be of the space that is searched, but it has no pace for {error}: measure "
-                "this space by xpand profile."
-            ) from None
-        return max(1, round(found))
+        return predicted(space, space.architecture(point), num_classes, self.pace)
 
     def short(self, value: int) -> str:
         """See `Cost.short`. The text is also a valid `--target`."""
@@ -60,6 +52,22 @@ class LatencyCost:
     def show(self, value: float) -> str:
         """See `Cost.show`."""
         return show_milliseconds(value / 1e9)
+
+
+def predicted(space: Space, architecture: Any, num_classes: int, pace: Pace) -> int:
+    """The predicted nanoseconds of a network.
+
+    Raises:
+        UserError: the space does not say what its networks do, or does other work than was timed.
+    """
+    parts = needed_parts(space)(architecture, num_classes)
+    try:
+        return max(1, round(nanoseconds(parts, pace)))
+    except KeyError as error:
+        raise UserError(
+            f"a profile must be of the space of the network, but it has no pace for {error}: measure this "
+            "space by xpand profile."
+        ) from None
 
 
 def needed_parts(space: object) -> Parts:

@@ -31,6 +31,7 @@ PROFILE: dict[str, Any] = {
     "batch": 1,
     "machine": {"processor": "made up"},
     "networks": 100,
+    "macs": [5_000_000, 200_000_000],
     "errors": _ERRORS,
     "errors_by_macs": _ERRORS,
     "pace": pace_of(X3DSpace()),

@@ -15,6 +15,7 @@ import yaml
 from expand.config.base import load_config, to_yaml
 from expand.config.full import Recipe
 from tests.expand.commands import ROOT, Xpand, refused
+from tests.expand.profiles import PROFILE
 from tests.expand.runs import LEARNING, run_search, toy_config
 
 # Runs the command by each of its arguments, and prints what it has imported by then that is heavy.
@@ -74,6 +75,20 @@ def test_count_shows_stages_and_views(xpand: Xpand) -> None:
     assert done.returncode == 0
     for text in ("res4", "1,962,892,112", "10 views at 160²: 19.63 G", "30 views at 182²: 81.66 G"):
         assert text in done.stdout
+
+
+def test_count_says_what_a_network_takes(xpand: Xpand, tmp_path: Path) -> None:
+    profile = tmp_path / "device.yaml"
+    profile.write_text(yaml.safe_dump(PROFILE))
+    shown = xpand("count", "x3d-s", "--profile", profile).stdout
+    assert "weights 15.2 MB, activations in memory at once 28 MB (float32)" in shown
+    found = json.loads(xpand("count", "x3d-s", "--profile", profile, "--json").stdout)
+    assert (found["weights"], found["peak"]) == (4 * found["params"], 27_955_200)
+    milliseconds = f"{found['predicted_latency'] / 1e6:.3g}"
+    assert f"predicted latency {milliseconds} ms (torch on cpu, 1 thread; extrapolated, from" in shown
+    assert refused(xpand("count", "x3d-s", "--profile", ROOT / "results" / "motion.yaml")).endswith(
+        "motion.yaml must be a profile, as xpand profile writes it."
+    )
 
 
 def test_count_without_a_name_shows_the_published_networks(xpand: Xpand) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from expand.config.base import load_config
-from expand.config.profile import ProfileConfig
+from expand.config.profile import ProfileConfig, read_profile
 from expand.config.search import SpaceConfig
 from expand.profiling import measure
 from expand.profiling.design import Network, drawn
@@ -83,7 +82,7 @@ def test_a_known_pace_is_found_and_its_predictions_are_right(
     found = profile(WANTED, NETWORKS, tmp_path / "device.yaml", lambda *numbers: said.append(numbers))
     assert made_up() == NETWORKS
     assert said == [(0, 50), (24, 50), (48, 50), (50, 50)]
-    assert found == load_config(tmp_path / "device.yaml", ProfileConfig)
+    assert found == read_profile(tmp_path / "device.yaml")
     assert (found.errors.median, found.errors.percentile_95) == (0.0, 0.0)
     assert found.errors.rank > 0.999  # some networks are drawn twice
     assert found.errors_by_macs.median > 0.1
