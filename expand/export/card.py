@@ -8,7 +8,7 @@ from typing import Any
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
 from expand.export.text import escaped, one_line
-from expand.system.units import show_count
+from expand.system.units import show_count, show_milliseconds
 from expand.system.version import VERSION
 from expand.weights.models import Model
 from search_spaces.base import ClipSampling
@@ -139,6 +139,7 @@ def _origin(model: Model) -> Iterator[str]:
         yield f"Found by {by} with xpand {version}{where}{axis}{for_target}."
         if isinstance(factors := values.get("factors"), Mapping):
             yield "Factors over the start of that search: " + _pairs(factors) + "."
+        yield _latency(found.get("latency"))
     elif _is_published(model):
         yield (
             "A published network of the X3D paper, built from its published factors: "
@@ -150,6 +151,18 @@ def _origin(model: Model) -> Iterator[str]:
             yield f"{title}: {_pairs(record)}."
         elif record:
             yield f"{title}: {escaped(record)}."
+
+
+def _latency(times: object) -> str:
+    """What was predicted and timed on the device that the search was for; empty: the search was for none."""
+    if not isinstance(times, Mapping):
+        return ""
+    shown = [
+        f"{name} {show_milliseconds(times[name] / 1e9)}"
+        for name in ("predicted", "timed")
+        if isinstance(times.get(name), int)
+    ]
+    return f"Latency on {escaped(times.get('device', 'a device'))}: {', '.join(shown)}." if shown else ""
 
 
 def _data(model: Model) -> Iterator[str]:

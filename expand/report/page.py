@@ -29,6 +29,7 @@ from expand.report.sheets import (
 )
 from expand.run.record import RunRecord, read_run, search_words, start_words
 from expand.run.rows import CandidateRow
+from expand.search.latency import LATENCY
 from expand.search.stability import REPLAYS
 from expand.system.errors import cannot_write
 from expand.system.escaping import visible, visible_line
@@ -167,9 +168,22 @@ def _inline(kind: Kind, record: RunRecord) -> str:
     return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
 
 
+def _cost_of(record: RunRecord, row: CandidateRow) -> dict[str, str]:
+    """Return what the search limits, unless every page shows it, and for how long it was timed."""
+    cost = record.setup.cost
+    if cost.name in ("macs", "params", "activations"):
+        return {}
+    name = "predicted latency" if cost.name == LATENCY else cost.unit
+    shown = {name: cost.show(row.network.cost)}
+    for found in record.trajectory:
+        if found.network == row.network and found.timed is not None:
+            shown["timed"] = show_milliseconds(found.timed / 1e9)
+    return shown
+
+
 def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
     """Return the details that the page shows of a candidate, as JSON."""
-    network, seeds, cost = row.network, row.seeds, record.setup.cost
+    network, seeds = row.network, row.seeds
     each = f" ({', '.join(map(share, seeds.scores))})" if len(seeds.scores) > 1 else ""
     score = share(seeds.mean) + each
     beside = {"top-1": seeds.top1, "mean class": seeds.mean_class_accuracy}
@@ -179,7 +193,7 @@ def _details(record: RunRecord, row: CandidateRow) -> dict[str, Any]:
         "test": share(seeds.test),
         **{words: share(value) for words, value in beside.items()},
         "state": state_of(row),
-        **({} if cost.name in ("macs", "params", "activations") else {cost.unit: cost.show(network.cost)}),
+        **_cost_of(record, row),
         "MACs": f"{network.macs:,} a clip",
         "parameters": f"{network.params:,}",
         "activations": f"{network.activations:,} a clip",

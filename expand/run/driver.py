@@ -116,8 +116,9 @@ def drive(
         set_aside_former(run, setup, replay)
         kept = kept_jobs(setup, replay, results)
         _restore(run, prepared, replay, _without_weights(run, kept), workers, clock, view)
-        write_models(run, setup, replay, results)
-        run.note_timed(time_found(setup, replay))
+        timed = time_found(setup, replay)
+        run.note_timed(timed)
+        write_models(run, setup, replay, results, timed)
         run.note_written()
         given = [] if setup.given is None else [setup.given]
         run.drop_leftovers({job.key for jobs in (*kept.values(), given) for job in jobs})

@@ -27,10 +27,29 @@ def write_accepted(
         _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
 
 
-def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result]) -> None:
-    """Write a model file for each accepted state, and for each target whose network has all its results."""
+def write_models(
+    run: Run, setup: Setup, replay: Replay, results: Mapping[str, Result], timed: Mapping[str, int]
+) -> None:
+    """Write a model file for each accepted state, and for each target whose network has all its results.
+
+    Args:
+        run: whose models they are.
+        setup: of the search.
+        replay: its decisions.
+        results: its trainings.
+        timed: the nanoseconds of models by their names, as from `time_found`.
+    """
     for state in replay.states:
-        _write_model(run, setup, state.name, state.candidate, replay, results, step=state.step)
+        _write_model(
+            run,
+            setup,
+            state.name,
+            state.candidate,
+            replay,
+            results,
+            step=state.step,
+            timed=timed.get(state.name),
+        )
     for found in replay.trajectory.targets if replay.trajectory is not None else ():
         _write_model(
             run,
@@ -41,6 +60,7 @@ def write_models(run: Run, setup: Setup, replay: Replay, results: Mapping[str, R
             results,
             step=None if found.state is None else found.state.step,
             target=found.target,
+            timed=timed.get(found.name),
         )
 
 
@@ -119,6 +139,7 @@ def _write_model(
     *,
     step: int | None,
     target: int | None = None,
+    timed: int | None = None,
 ) -> None:
     jobs = replay.jobs[candidate]
     measurements = scored([results[job.key] for job in jobs])
@@ -134,5 +155,6 @@ def _write_model(
             fresh=_fresh(replay, candidate, results),
             step=step,
             target=target,
+            timed=timed,
             weights=weights,
         )

@@ -17,6 +17,7 @@ from expand.config.yaml_text import dump_yaml
 from expand.jobs.job import Measurement
 from expand.search.base import Candidate
 from expand.search.costs import MACS
+from expand.search.latency import LATENCY
 from expand.search.setup import Setup
 from expand.system.errors import UserError
 from expand.system.files import link_or_copy, replacing, write_atomic
@@ -81,6 +82,7 @@ def write_model(
     fresh: Sequence[Measurement] = (),
     step: int | None,
     target: int | None = None,
+    timed: int | None = None,
     weights: Path | None = None,
 ) -> Path:
     """Write the model file of a searched network, with its weights beside it if they exist.
@@ -94,6 +96,7 @@ def write_model(
         fresh: its trainings with seeds that had no part in choosing it.
         step: the round in which the network was accepted, or from which it was contracted; None: no such.
         target: the target that it was found for; None: an accepted network.
+        timed: the nanoseconds that it takes on the device of the search's profile; None: it was not timed.
         weights: the file with the weights; None, or a missing file: no weights.
 
     Returns:
@@ -103,12 +106,15 @@ def write_model(
     architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
     network = network_values(name, config.space, architecture, sampling, data.classes)
     head = {key: network.pop(key) for key in ("format", "xpand", "name", "space")}
-    found = {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed}
+    found: Json = {"step": step, "axis": candidate.axis, "target": target, "seed": config.search.seed}
     for key in ("strategy", "cost"):  # left out if they have their defaults
         if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
             found[key] = value
     if target is not None and setup.cost != MACS:
         found["target_words"] = f"{setup.cost.show(target)} {setup.cost.unit}"
+    if setup.cost.name == LATENCY and config.search.profile is not None:
+        times = {"predicted": candidate.cost, **({} if timed is None else {"timed": timed})}
+        found["latency"] = {"device": config.search.profile.words, **times}
     if config.search.start is not None:  # where a model file lies says nothing elsewhere
         found["start"] = config.deciding()["search"]["start"]
     values = {

@@ -98,7 +98,7 @@ def made_up_run(
             break
         replay.send(results)
     run.study.set_user_attr("starts", starts)
-    write_models(run, setup, replay, results)
+    write_models(run, setup, replay, results, {})
     return run
 
 
