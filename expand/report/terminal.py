@@ -64,7 +64,7 @@ def forecast_text(
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
         f"start     {show(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
-        f"targets   {', '.join(targets)}\n"
+        f"targets   {', '.join(targets)}\n{_latency(setup, expected)}"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}{_budget(setup)}\n"
         f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
@@ -73,6 +73,22 @@ def forecast_text(
         f"the videos left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
         + f"repeats   {machine.repeats}"
+    )
+
+
+def _latency(setup: Setup, expected: Forecast) -> str:
+    """Return a line on how latency is predicted, and how surely, if the search has a profile."""
+    profile, settings = setup.config.search.profile, setup.config.space.settings
+    if profile is None:
+        return ""
+    errors, beyond = profile.errors, ""
+    if profile.extrapolates(expected.dearest):
+        beyond = f"; extrapolated from networks of up to {show_count(profile.macs[1])} MACs"
+    elif profile.settings != settings:
+        beyond = "; measured with other settings of the space"
+    return (
+        f"latency   predicted for {profile.words}: off by {errors.median:.1%} in the median, by at most "
+        f"{errors.percentile_95:.1%} in 95 of 100 cases{beyond}\n"
     )
 
 

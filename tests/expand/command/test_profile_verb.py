@@ -42,6 +42,8 @@ def test_a_device_is_measured_and_a_search_goes_by_it(xpand: Xpand, tmp_path: Pa
     )
     assert planned.returncode == 0, planned.stderr
     assert "targets   20 ms latency" in planned.stderr
+    assert "latency   predicted for torch on cpu, 1 thread: off by " in planned.stderr
+    assert "; extrapolated from networks of up to " in planned.stderr
     again = xpand("profile", "--out", file, "--networks", "6", "--json", *SMALL)
     assert json.loads(again.stdout)["errors"].keys() == {"median", "percentile_95", "rank"}
 
