@@ -9,7 +9,8 @@ import typer
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A YAML file with any of the settings.")]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="Folder of your labelled videos, or `synthetic`.")
+    Path | None,
+    typer.Option("--data", help="Folder of your labelled videos, a list of them, or `synthetic`."),
 ]
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Lists may name videos anywhere, by absolute paths.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,4 +102,5 @@ def _known_keys(location: tuple[Any, ...], kind: type[BaseModel]) -> str:
         ):
             return "take it out"
         model = field.annotation
-    return f"known are {', '.join(model.model_fields)}"
+    close = get_close_matches(str(location[-1]), model.model_fields, n=1)
+    return f"{f'did you mean {close[0]}? ' if close else ''}known are {', '.join(model.model_fields)}"

@@ -38,7 +38,7 @@ def build_config(
 
     Args:
         file: a YAML file with any of the settings.
-        data: the folder of the videos, or `synthetic`.
+        data: the folder of the videos, a list of them (as `data.train`), or `synthetic`.
         targets: such as 80M (multiply-adds), 1.5Mparams or 6MB.
         settings: values by their keys, such as `training.epochs`; later ones override earlier ones.
 
@@ -95,12 +95,15 @@ def build_recipe(
 
 
 def _set_data(values: dict[str, Any], data: Path | None, origin: str) -> None:
-    """Set the folder of the videos, or `synthetic`; lists in the previous folder are moved along."""
+    """Set the videos' folder, a list in it, or `synthetic`; lists in the previous folder are moved along."""
     if data is None:
         return
     section = _section(values, ["data"], origin)
     if str(data) == "synthetic":
         section.update({"format": "synthetic", "path": None})
+        return
+    if data.is_file():  # a list of videos, which lie where it does
+        section.update({"path": str(data.parent), "train": str(data)})
         return
     before = section.get("path")
     for key in ("train", "val"):  # lists inside the folder of videos that the file names move with it

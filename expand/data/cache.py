@@ -248,12 +248,18 @@ def _build(
     about = "about " if estimate.sampled or plan.storage == "jpeg" else ""
     kept_as = _kept_as(plan.storage, estimate.bytes)
     note = f"the cache takes {about}{expected / GB:.2f} GB ({kept_as}) in {plan.folder}"
-    on_progress(StageProgress(what="decoding videos", done=len(done), total=len(jobs), note=note))
+    videos = {file: len(entries) for file, entries in jobs}
+
+    def progress(note: str = "") -> StageProgress:
+        finished = sum(videos[file] for file in done)
+        return StageProgress(what="decoding videos", done=finished, total=sum(videos.values()), note=note)
+
+    on_progress(progress(note))
     _check_free(plan, needed)
     try:
         for shard in pool.work(shards.build_shard, plan, left, processes=processes):
             done[shard.file] = shard
-            on_progress(StageProgress(what="decoding videos", done=len(done), total=len(jobs)))
+            on_progress(progress())
     finally:
         _sweep(plan.folder)
     _check_same(contents, plan, done.values())

@@ -59,7 +59,14 @@ def _synthetic(config: DataConfig, splits: Sequence[SplitName]) -> Source:
     return SyntheticSource(config=config.synthetic, shown=tuple(one for one in drawn if one in splits))
 
 
-def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
+def check_given(config: DataConfig) -> None:
+    """Check that videos are named and that their folder is there, which costs nothing.
+
+    Raises:
+        UserError: they are not.
+    """
+    if config.format == "synthetic":
+        return
     if config.path is None and not _lists_given(config):
         raise UserError(
             "data.path must name the folder of the videos, got nothing: set data.path, data.train (a list), "
@@ -67,6 +74,10 @@ def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
         )
     if config.path is not None and not config.path.is_dir():
         raise UserError(f"data.path must be a folder, got {config.path}: no such folder.")
+
+
+def _files(config: DataConfig, splits: Sequence[SplitName]) -> Source:
+    check_given(config)
     listed = _once(_reader(config).read(config, splits))
     videos, notes = _divided(listed, config, splits)
     videos = _shared(listed, videos, config)

@@ -94,9 +94,9 @@ def _facts(report: Report) -> Table:
     if report.mirrored:
         table.add_row("mirrored", f"{report.mirrored:,}")
     for short in report.too_short:
-        table.add_row(
-            f"shorter than {short.clip}", f"{short.videos:,} (clip of {short.seconds:.2f} s; looped)"
-        )
+        if short.videos:
+            words = f"{short.videos:,} (clip of {short.seconds:.2f} s; looped)"
+            table.add_row(f"shorter than {short.clip}", words)
     if report.cache:
         cache = report.cache
         table.add_row(

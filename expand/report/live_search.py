@@ -7,7 +7,7 @@ print a line for each round that ends.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -18,7 +18,7 @@ from expand.jobs.folder import read_progress
 from expand.jobs.job import Failure, Job, Measurement, Result
 from expand.report.live import LiveView
 from expand.run.study import Run
-from expand.search.base import Failed, Round
+from expand.search.base import Failed, Outcome, Round
 from expand.search.costs import Cost
 from expand.search.decision import Decision
 from expand.search.forecast import Clock
@@ -27,6 +27,8 @@ from expand.search.setup import Setup
 from expand.system.listing import Listing
 from expand.system.units import show_seconds
 from expand.training.objectives import load_objective
+
+_MANY = 0.05  # the share of the training videos from which on it is said that they are looped
 
 
 class SearchView(LiveView):
@@ -57,6 +59,7 @@ class SearchView(LiveView):
     def round(self, jobs: RoundJobs, results: Mapping[str, Result]) -> None:
         before, self._results = self._round, dict(results)
         if before is None or before.round.number != jobs.round.number:
+            self._print_winner(before, jobs.round)
             self._round = jobs
         else:  # further trainings of the same round
             (self._round,) = merged([before, jobs])
@@ -89,12 +92,41 @@ class SearchView(LiveView):
         assert self._round is not None
         if self._round.missing(self._results):
             return
-        candidates = self._round.by_candidate.items()
-        scores = [
-            f"{candidate.name} {_score([self._results[job.key] for job in jobs])}"
-            for candidate, jobs in candidates
+        scores = ", ".join(
+            f"{name} {'failed' if isinstance(got, Failed) else f'{got.score:.1%}'}"
+            for name, got in self._outcomes(self._round)
+        )
+        self.note(f"round {self._round.round.number}: {scores}{self._looped(self._round)}")
+
+    def _outcomes(self, jobs: RoundJobs) -> list[tuple[str, Outcome]]:
+        """Return the names and mean outcomes of a round's candidates: the best first, the failed last."""
+        found = [
+            (candidate.name, outcome([self._results[job.key] for job in own]))
+            for candidate, own in jobs.by_candidate.items()
         ]
-        self.note(f"round {self._round.round.number}: {', '.join(scores)}")
+        return sorted(found, key=lambda one: 1.0 if isinstance(one[1], Failed) else -one[1].score)
+
+    def _looped(self, jobs: RoundJobs) -> str:
+        """Return for which candidate most videos are looped, as they are too short, if they are many."""
+        assert self._setup is not None
+        looped = {
+            candidate.name: [one.looped for one in scored([self._results[job.key] for job in own])]
+            for candidate, own in jobs.by_candidate.items()
+        }
+        name, train = max(looped, key=lambda one: max(looped[one], default=0)), self._setup.data.train
+        if (most := max(looped[name], default=0)) < _MANY * train:
+            return ""
+        return f" ({most:,} of {train:,} training videos are looped, as the clips of {name} are longer)"
+
+    def _print_winner(self, before: RoundJobs | None, now: Round) -> None:
+        """Print which candidate of the last round was accepted, if it had others."""
+        if before is None or len(now.states) <= len(before.round.states) or len(before.by_candidate) < 2:
+            return
+        won = now.states[-1]
+        others = [(name, got) for name, got in self._outcomes(before) if name != won.candidate.name]
+        name, got = others[0]
+        after = "" if isinstance(got, Failed) else f", then {name} {got.score:.1%}"
+        self.note(f"round {before.round.number}: accepted {won.candidate.name}, {won.score:.1%}{after}")
 
     def render(self) -> RenderableType:
         """Return the current display: the headline and the table of candidates."""
@@ -225,12 +257,3 @@ def _brief(result: Result, words: str) -> str:
     if isinstance(result, Measurement):
         return f"{words} {result.score:.1%} in {show_seconds(result.seconds)}"
     return f"failed, {result.reason}"
-
-
-def _score(results: Sequence[Result]) -> str:
-    """Return a candidate's score in words, with the number of videos looped as too short for its clips."""
-    got = outcome(results)
-    if isinstance(got, Failed):
-        return "failed"
-    looped = max(result.looped for result in scored(results))
-    return f"{got.score:.1%}" + (f" ({looped:,} videos looped)" if looped else "")

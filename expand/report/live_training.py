@@ -27,6 +27,9 @@ from expand.training.schedule import Phase, Schedule
 _EVERY = 60.0  # seconds between two lines of progress without a terminal
 
 
+_PARTS = 100  # of a phase, at whose ends learning rates are looked at
+
+
 class TrainingView(LiveView):
     """A TrainingDisplay (expand/full/train.py) on a console; use it as a context manager.
 
@@ -105,32 +108,34 @@ def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
     """Return the table of a schedule, a row for each phase.
 
     Its columns: steps; clips in a batch, and below the clips of the whole training; frames × stride of the
-    clips; their sizes, which alternate from step to step; the parts of a process's batch that BatchNorm
-    normalises separately; the learning rate; and the batch's volume B·T·H·W, in percent of the last phase's.
+    clips; their sizes, which alternate from step to step; the learning rate; and where batches change, the
+    parts of a process's batch that BatchNorm normalises separately, and the batch's volume B·T·H·W, in
+    percent of the last phase's.
     """
     table = Table(box=None, header_style="dim", padding=(0, 1))
-    for heading, right in (
+    changing = len(schedule.phases) > 1 or len(schedule.phases[0].shapes) > 1  # only with multigrid
+    headings = [
         ("steps", True),
         ("clips", True),
         ("frames", False),
         ("sizes", False),
-        ("splits", True),
         ("learning rate", False),
-        ("volume", True),
-    ):
+    ]
+    headings += [("splits", True), ("volume", True)] if changing else []
+    for heading, right in headings:
         table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     usual = schedule.phases[-1].shapes[-1].volume
     for phase, begin in zip(schedule.phases, schedule.starts, strict=True):
         clip = phase.shapes[-1].sampling
         volumes = [shape.volume / usual for shape in phase.shapes]
+        volume = _range(f"{100 * min(volumes):.0f}", f"{100 * max(volumes):.0f}") + "%"
         table.add_row(
             f"{phase.steps:,}",
             "/".join(str(shape.clips) for shape in phase.shapes),
             f"{clip.frames}×{clip.stride}",
             "/".join(str(shape.sampling.size) for shape in phase.shapes),
-            str(phase.splits),
             _rates(phase, begin, schedule.steps, recipe),
-            _range(f"{100 * min(volumes):.0f}", f"{100 * max(volumes):.0f}") + "%",
+            *((str(phase.splits), volume) if changing else ()),
         )
     table.add_section()
     table.add_row(f"{schedule.steps:,}", f"{schedule.clips:,}", style="bold")
@@ -138,8 +143,11 @@ def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:
 
 
 def _rates(phase: Phase, begin: int, steps: int, recipe: Recipe) -> str:
-    ends = (learning_rate(recipe.training, phase, step / steps) for step in (begin, begin + phase.steps))
-    return _range(*(f"{rate:.3g}" for rate in ends))
+    """Return the learning rates at the ends of a phase, and between them the highest, if it is higher."""
+    asked = [begin + phase.steps * part / _PARTS for part in range(_PARTS + 1)]
+    rates = [learning_rate(recipe.training, phase, step / steps) for step in asked]
+    shown = [f"{rate:.3g}" for rate in (rates[0], max(rates), rates[-1])]
+    return "…".join(dict.fromkeys(shown))
 
 
 def _range(low: str, high: str) -> str:

@@ -19,6 +19,7 @@ from expand.search.stability import Stability
 from expand.system.listing import Listing
 from expand.system.units import show_count, show_seconds
 from expand.training.memory_forecast import Foresight
+from search_spaces.base import ClipSampling
 
 _NEAR = 2  # times the MACs of the largest timed network, up to which a forecast isn't called extrapolated
 
@@ -63,17 +64,24 @@ def forecast_text(
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
         f"{len(data.classes)} classes\n"
-        f"start     {show(begin.cost)} {unit}, clip {clip} ({basis}){began}\n"
+        f"start     {show(begin.cost)} {unit}, {_in_words(clip)} ({basis}){began}\n"
         f"targets   {', '.join(targets)}\n{_latency(setup, expected)}"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}{_budget(setup)}\n"
-        f"training  about {expected.trainings} candidates ({rounds} a round), {config.training.budget} each "
+        f"training  about {expected.trainings} trainings ({rounds} a round), {config.training.budget} each "
         f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
         f"time      about {show_seconds(clock.total())}{longer} with {machine.described}, the decoding of "
         f"the videos left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
         + f"repeats   {machine.repeats}"
     )
+
+
+def _in_words(clip: ClipSampling) -> str:
+    """Return a clip as tables write it, and what that means: `clip 4×12, 112²: 4 frames, …`."""
+    frames = f"{clip.frames} frame{'s' if clip.frames > 1 else ''}"
+    every = f", every {clip.stride} of {clip.fps:g} a second," if clip.frames > 1 else ""
+    return f"clip {clip}: {frames}{every} of {clip.size}×{clip.size} pixels"
 
 
 def _latency(setup: Setup, expected: Forecast) -> str:

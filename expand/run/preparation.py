@@ -14,7 +14,7 @@ from expand.data.cache_needs import CacheNeeds, cache_needs
 from expand.data.cache_reader import Cached
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe
-from expand.data.sources import open_source, segments_of, shown_labels
+from expand.data.sources import check_given, open_source, segments_of, shown_labels
 from expand.run.held_out import held_out, leaks_to
 from expand.run.resources import Machine
 from expand.run.reuse import Reusable, reusable
@@ -87,6 +87,7 @@ def plan(config: Config) -> SearchPlan:
     if config.run.tensorboard:
         check_tensorboard()
     config = with_start(config)
+    check_given(config.data)
     problem_of(config).check_targets()  # before the data is looked at
     load_objective(config.search.objective)
     for folder in config.run.reuse:

@@ -46,6 +46,7 @@ from expand.system.folders import (
     LOG,
     MODELS,
     STUDY,
+    TRAINING,
     Driver,
     announce,
     check_free,
@@ -135,6 +136,13 @@ class Run:
         Raises:
             UserError: the folder is no run.
         """
+        if not folder.exists():
+            raise UserError(f"{folder} must be a run folder, but it does not exist: name one that is there.")
+        if (folder / TRAINING).is_file():
+            raise UserError(
+                f"{folder} must be the folder of a search, but it is that of a full training: "
+                f"`xpand status {folder}` shows it."
+            )
         if not (folder / STUDY).is_file() or not (folder / CONFIG).is_file():
             raise UserError(
                 f"{folder} must be a run folder with config.yaml and study.db, but it is not: "

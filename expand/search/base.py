@@ -404,7 +404,9 @@ class Problem:
                 "a search needs at least one compute target, got none: give one, such as --target 80M."
             )
         start = self.start.cost
-        smaller = "basis" if self.start_point is None else "network (search.start)"
+        smaller = "network (search.start)"
+        if self.start_point is None:
+            smaller = "basis (for x3d by --set space.settings.size=… or frames)"
         for target in self.targets:
             if target < start:
                 raise UserError(

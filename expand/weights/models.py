@@ -186,6 +186,11 @@ def find_model(reference: str | Path, name: str | None = None) -> Model:
     path = Path(reference)
     if path.is_dir():
         return read_model(_file_in_run(path, name))
+    if name is not None and not path.exists():
+        raise UserError(
+            f"{reference} must be a run's folder, of which --model {name} is taken, but it does not exist: "
+            "name one that is there."
+        )
     if name is not None:
         raise UserError(f"--model goes with a run's folder only, got {reference}: leave --model {name} out.")
     if path.suffix in (".yaml", ".yml"):

@@ -14,6 +14,7 @@ import yaml
 
 from expand.config.base import load_config, to_yaml
 from expand.config.full import Recipe
+from expand.system.version import VERSION
 from tests.expand.commands import ROOT, Xpand, refused
 from tests.expand.profiles import PROFILE
 from tests.expand.runs import LEARNING, run_search, toy_config
@@ -245,13 +246,13 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
         (
             "--config",
             "bad.yaml",
-        ): "bad.yaml: unknown key serch: known are space, search, data, training, run.",
+        ): "bad.yaml: unknown key serch: did you mean search? known are space, search, data, training, run.",
         ("--config", "none.yaml"): (
             "none.yaml: search.axes: name at least one axis, or leave `axes` out to use all of the space's."
         ),
         ("--target", "100K"): (
             "target must be at least the start network's 431.3 K MACs, got 100 K: raise --target, or "
-            "start from a smaller basis."
+            "start from a smaller basis (for x3d by --set space.settings.size=… or frames)."
         ),
         ("--start", "x3d-xs"): (
             "search.start must be a network of the search's space, x3d with size 40, stride 34, stem_width "
@@ -273,7 +274,34 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
         assert refused(xpand("search", "--data", folder, "--target", "80M", cwd=tmp_path, cache=tmp_path))
     assert refused(xpand("status", one)).endswith("name one that `xpand search` made.")
     assert refused(xpand("resume", one)).endswith("name one that `xpand search` made.")
+    nowhere = ("--data", "nowhere", "--target", "1K")  # the first mistake is the folder
+    assert refused(xpand("search", *nowhere, cwd=tmp_path)) == (
+        "error: data.path must be a folder, got nowhere: no such folder."
+    )
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_does_not_exist_is_said_not_to(xpand: Xpand, tmp_path: Path) -> None:
+    for verb in ("status", "table", "plot", "report", "resume"):
+        assert refused(xpand(verb, tmp_path / "nothing")).endswith(
+            "nothing must be a run folder, but it does not exist: name one that is there."
+        )
+    assert refused(xpand("train", tmp_path / "nothing", "--model", "target-80M")).endswith(
+        "of which --model target-80M is taken, but it does not exist: name one that is there."
+    )
+
+
+def test_a_training_is_not_taken_for_a_search(xpand: Xpand, tmp_path: Path) -> None:
+    (tmp_path / "training.json").write_text("{}")
+    for verb in ("table", "plot", "report"):
+        assert refused(xpand(verb, tmp_path)) == (
+            f"error: {tmp_path} must be the folder of a search, but it is that of a full training: "
+            f"`xpand status {tmp_path}` shows it."
+        )
+
+
+def test_the_version(xpand: Xpand) -> None:
+    assert xpand("--version").stdout == f"xpand {VERSION}\n"
 
 
 @pytest.mark.slow

@@ -30,11 +30,14 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"serch": {}}, "unknown key serch: known are space, search, data, training, run"),
+        (
+            {"serch": {}},
+            "unknown key serch: did you mean search? known are space, search, data, training, run",
+        ),
         (
             {"run": {"worker": 2}},
-            "unknown key run.worker: known are workers, threads, time_limit, ray, device, keep_weights, "
-            "reuse, tensorboard",
+            "unknown key run.worker: did you mean workers? known are workers, threads, time_limit, ray, "
+            "device, keep_weights, reuse, tensorboard",
         ),
         (
             {"training": {"epochs": "ten"}},
@@ -222,6 +225,12 @@ def test_settings_stay_the_values_that_they_are(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(to_yaml(config))
     assert load_config(path, Config) == config
+
+
+def test_a_list_as_the_data_lies_beside_its_videos(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("a.mp4,walk\n")
+    config = build_config(None, data=tmp_path / "mine.csv", targets=["80M"])
+    assert (config.data.path, config.data.train) == (tmp_path, tmp_path / "mine.csv")
 
 
 def test_a_target_that_is_no_number_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,28 @@ def test_elsewhere_than_on_a_terminal_a_line_for_each_thing_that_ends(setup: Set
     assert lines[0] == "the cache takes 0.1 GB"
     assert lines[1].startswith("round 0: start, seed 0: top-1 25.0% in 1 min 1 s, about ")
     assert lines[3] == "round 0: start 25.0%"
+
+
+def test_a_round_ends_with_what_was_accepted_and_with_many_loops(setup: Setup, tmp_path: Path) -> None:
+    shown = console(terminal=False, width=200)
+    replay, results, found = Replay(setup), dict[str, Result](), SearchView(shown)
+    clock = Clock(setup, Speed(fixed=1e-3, per_mac=1e-9), workers=1)
+    found.begin(Run.create(tmp_path / "run", setup.config, CARD), setup, clock)
+    scores = {"temporal": 0.5, "width": 0.625}
+    for _ in range(3):
+        assert replay.current is not None
+        found.round(replay.current, results)
+        for candidate, job in replay.current.missing(results):
+            score = scores.get(candidate.name, 0.25)
+            looped = {"temporal": 12, "width": 1}.get(candidate.name, 0)
+            results[job.key] = replace(measurement(score), looped=looped)
+            found.finished(job, results[job.key])
+        replay.send(results)
+    lines = [line for line in text(shown).splitlines() if "seed" not in line]
+    assert lines[0] == "round 0: start 25.0%"
+    assert lines[1].startswith("round 1: width 62.5%, temporal 50.0%, ")
+    assert lines[1].endswith(" (12 of 24 training videos are looped, as the clips of temporal are longer)")
+    assert lines[2] == "round 1: accepted width, 62.5%, then temporal 50.0%"
 
 
 def test_decoding_shows_how_far_it_is(setup: Setup) -> None:
