@@ -1,4 +1,4 @@
-"""The verb `xpand frames`, which writes pictures of what networks see.
+"""The verbs of `xpand` about videos: frames, pictures of what networks see; and cache, what is decoded.
 
 As in cli.py, heavy modules are only imported when they are needed.
 """
@@ -13,7 +13,7 @@ import typer
 
 from expand.command.arguments import AllowOutside, AsJson, ConfigFile, Settings, TargetOption
 from expand.config.command_settings import chosen_settings
-from expand.system.console import err, out, print_json
+from expand.system.console import err, out, print_json, say
 from expand.system.errors import UserError
 from expand.system.signals import interruptible
 
@@ -172,4 +172,50 @@ def _refuse(given: dict[str, bool], where: str) -> None:
             raise UserError(f"{name} must be left out {where}.")
 
 
-DATA_VERBS: dict[str, Callable[..., None]] = {"frames": frames}
+def cache(
+    clear: Annotated[
+        list[str] | None,
+        typer.Option("--clear", help="Delete the caches of this data, or in this folder; may be repeated."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--clear-all", help="Delete all of them.")] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where they lie (data.cache.folder), if not in xpand's own."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the caches of decoded videos, of which data they are and how large, and clear them."""
+    from dataclasses import asdict
+
+    from expand.data.cache import default_folder
+    from expand.data.kept_caches import delete_cache, kept_caches, named_caches
+    from expand.report.sheets import plain_sheet
+    from expand.report.terminal import to_table
+    from expand.system.units import show_bytes
+
+    root = folder or default_folder()
+    caches = kept_caches(root)
+    cleared = caches if everything else named_caches(caches, clear or [])
+    for one in cleared:
+        delete_cache(one)
+    left = [one for one in caches if one not in cleared]
+    if as_json:
+        print_json([asdict(one) | {"folder": str(one.folder)} for one in left])
+        return
+    if cleared:
+        say(
+            f"cleared {len(cleared)} of {len(caches)} caches, {show_bytes(sum(one.bytes for one in cleared))}"
+        )
+    if left:
+        rows = [
+            (one.data or "", f"{one.videos:,}", one.frames, show_bytes(one.bytes), one.made, one.folder.name)
+            for one in left
+        ]
+        headings = ("data", "videos", "frames", "size", "made", "folder")
+        words = ("data", "frames", "made", "folder")
+        out.print(to_table(plain_sheet(headings, rows, left=words, spare=("made", "videos"))))
+    total = show_bytes(sum(one.bytes for one in left))
+    say(f"{len(left)} cache{'s' if len(left) != 1 else ''} in {root}, {total}")
+
+
+DATA_VERBS: dict[str, Callable[..., None]] = {"frames": frames, "cache": cache}
