@@ -21,6 +21,13 @@ class ErrorsConfig(Section):
     percentile_95: float = Field(description="of the errors, as shares of the measured times")
     rank: float = Field(description="Spearman's correlation of predicted and measured times")
 
+    @property
+    def words(self) -> str:
+        """Such as `off by 2.4% in the median, by at most 7.9% in 95 of 100 cases`."""
+        return (
+            f"off by {self.median:.1%} in the median, by at most {self.percentile_95:.1%} in 95 of 100 cases"
+        )
+
 
 class ProfileConfig(Section):
     """How fast a device runs the parts of a space's networks. A path stands for the file that is there.

@@ -146,6 +146,8 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     )
     if limits := record.setup.problem.limits:
         yield "at most", ", ".join(one.words for one in limits)
+    if profile := search.profile:
+        yield "latency", f"predicted for {profile.words}: {profile.errors.words}"
     yield "search", search_words(record.setup)
     if words := start_words(record.setup):
         yield "start", words

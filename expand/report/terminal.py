@@ -89,15 +89,12 @@ def _latency(setup: Setup, expected: Forecast) -> str:
     profile, settings = setup.config.search.profile, setup.config.space.settings
     if profile is None:
         return ""
-    errors, beyond = profile.errors, ""
+    beyond = ""
     if profile.extrapolates(expected.dearest):
         beyond = f"; extrapolated from networks of up to {show_count(profile.macs[1])} MACs"
     elif profile.settings != settings:
         beyond = "; measured with other settings of the space"
-    return (
-        f"latency   predicted for {profile.words}: off by {errors.median:.1%} in the median, by at most "
-        f"{errors.percentile_95:.1%} in 95 of 100 cases{beyond}\n"
-    )
+    return f"latency   predicted for {profile.words}: {profile.errors.words}{beyond}\n"
 
 
 def _budget(setup: Setup) -> str:

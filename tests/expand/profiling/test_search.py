@@ -51,6 +51,7 @@ def test_what_is_found_is_timed_on_the_device_of_the_profile(tmp_path: Path) -> 
     assert "Latency on torch on cpu, 1 thread: predicted 1.4" in text
     page = write_report(run.folder, None).read_text()
     assert "predicted latency" in page
+    assert "predicted for torch on cpu, 1 thread: off by 2.0% in the median" in page
     assert '"timed"' in page
 
 
