@@ -63,6 +63,10 @@ ModelReference = Annotated[
     str,
     typer.Argument(help="A run's folder, a model's YAML, or a published network.", metavar="MODEL"),
 ]
+CandidateName = Annotated[
+    str | None,
+    typer.Option("--candidate", help="Instead of a model, a candidate of a run: round and name, as 2/depth."),
+]
 ModelName = Annotated[str | None, typer.Option("--model", help="Which model of a run.")]
 
 

@@ -16,6 +16,7 @@ import typer
 from expand.command.arguments import (
     AllowOutside,
     AsJson,
+    CandidateName,
     ConfigFile,
     DataFolder,
     ModelName,
@@ -45,6 +46,7 @@ def count(
         str | None,
         typer.Option("--factors", help="Factors of the X3D space, such as bottleneck=2.25,depth=2.2."),
     ] = None,
+    candidate: CandidateName = None,
     profile: Annotated[
         Path | None,
         typer.Option("--profile", help="Predict its latency, too, on a device measured by `xpand profile`."),
@@ -60,7 +62,7 @@ def count(
     if network is None and factors is None and not as_json:
         out.print(parity_table(verify))
         return
-    costs = counted(network, factors, profile)
+    costs = counted(network, factors, profile, candidate)
     check = verified(costs) if verify else None
     if as_json:
         print_json(costs.to_json() | ({"fvcore": check} if check is not None else {}))
@@ -90,6 +92,7 @@ def export(
         Path, typer.Option("--out", help="The main file, or a folder for it; nothing is overwritten.")
     ],
     model: ModelName = None,
+    candidate: CandidateName = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
     ] = None,
@@ -111,6 +114,7 @@ def export(
             model,
             form,
             file,
+            candidate=candidate,
             weights=weights,
             fresh=fresh_weights,
             allow_approximate=allow_approximate,
@@ -155,6 +159,7 @@ def import_(
 def train(
     network: ModelReference,
     model: ModelName = None,
+    candidate: CandidateName = None,
     data: DataFolder = None,
     config: ConfigFile = None,
     folder: Annotated[
@@ -199,6 +204,7 @@ def train(
     chosen = choose(
         network,
         model,
+        candidate=candidate,
         config=config,
         data=data,
         settings=chosen_settings(settings, options),

@@ -12,9 +12,10 @@ from expand.export.all_or_none import check_absent, together
 from expand.export.base import Format, FormatFiles, NetworkToExport
 from expand.export.card import card
 from expand.export.checkpoints import CHECKPOINTS
+from expand.run.candidates import chosen_model
 from expand.system.errors import UserError
 from expand.system.escaping import file_name
-from expand.weights.models import Model, find_model
+from expand.weights.models import Model
 from search_spaces.base import Json
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def export(
     form: str,
     out: Path,
     *,
+    candidate: str | None = None,
     weights: Path | None = None,
     fresh: bool = False,
     allow_approximate: bool = False,
@@ -80,6 +82,7 @@ def export(
         name: name of the model, in a run's folder.
         form: one of FORMATS.
         out: the main file, or an existing folder, in which it is called NAME-FORMAT with the format's suffix.
+        candidate: a candidate of a run instead, such as `2/depth`.
         weights: a file with weights, instead of those beside the model.
         fresh: whether to use untrained weights from seed 0 if there are no others.
         allow_approximate: whether to write a similar network if the target cannot build exactly this one.
@@ -88,7 +91,7 @@ def export(
         UserError: the model does not exist or does not fit the format, or one of the files exists already.
     """
     writer = _format(form)
-    model = find_model(reference, name)
+    model = chosen_model(reference, name, candidate)
     path = _main_file(out, model, form, writer.SUFFIX)
     remarks: list[str] = []
     state, weights_sentence = _weights(model, form, writer, weights, fresh=fresh, on_remark=remarks.append)

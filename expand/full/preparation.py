@@ -27,13 +27,14 @@ from expand.full.multigrid import multigrid
 from expand.full.scores import evaluate
 from expand.full.steps import FullCourse, learning_rate
 from expand.full.videos import check_frames, open_videos
+from expand.run.candidates import chosen_model
 from expand.system.cores import cores
 from expand.system.errors import UserError
 from expand.training.prediction import Viewing
 from expand.training.processes import Processes
 from expand.training.schedule import Schedule, plain
 from expand.training.trainer import choose_loss
-from expand.weights.models import Model, find_model, network_values
+from expand.weights.models import Model, network_values
 from expand.weights.reading import classifier_of, read_weights
 
 _VALIDATION = ViewGrid()  # the views of each video in a validation: one centre clip, scaled by the recipe
@@ -62,6 +63,7 @@ def choose(
     reference: str,
     name: str | None,
     *,
+    candidate: str | None = None,
     config: Path | None = None,
     data: Path | None = None,
     settings: Mapping[str, Any] = NO_SETTINGS,
@@ -73,6 +75,7 @@ def choose(
     Args:
         reference: a model file, the folder of a run, or a published network.
         name: the model's name in a run.
+        candidate: a candidate of a run instead, such as `2/depth`.
         config: a YAML file with any of the settings.
         data: the folder of the videos, or `synthetic`; None: the videos that `config` names, or else those of
             the run's search.
@@ -83,7 +86,7 @@ def choose(
     Raises:
         UserError: an argument is wrong, or the weights are missing or do not fit the network.
     """
-    model = find_model(reference, name)
+    model = chosen_model(reference, name, candidate)
     searched = data_of_run(Path(reference))
     recipe, source, why = _recipe(
         partial(build_recipe, config, model.sampling, data=data, searched=searched), settings

@@ -81,19 +81,22 @@ class NetworkCount:
         }
 
 
-def counted(network: str | None, factors: str | None, profile: Path | None = None) -> NetworkCount:
+def counted(
+    network: str | None, factors: str | None, profile: Path | None = None, candidate: str | None = None
+) -> NetworkCount:
     """Count the network that `xpand count` is given.
 
     Args:
         network: the name of a published network, or a model file.
         factors: factors of the X3D space, such as `bottleneck=2.25,depth=2.2`.
         profile: the profile of a device (`xpand profile`), whose latency is predicted; None: of none.
+        candidate: a candidate of the run that `network` is, such as `2/depth`.
 
     Raises:
         UserError: neither or both are given, there is no such network, a factor is wrong, or the profile is
-            none of this space.
+            none of this space, or the run has no such candidate.
     """
-    found = _counted(network, factors)
+    found = _counted(network, factors, candidate)
     if profile is None:
         return found
     device = read_profile(profile)
@@ -103,7 +106,7 @@ def counted(network: str | None, factors: str | None, profile: Path | None = Non
     return replace(found, latency=(time, words))
 
 
-def _counted(network: str | None, factors: str | None) -> NetworkCount:
+def _counted(network: str | None, factors: str | None, candidate: str | None) -> NetworkCount:
     if (network is None) == (factors is None):
         raise UserError(
             f"name one network, a model's YAML or --factors: networks are {', '.join(PUBLISHED)}."
@@ -111,10 +114,10 @@ def _counted(network: str | None, factors: str | None) -> NetworkCount:
     if factors is not None:
         return _of_factors(f"x3d at {factors}", parse_factors(factors))
     assert network is not None
-    if network.lower() in PUBLISHED:
+    if network.lower() in PUBLISHED and candidate is None:
         found = published(network)
         return _of_factors(found.name, found.factors, found.test_size)
-    return _of_model(network)
+    return _of_model(network, candidate)
 
 
 def parse_factors(text: str) -> Factors:
@@ -157,10 +160,10 @@ def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Ne
     )
 
 
-def _of_model(reference: str) -> NetworkCount:
-    from expand.weights.models import find_model
+def _of_model(reference: str, candidate: str | None) -> NetworkCount:
+    from expand.run.candidates import chosen_model
 
-    model = find_model(reference)
+    model = chosen_model(reference, candidate=candidate)
     return NetworkCount(
         name=model.name,
         space=model.space,

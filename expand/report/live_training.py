@@ -27,7 +27,7 @@ from expand.training.schedule import Phase, Schedule
 _EVERY = 60.0  # seconds between two lines of progress without a terminal
 
 
-_PARTS = 100  # of a phase, at whose ends learning rates are looked at
+_PARTS = 1000  # of a phase, at whose ends learning rates are looked at
 
 
 class TrainingView(LiveView):

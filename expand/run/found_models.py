@@ -11,7 +11,7 @@ from expand.run.study import Run
 from expand.search.base import Candidate, State
 from expand.search.replay import Replay, scored, worth_keeping
 from expand.search.setup import Setup
-from expand.weights.models import read_model, write_model
+from expand.weights.models import read_model, searched_values, write_model
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,7 @@ def _write_model(
     if len(measurements) == len(jobs):
         best = worth_keeping(jobs, results)[0]
         weights = run.job_folder(best) / WEIGHTS if setup.config.run.keep_weights else None
-        write_model(
-            run.models_folder,
+        values = searched_values(
             name,
             setup,
             candidate,
@@ -156,5 +155,5 @@ def _write_model(
             step=step,
             target=target,
             timed=timed,
-            weights=weights,
         )
+        write_model(run.models_folder, values, weights)

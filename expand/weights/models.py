@@ -72,35 +72,46 @@ class Model:
         return self.space.build(self.architecture, len(self.classes), **head | options)
 
 
-def write_model(
-    folder: Path,
+def write_model(folder: Path, values: Json, weights: Path | None = None) -> Path:
+    """Write the model file of a searched network, with its weights beside it if they exist.
+
+    Args:
+        folder: gets NAME.yaml and NAME.safetensors.
+        values: of the model file, as from `searched_values`.
+        weights: the file with the weights; None, or a missing file: no weights.
+
+    Returns:
+        The path of the YAML file.
+    """
+    path = folder / f"{values['name']}.yaml"
+    if weights is not None and weights.exists():
+        with replacing(path.with_suffix(".safetensors")) as partial:
+            link_or_copy(weights, partial)
+    return write_values(path, values)
+
+
+def searched_values(
     name: str,
     setup: Setup,
     candidate: Candidate,
     measurements: Sequence[Measurement],
     *,
     fresh: Sequence[Measurement] = (),
-    step: int | None,
+    step: int | None = None,
     target: int | None = None,
     timed: int | None = None,
-    weights: Path | None = None,
-) -> Path:
-    """Write the model file of a searched network, with its weights beside it if they exist.
+) -> Json:
+    """The values of the model file of a searched network.
 
     Args:
-        folder: gets NAME.yaml and NAME.safetensors.
         name: the model's name.
         setup: the search.
         candidate: the network.
         measurements: its trainings, one for each seed.
         fresh: its trainings with seeds that had no part in choosing it.
         step: the round in which the network was accepted, or from which it was contracted; None: no such.
-        target: the target that it was found for; None: an accepted network.
+        target: the target that it was found for; None: another network.
         timed: the nanoseconds that it takes on the device of the search's profile; None: it was not timed.
-        weights: the file with the weights; None, or a missing file: no weights.
-
-    Returns:
-        The path of the YAML file.
     """
     config, data, space = setup.config, setup.data, setup.space
     architecture, sampling = space.architecture(candidate.point), space.sampling(candidate.point)
@@ -117,7 +128,7 @@ def write_model(
         found["latency"] = {"device": config.search.profile.words, **times}
     if config.search.start is not None:  # where a model file lies says nothing elsewhere
         found["start"] = config.deciding()["search"]["start"]
-    values = {
+    return {
         **head,
         "factors": space.point_to_json(candidate.point),
         **network,
@@ -138,11 +149,6 @@ def write_model(
             "classes": list(data.classes),
         },
     }
-    path = folder / f"{name}.yaml"
-    if weights is not None and weights.exists():
-        with replacing(path.with_suffix(".safetensors")) as partial:
-            link_or_copy(weights, partial)
-    return write_values(path, values)
 
 
 def write_values(path: Path, values: Json) -> Path:
@@ -255,7 +261,22 @@ def read_model(path: Path) -> Model:
             f"{path} must have format {FORMAT}, got {values.get('format')!r}: read it with the xpand that "
             f"wrote it ({values.get('xpand', 'unknown')})."
         )
-    chosen = validated(values["space"], f"{path}: space", SpaceConfig)
+    beside = path.with_suffix(".safetensors")
+    return model_of(values, str(path), weights=beside if beside.exists() else None)
+
+
+def model_of(values: Json, origin: str, *, weights: Path | None = None) -> Model:
+    """The model of a model file's values.
+
+    Args:
+        values: of the file.
+        origin: where they come from, such as the file's path; messages start with it.
+        weights: the file with its weights; None: there is none.
+
+    Raises:
+        UserError: a value is missing or wrong.
+    """
+    chosen = validated(values["space"], f"{origin}: space", SpaceConfig)
     space = load_space(chosen.name, chosen.settings)
     try:
         return Model(
@@ -265,11 +286,11 @@ def read_model(path: Path) -> Model:
             sampling=ClipSampling(**values["sampling"]),
             classes=tuple(values["data"]["classes"]),
             values=values,
-            weights=beside if (beside := path.with_suffix(".safetensors")).exists() else None,
+            weights=weights,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path} must be a complete model file, but a value is missing or wrong: "
+            f"{origin} must be a complete model file, but a value is missing or wrong: "
             f"{type(error).__name__}: {error}."
         ) from None
 
@@ -309,7 +330,9 @@ def load_model(path: str | Path, *, weights: bool | None = None, **options: Any)
 
 
 def _score(objective: str, measurements: Sequence[Measurement]) -> Json:
-    """The mean score over the seeds; under the key `top1` if the objective is top-1."""
+    """The mean score over the seeds; under the key `top1` if the objective is top-1. Empty without seeds."""
+    if not measurements:
+        return {}
     mean = sum(m.score for m in measurements) / len(measurements)
     return {"top1": mean} if objective == "top1" else {"objective": objective, "score": mean}
 

@@ -8,7 +8,7 @@ import torch
 import expand
 from expand.search.setup import Setup
 from expand.system.errors import UserError
-from expand.weights.models import read_model, write_model
+from expand.weights.models import read_model, searched_values, write_model
 from expand.weights.writing import save_weights
 from tests.expand.runs import CARD, CLASSES, toy_config, toy_setup
 from tests.expand.search.test_replay import measurement
@@ -17,7 +17,7 @@ from tests.expand.search.test_replay import measurement
 def write(folder: Path, setup: Setup, weights: Path | None = None) -> Path:
     start = setup.problem.start
     scores = [measurement(0.25, seconds=1.5, host="a"), measurement(0.75, seconds=9.0)]
-    return write_model(folder, "step-0", setup, start, scores, step=0, weights=weights)
+    return write_model(folder, searched_values("step-0", setup, start, scores, step=0), weights)
 
 
 def test_a_model_file_says_all_that_builds_and_found_it(tmp_path: Path) -> None:
