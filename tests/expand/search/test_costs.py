@@ -152,7 +152,8 @@ def test_one_of_ones_own_is_named_by_its_module() -> None:
 
 def test_names_that_lead_nowhere_are_refused() -> None:
     with pytest.raises(
-        UserError, match=r"^search\.cost must be one of macs, params, activations, weights, peak, or"
+        UserError,
+        match=r"^search\.cost must be one of macs, params, activations, weights, peak, predicted_latency, or",
     ):
         load_cost("seconds")
     with pytest.raises(

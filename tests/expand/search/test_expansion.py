@@ -203,7 +203,7 @@ def test_target_below_the_start_says_both_numbers_and_what_to_change() -> None:
         Problem(space=SPACE, axes=SPACE.axes, targets=[9_000]).check_targets()
     assert str(caught.value) == (
         "target must be at least the start network's 20.66 M MACs, got 9 K: "
-        "raise --target, or start from a smaller basis."
+        "raise --target, or start from a smaller basis (for x3d by --set space.settings.size=… or frames)."
     )
 
 
