@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from expand.config.profile import read_profile
-from expand.search.costs import peak_bytes, weight_bytes
+from expand.search.costs import activation_bytes, weight_bytes
 from expand.search.latency import predicted
 from expand.system.errors import UserError
 from expand.system.listing import Listing
 from expand.system.units import show_bytes, show_count, show_milliseconds
-from search_spaces.base import ClipSampling, Complexity, Json
+from search_spaces.base import ClipSampling, Complexity, Json, peak_of
 from search_spaces.x3d import Factors, X3DSpace, published
 from search_spaces.x3d.factors import PUBLISHED
 
@@ -51,9 +51,16 @@ class NetworkCount:
     latency: tuple[int, str] | None = None
 
     @property
+    def weights(self) -> int:
+        """The bytes of its parameters in float32."""
+        return weight_bytes(self.space, self.architecture, self.classes)
+
+    @property
     def peak(self) -> int | None:
         """The bytes of activations in memory at once for one clip; None: the space does not say."""
-        return peak_bytes(self.space, self.architecture, self.classes)
+        if peak_of(self.space) is None:
+            return None
+        return activation_bytes(self.space, self.architecture, self.classes)
 
     def views(self, views: int) -> tuple[int, int]:
         """Return (size of a clip in pixels, MACs of all views); 30 views have the size of `test`, if any."""
@@ -70,7 +77,7 @@ class NetworkCount:
             "macs": self.complexity.macs,
             "params": self.complexity.params,
             "activations": self.complexity.activations,
-            "weights": weight_bytes(self.complexity),
+            "weights": self.weights,
             "peak": self.peak,
             **({} if self.latency is None else {"predicted_latency": self.latency[0]}),
             "views": {str(n): dict(zip(("size", "macs"), self.views(n), strict=True)) for n in VIEWS},
@@ -210,7 +217,7 @@ def render(found: NetworkCount, check: Json | None) -> RenderableType:
         size, macs = found.views(count)
         views.append(f"  {count:>2} {'view ' if count == 1 else 'views'} at {size}²: {show_count(macs)} MACs")
     memory = "" if found.peak is None else f", activations in memory at once {show_bytes(found.peak)}"
-    after = f"  weights {show_bytes(weight_bytes(found.complexity))}{memory} (float32)\n" + "\n".join(views)
+    after = f"  weights {show_bytes(found.weights)}{memory} (float32)\n" + "\n".join(views)
     if found.latency is not None:
         nanoseconds, device = found.latency
         after += f"\n  predicted latency {show_milliseconds(nanoseconds / 1e9)} ({device})"

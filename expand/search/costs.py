@@ -8,6 +8,7 @@ parse_target("1.5Mparams")                    # (1_500_000, "params")
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from expand.config.targets import short_target
 from expand.search.latency import LATENCY, LatencyCost, Pace
 from expand.system.errors import UserError
 from expand.system.units import show_bytes, show_count
-from search_spaces.base import Complexity, peak_of
+from search_spaces.base import peak_of
 
 _FLOAT32 = 4  # bytes
 
@@ -49,35 +50,22 @@ class Cost(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExactCost:
-    """The cost that a field of the space's Complexity gives; `name` is the name of the field."""
+    """A cost that follows from the architecture.
+
+    Attributes:
+        name, unit: see `Cost`.
+        count: counts it, for an architecture of a space and a number of classes.
+        shown: a text for a value, see `Cost.show`.
+    """
 
     name: str
     unit: str
+    count: Callable[[Space, Any, int], int]
+    shown: Callable[[float], str] = show_count
 
     def value(self, space: Space, point: Any, num_classes: int) -> int:
         """See `Cost.value`."""
-        counted: int = getattr(space.complexity(space.architecture(point), num_classes), self.name)
-        return counted
-
-    def short(self, value: int) -> str:
-        """See `Cost.short`. The text is also a valid `--target`."""
-        return short_target(value, self.name)
-
-    def show(self, value: float) -> str:
-        """See `Cost.show`: four digits."""
-        return show_count(value)
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsCost:
-    """The bytes of a network's parameters in float32."""
-
-    name: str = "weights"
-    unit: str = "weights"
-
-    def value(self, space: Space, point: Any, num_classes: int) -> int:
-        """See `Cost.value`."""
-        return weight_bytes(space.complexity(space.architecture(point), num_classes))
+        return self.count(space, space.architecture(point), num_classes)
 
     def short(self, value: int) -> str:
         """See `Cost.short`. The text is also a valid `--target`."""
@@ -85,61 +73,47 @@ class WeightsCost:
 
     def show(self, value: float) -> str:
         """See `Cost.show`."""
-        return show_bytes(value)
+        return self.shown(value)
 
 
-@dataclass(frozen=True, slots=True)
-class PeakCost:
+def weight_bytes(space: Space, architecture: Any, num_classes: int) -> int:
+    """The bytes of a network's parameters in float32."""
+    return _FLOAT32 * space.complexity(architecture, num_classes).params
+
+
+def activation_bytes(space: Space, architecture: Any, num_classes: int) -> int:
     """The bytes of the activations that are in memory at once when a network sees a clip, in float32.
 
-    The space must say how many they are (`search_spaces.base.peak_of`).
+    Raises:
+        UserError: the space does not say how many they are (`search_spaces.base.peak_of`).
     """
-
-    name: str = "peak"
-    unit: str = "peak memory"
-
-    def value(self, space: Space, point: Any, num_classes: int) -> int:
-        """See `Cost.value`.
-
-        Raises:
-            UserError: the space does not say.
-        """
-        found = peak_bytes(space, space.architecture(point), num_classes)
-        if found is None:
-            raise UserError(
-                "the cost peak needs a space that says what is in memory at once, but "
-                f"{type(space).__name__} has no method peak: add it (search_spaces/base.py), or choose "
-                "another search.cost."
-            )
-        return found
-
-    def short(self, value: int) -> str:
-        """See `Cost.short`. The text is also a valid `--target`."""
-        return short_target(value, self.name)
-
-    def show(self, value: float) -> str:
-        """See `Cost.show`."""
-        return show_bytes(value)
-
-
-def weight_bytes(complexity: Complexity) -> int:
-    """The bytes of a network's parameters in float32."""
-    return _FLOAT32 * complexity.params
-
-
-def peak_bytes(space: Space, architecture: Any, num_classes: int) -> int | None:
-    """The bytes of the activations that are in memory at once, in float32; None: the space does not say."""
     peak = peak_of(space)
-    return None if peak is None else _FLOAT32 * peak(architecture, num_classes)
+    if peak is None:
+        raise UserError(
+            "the cost peak needs a space that says what is in memory at once, but "
+            f"{type(space).__name__} has no method peak: add it (search_spaces/base.py), or choose another "
+            "search.cost."
+        )
+    return _FLOAT32 * peak(architecture, num_classes)
 
 
-MACS = ExactCost("macs", "MACs")
+def _counted(field: str) -> Callable[[Space, Any, int], int]:
+    """What counts a field of the space's Complexity."""
+
+    def count(space: Space, architecture: Any, num_classes: int) -> int:
+        counted: int = getattr(space.complexity(architecture, num_classes), field)
+        return counted
+
+    return count
+
+
+MACS = ExactCost("macs", "MACs", _counted("macs"))
 _COSTS = (
     MACS,
-    ExactCost("params", "parameters"),
-    ExactCost("activations", "activations"),
-    WeightsCost(),
-    PeakCost(),
+    ExactCost("params", "parameters", _counted("params")),
+    ExactCost("activations", "activations", _counted("activations")),
+    ExactCost("weights", "weights", weight_bytes, show_bytes),
+    ExactCost("peak", "peak memory", activation_bytes, show_bytes),
 )
 COSTS: dict[str, Cost] = {cost.name: cost for cost in _COSTS}
 

@@ -121,7 +121,7 @@ def searched_values(
     for key in ("strategy", "cost"):  # left out if they have their defaults
         if (value := getattr(config.search, key)) != SearchConfig.model_fields[key].default:
             found[key] = value
-    if target is not None and setup.cost != MACS:
+    if target is not None and setup.cost.name != MACS.name:
         found["target_words"] = f"{setup.cost.show(target)} {setup.cost.unit}"
     if setup.cost.name == LATENCY and config.search.profile is not None:
         times = {"predicted": candidate.cost, **({} if timed is None else {"timed": timed})}

@@ -7,7 +7,7 @@ import pytest
 
 from expand.search.base import Outcome, Problem, Round, Strategy, Trajectory
 from expand.search.conformance import check_cost, check_strategy
-from expand.search.costs import COSTS, Cost, ExactCost
+from expand.search.costs import COSTS, MACS, Cost, ExactCost
 from expand.search.expansion import Expansion
 from expand.search.hand_scaled import HandScaled
 from expand.search.random_networks import RandomNetworks
@@ -91,7 +91,7 @@ class Astray(Expansion):
 
 def test_what_does_not_hold_is_said() -> None:
     with pytest.raises(AssertionError, match="must not fall along"):
-        check_cost(Falling("macs", "MACs"), SPACE)
+        check_cost(Falling("macs", "MACs", MACS.count), SPACE)
     problem = Problem(space=SPACE, axes=SPACE.axes, targets=[30_000_000])
     with pytest.raises(AssertionError, match="must be within its target"):
         check_strategy(Greedy, problem)
@@ -102,8 +102,8 @@ def test_what_does_not_hold_is_said() -> None:
     ):
         check_strategy(Astray, problem)
     with pytest.raises(AssertionError, match="the name must be none of frames, stride, size"):
-        check_cost(ExactCost("size", "pixels"), SPACE)
+        check_cost(ExactCost("size", "pixels", MACS.count), SPACE)
     with pytest.raises(
         AssertionError, match="the name must be letters, digits and underscores, got 'my cost'"
     ):
-        check_cost(ExactCost("my cost", "pixels"), SPACE)
+        check_cost(ExactCost("my cost", "pixels", MACS.count), SPACE)
