@@ -7,6 +7,7 @@ from typing import Any
 
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
+from expand.export.preprocessing import Preprocessing
 from expand.export.text import escaped, one_line
 from expand.system.units import show_count, show_milliseconds
 from expand.system.version import VERSION
@@ -31,6 +32,7 @@ _FRESH = (
 # Titles of the scores of a training, by their keys in model files.
 _VALIDATED = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy"}
 _TESTED = {"test_top1": "top-1", "test_mean_class_accuracy": "mean class accuracy"}
+_LISTS = ("Preprocessing", "Remarks")  # sections that are lists
 _NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
@@ -47,6 +49,7 @@ def card(source: NetworkToExport, written: FormatFiles, *, form: str, weights: s
     sections = [
         ("", _opening(model, written, form, weights)),
         ("Network", _network(model)),
+        ("Preprocessing", [f"- {line}" for line in Preprocessing.of(model).words()]),
         ("How it came about", _origin(model)),
         ("Data", _data(model)),
         ("Accuracy", _accuracy(model)),
@@ -61,7 +64,7 @@ def card(source: NetworkToExport, written: FormatFiles, *, form: str, weights: s
             continue
         if title:
             parts.append(f"## {title}")
-        parts.append("\n".join(paragraphs) if title == "Remarks" else "\n\n".join(paragraphs))
+        parts.append("\n".join(paragraphs) if title in _LISTS else "\n\n".join(paragraphs))
     return "\n\n".join(parts) + "\n"
 
 

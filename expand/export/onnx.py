@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expand.data.base import MEAN, STD
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of
+from expand.export.preprocessing import Preprocessing
 from expand.export.speed import speed_of
 from expand.export.torch_export import program_of
 from expand.system.errors import RunFailed, UserError, first_line
@@ -109,17 +109,11 @@ def _quiet() -> Iterator[None]:
 
 def _metadata(source: NetworkToExport) -> dict[str, str]:
     model = source.model
-    sampling = model.sampling
     values = {
         "name": model.name,
         "xpand": VERSION,
         "classes": json.dumps(model.classes),
-        "frames": sampling.frames,
-        "stride": sampling.stride,
-        "fps": sampling.fps,
-        "size": sampling.size,
-        "mean": MEAN,
-        "std": STD,
+        **Preprocessing.of(model).metadata(),
     }
     return {key: str(value) for key, value in values.items()}
 

@@ -144,7 +144,7 @@ def choose_test(
         model.sampling,
         data=data,
         settings=settings,
-        jitter=_jitter(model),
+        jitter=jitter_of(model),
         searched=data_of_run(Path(reference)),
     )
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
@@ -281,10 +281,11 @@ def _check_kind(model: Model, source: Source) -> None:
         )
 
 
-def _jitter(model: Model) -> tuple[float, float] | None:
+def jitter_of(model: Model) -> tuple[float, float] | None:
     """The `data.jitter` of the training that the weights come from; None: unknown, so the released one."""
-    if "trained" in model.values:
-        low, high = model.values["trained"]["jitter"]
+    trained = model.values.get("trained")
+    if isinstance(trained, Mapping) and "jitter" in trained:
+        low, high = trained["jitter"]
         return low, high
     if "measured" in model.values:
         from expand.config.data import DataConfig

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from expand.config.full import released_sides
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.card import card
+from expand.export.preprocessing import Preprocessing
 from expand.system.version import VERSION
 from expand.weights.models import Model, published_model, read_model
 from search_spaces.base import ClipSampling
@@ -80,6 +82,22 @@ def test_a_network_that_a_search_found() -> None:
     assert "| top-1 | 89.5% | 89.3% to 89.7% |" in accuracy
     assert "Recipe: epochs 4, batch size 16, learning rate 0.05, " in accuracy
     assert "Published" not in accuracy
+
+
+def test_the_preprocessing_is_that_of_the_models_training() -> None:
+    text = page(model_at())
+    section = text.partition("## Preprocessing\n")[2].partition("\n## ")[0]
+    assert len([line for line in section.splitlines() if line.startswith("- ")]) == 4
+    model = model_at()
+    size = model.sampling.size
+    fresh = Preprocessing.of(replace(model, values={}))
+    assert fresh.short_side == released_sides(size)[0] > size
+    searched = Preprocessing.of(replace(model, values={"measured": {}}))
+    assert searched.short_side == size
+    trained = Preprocessing.of(
+        replace(model, values={"trained": {"jitter": [1.25, 1.5]}, "labels": "several"})
+    )
+    assert (trained.short_side, trained.activation) == (round(1.25 * size), "sigmoid")
 
 
 def test_loading_remarks_and_licence() -> None:

@@ -105,7 +105,9 @@ def test_onnx(tmp_path: Path, head: str, frames: int, capfd: pytest.CaptureFixtu
         "frames": str(frames),
         "stride": "48",
         "fps": "30.0",
+        "short_side": "36",
         "size": "32",
+        "activation": "softmax",
         "mean": "0.45",
         "std": "0.225",
     }
