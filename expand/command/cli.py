@@ -318,7 +318,7 @@ def doctor(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a data set before a search: classes, durations, bad files, leaks, what its cache will take."""
+    """Look at a data set before a search: classes, durations, bad files, leaks; exit code 1: too many are bad."""
     from expand.config.options import build_config
     from expand.report.doctor import render
     from expand.report.live_search import SearchView
@@ -334,8 +334,12 @@ def doctor(
         report = examine_data(chosen, view.caching, quick=quick)
     if as_json:
         print_json(report.to_json())
+    else:
+        out.print(render(report))
+    if report.refused:
+        raise typer.Exit(1)
+    if as_json:
         return
-    out.print(render(report))
     same = [quote(str(data))] if data is not None else []
     same += ["--config", quote(str(config))] if config is not None else []
     same += [f"--target {quote(text)}" for text in target or ()]

@@ -22,6 +22,7 @@ from expand.data.sources import open_source, shown_labels
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16
+_FEW_JUDGING = 100  # validation videos below which it is said that they tell little
 MOST_DECODED = 10_000  # the most videos that are decoded, evenly spread over all
 _SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
@@ -101,6 +102,7 @@ class Report:
         rotated: number of videos whose metadata rotate their frames.
         mirrored: number of videos whose metadata mirror their frames.
         remarks: remarks on single videos.
+        refused: whether a search would refuse the videos, as too many are bad.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Report:
     too_short: tuple[TooShort, ...]
     cache: CacheSize | None
     advice: tuple[str, ...]
+    refused: bool = False
 
     def to_json(self) -> dict[str, Any]:
         values = asdict(self)
@@ -205,6 +208,7 @@ def examine(
         if needs is None or quick
         else _cache_size(good, needs, config, len(listed) / max(1, len(entries))),
         advice=_advice(config, source, len(entries), bad, leaks),
+        refused=len(bad) > config.max_bad_share * len(entries),
     )
 
 
@@ -283,11 +287,16 @@ def _advice(
     advice = []
     if len(bad) > config.max_bad_share * listed:
         advice.append(
-            f"{len(bad):,} of {listed:,} videos are bad, more than data.max_bad_share allows "
-            f"({config.max_bad_share:.1%}): replace them or take them out."
+            f"A search will refuse these videos, as {len(bad):,} of {listed:,} are bad, more than "
+            f"data.max_bad_share allows ({config.max_bad_share:.1%}): replace them or take them out."
         )
     elif bad:
         advice.append(f"{len(bad):,} of {listed:,} videos are bad and will be left out: replace them.")
+    if 0 < (judging := len(source.splits["val"])) < _FEW_JUDGING:
+        advice.append(
+            f"{judging:,} validation videos are few, as each of them moves a score by {100 / judging:.3g} "
+            "points, so that candidates will hardly be told apart: list more (data.val)."
+        )
     advice += [f"{line}: take them out of one." for line in describe(leaks, source)]
     sided = [name for name in source.classes if _SIDED.search(name)]
     unpaired = [name for name in sided if name not in {*config.flip_labels, *config.flip_labels.values()}]

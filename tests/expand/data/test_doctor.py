@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from expand.data.leaks import Leak
 from expand.data.shards import Bad
 from expand.report.doctor import render
 from search_spaces.base import ClipSampling
+from tests.expand.commands import Xpand
 from tests.expand.data.videos import at_rate, turn, write_clip, write_sound, write_video
 
 LEAKS = (
@@ -32,6 +34,14 @@ LEAKS = (
     "val/turn-right/copied.mp4 = train/turn-left/long.mp4 (same bytes): take them out of one."
 )
 XS = ClipSampling(frames=4, stride=12, size=64)  # 1.2 s
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_videos_will_do() -> Iterator[None]:
+    """These data sets have three validation videos or so; only one test is about that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor_module, "_FEW_JUDGING", 0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +121,30 @@ def test_what_the_cache_takes(report: Report) -> None:
 
 def test_advice(report: Report) -> None:
     assert report.advice == (
-        "2 of 8 videos are bad, more than data.max_bad_share allows (5.0%): replace them or take them out.",
+        "A search will refuse these videos, as 2 of 8 are bad, more than data.max_bad_share allows (5.0%): "
+        "replace them or take them out.",
         LEAKS,
         "'turn-left' may become another class when flipped, and data.flip is on: set data.flip: false, or "
         "pair the classes that swap in data.flip_labels.",
+    )
+
+
+def test_too_many_bad_videos_are_refused_as_a_search_does(
+    report: Report, troubled: Path, xpand: Xpand
+) -> None:
+    assert report.refused
+    assert not examine(DataConfig(path=troubled, max_bad_share=0.5)).refused
+    done = xpand("doctor", troubled)
+    assert (done.returncode, "A search will refuse" in done.stdout) == (1, True)
+    assert xpand("doctor", troubled, "--json").returncode == 1
+
+
+def test_few_validation_videos_tell_little(troubled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "_FEW_JUDGING", 4)
+    advice = examine(DataConfig(path=troubled), quick=True).advice
+    assert advice[0] == (
+        "3 validation videos are few, as each of them moves a score by 33.3 points, so that candidates will "
+        "hardly be told apart: list more (data.val)."
     )
 
 
