@@ -318,7 +318,7 @@ def doctor(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at a data set before a search: classes, durations, bad files, leaks; exit code 1: too many are bad."""
+    """Look at a data set before a search: classes, durations, bad files, leaks. Exit code 1: too many bad."""
     from expand.config.options import build_config
     from expand.report.doctor import render
     from expand.report.live_search import SearchView
