@@ -15,13 +15,14 @@ from expand.export.checkpoints import save_project_weights
 from expand.weights.models import find_model
 from tests.expand.commands import ROOT, Xpand
 
-# Run by tests of their own: they need a cluster, another project's checkout, or minutes.
-ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify")
+# Run by tests of their own: they need a cluster, another project's checkout, a quiet machine, or minutes.
+ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify", "--profile")
 # What makes a command take seconds.
 SMALL = {
     "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4 "
     "--set training.init=scratch "
     "--set search.axes='[temporal, width]'",
+    "profile": "--set space.settings.size=32 --largest 2 --networks 40",
     "frames": "--set space.settings.size=32",
     "doctor": "--set space.settings.size=32",
     "train": "--epochs 1 --set training.batch_size=4",
