@@ -22,13 +22,9 @@ def speed_of(source: NetworkToExport, run: Callable[[Tensor], object], runtime: 
         run: runs the exported file on clips; it must take one thread, or those of torch.
         runtime: what it is run by, with its version.
     """
-    clip, threads = random_clips(source, 1), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            (nanoseconds,) = timed([lambda: run(clip)])
-    finally:
-        torch.set_num_threads(threads)
+    clip = random_clips(source, 1)
+    with torch.no_grad():
+        (nanoseconds,) = timed([lambda: run(clip)], threads=1)
     return (
         f"One clip takes {show_milliseconds(nanoseconds / 1e9)} with {runtime} on one thread of "
         f"{describe_machine()['processor']}, where it was exported."

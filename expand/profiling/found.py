@@ -6,11 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 from expand.config.profile import ProfileConfig
 from expand.config.spaces import Space
-from expand.profiling.runtimes import prepared
+from expand.profiling.runtimes import prepared_network
 from expand.profiling.timing import timed
 from expand.system.errors import UserError
 from expand.system.machine import describe_machine
@@ -34,17 +32,20 @@ def time_networks(
     if own != here or not has_device(profile.device):
         log.warning("what was found is not timed: the profile is of %s, and this is %s", own, here)
         return None
-    threads = torch.get_num_threads()
-    torch.set_num_threads(profile.threads)
     try:
-        runs = []
-        for architecture in architectures:
-            network = space.build(architecture, num_classes)
-            clips = torch.rand_like(space.example(architecture, profile.batch))
-            runs.append(prepared(network, clips, profile.runtime, profile.device, profile.threads))
-        return [round(time) for time in timed(runs)]
+        runs = [
+            prepared_network(
+                space,
+                architecture,
+                num_classes,
+                batch=profile.batch,
+                runtime=profile.runtime,
+                device=profile.device,
+                threads=profile.threads,
+            )
+            for architecture in architectures
+        ]
     except UserError as error:
         log.warning("what was found is not timed: %s", error)
         return None
-    finally:
-        torch.set_num_threads(threads)
+    return [round(time) for time in timed(runs, profile.threads)]

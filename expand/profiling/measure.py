@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from expand.config.base import to_yaml
 from expand.config.profile import ProfileConfig, Runtime
 from expand.config.search import SpaceConfig
 from expand.config.spaces import load_space
 from expand.profiling.design import Network, drawn
 from expand.profiling.fit import checked, fitted
-from expand.profiling.runtimes import prepared, version_of
+from expand.profiling.runtimes import prepared_network, version_of
 from expand.profiling.timing import timed
 from expand.system.errors import UserError
 from expand.system.files import write_atomic
@@ -67,7 +65,6 @@ def profile(wanted: Wanted, networks: int, file: Path, on_progress: OnProgress) 
         raise UserError(f"--runtime {wanted.runtime} runs on the cpu, got --device {device}.")
     space = load_space(wanted.space.name, wanted.space.settings)
     chosen = list(islice(drawn(space, wanted.num_classes, wanted.largest), networks))
-    torch.set_num_threads(wanted.threads)
     machine = describe_machine()
     known = {
         "space": wanted.space.model_dump(mode="json"),
@@ -83,13 +80,19 @@ def profile(wanted: Wanted, networks: int, file: Path, on_progress: OnProgress) 
     times = _timings(timings_file(file), known)[:networks]
     on_progress(len(times), networks)
     for begin in range(len(times), networks, _GROUP):
-        group = chosen[begin : begin + _GROUP]
-        runs = []
-        for one in group:
-            network = space.build(one.architecture, wanted.num_classes)
-            clips = torch.rand_like(space.example(one.architecture, wanted.batch))
-            runs.append(prepared(network, clips, wanted.runtime, device, wanted.threads))
-        times += _kept(timings_file(file), timed(runs))
+        runs = [
+            prepared_network(
+                space,
+                one.architecture,
+                wanted.num_classes,
+                batch=wanted.batch,
+                runtime=wanted.runtime,
+                device=device,
+                threads=wanted.threads,
+            )
+            for one in chosen[begin : begin + _GROUP]
+        ]
+        times += _kept(timings_file(file), timed(runs, wanted.threads))
         on_progress(len(times), networks)
     found = _profile(wanted, chosen, times, device=device, machine={**machine, "runtime": known["version"]})
     write_atomic(file, f"# A profile of a device, written by xpand profile.\n{to_yaml(found)}")

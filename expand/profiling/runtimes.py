@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from expand.config.profile import Runtime
+from expand.config.spaces import Space
 from expand.system.errors import UserError
 from expand.training.devices import autocast, place_clips
 from expand.training.latency import wait_for
@@ -22,15 +23,31 @@ _OPSET = 18
 _MISSING = "--runtime onnxruntime needs packages that are not installed: pip install 'xpand[onnx]'."
 
 
+def prepared_network(
+    space: Space,
+    architecture: Any,
+    num_classes: int,
+    *,
+    batch: int,
+    runtime: Runtime,
+    device: str,
+    threads: int,
+) -> Run:
+    """A pass of a network with fresh weights over `batch` random clips; see `prepared`."""
+    network = space.build(architecture, num_classes)
+    clips = torch.rand_like(space.example(architecture, batch))
+    return prepared(network, clips, runtime, device, threads)
+
+
 def prepared(module: nn.Module, clips: Tensor, runtime: Runtime, device: str, threads: int) -> Run:
-    """A pass of a module over clips, as often as it is called; torch must be set to `threads` before.
+    """A pass of a module over clips, as often as it is called.
 
     Args:
         module: with any weights; it is put into evaluation mode.
         clips: (B, C, T, H, W), on the CPU.
         runtime: what runs it.
         device: of torch; the others run on the CPU.
-        threads: of ONNX Runtime.
+        threads: of ONNX Runtime; those of torch are set while it is timed.
 
     Raises:
         UserError: ONNX Runtime is not installed.

@@ -53,13 +53,14 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     rest = iter([*chosen(NETWORKS), *[None] * NETWORKS])
     count = 0
 
-    def answer(runs: Sequence[object]) -> list[float]:
+    def answer(runs: Sequence[object], threads: int) -> list[float]:
+        assert threads == WANTED.threads
         nonlocal count
         count += len(runs)
         found = [next(rest) for _ in runs]
         return [nanoseconds(one.parts, PACE) for one in found if one is not None]
 
-    monkeypatch.setattr(measure, "prepared", lambda *_: None)
+    monkeypatch.setattr(measure, "prepared_network", lambda *_, **__: None)
     monkeypatch.setattr(measure, "timed", answer)
     return lambda: count
 
@@ -104,12 +105,12 @@ def test_what_is_timed_is_not_timed_again(
     tmp_path: Path, made_up: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "device.yaml"
-    answer: Callable[[Sequence[Any]], list[float]] = vars(measure)["timed"]
+    answer: Callable[[Sequence[Any], int], list[float]] = vars(measure)["timed"]
 
-    def interrupted(runs: Sequence[Any]) -> list[float]:
+    def interrupted(runs: Sequence[Any], threads: int) -> list[float]:
         if made_up() >= 24:
             raise KeyboardInterrupt
-        return answer(runs)
+        return answer(runs, threads)
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "timed", interrupted)
@@ -158,7 +159,7 @@ def test_every_runtime_runs_a_network(runtime: Any) -> None:
     architecture = SPACE.architecture(SPACE.start)
     network = SPACE.build(architecture, 10).train()
     run = prepared(network, SPACE.example(architecture, 2), runtime, "cpu", 1)
-    (time,) = timed([run])
+    (time,) = timed([run], 1)
     assert 0 < time < 1e9
     assert not network.training
 
