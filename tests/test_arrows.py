@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # From what knows nothing of the others to what uses all of them.
 FLOW = (
     *("search_spaces", "system", "config", "data", "jobs", "search", "weights", "training", "profiling"),
-    *("workers", "run", "full", "export", "plots", "report", "preview", "bench", "command"),
+    *("workers", "run", "full", "predicting", "export", "plots", "report", "preview", "bench", "command"),
 )
 # What decides needs no more than Python and numpy, whose generators get their seeds from the search.
 PURE = {"torch", "time", "random", "pathlib", "os", "optuna", "pandas"}

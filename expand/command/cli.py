@@ -35,6 +35,7 @@ from expand.command.data_verbs import DATA_VERBS
 from expand.command.experiment_verbs import EXPERIMENT_VERBS
 from expand.command.extension_verb import extend, settle
 from expand.command.network_verbs import NETWORK_VERBS, resume_training, show_training
+from expand.command.predict_verb import predict
 from expand.command.profile_verb import profile
 from expand.command.search_end import how_to_resume, show_end
 from expand.config.command_settings import chosen_settings
@@ -300,6 +301,7 @@ def report(
 
 
 app.command()(profile)
+app.command()(predict)
 for name, verb in NETWORK_VERBS.items():
     app.command(name=name)(verb)
 for name, verb in EXPERIMENT_VERBS.items():

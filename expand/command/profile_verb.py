@@ -40,7 +40,7 @@ def profile(
     from expand.config.options import build_config
     from expand.profiling.measure import Wanted
     from expand.profiling.measure import profile as measured
-    from expand.report.live_profile import ProfileView
+    from expand.report.live_count import CountView
     from expand.report.sheets import profile_sheet
     from expand.report.terminal import to_table
 
@@ -55,8 +55,8 @@ def profile(
         batch=batch,
         largest=largest,
     )
-    with interruptible(), ProfileView(err) as view:
-        found = measured(wanted, networks, file, view.timed)
+    with interruptible(), CountView(err, "networks timed") as view:
+        found = measured(wanted, networks, file, view.counted)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from expand.weights.models import Model
 
@@ -37,13 +37,21 @@ class FormatFiles:
 
     Attributes:
         files: their paths, the main file first.
-        loading: three lines of Python that load the export, with file names without folders.
+        loading: a few lines of Python that load the export, with file names without folders.
+        running: Python that makes numpy `outputs` of numpy `clips` (B, 3, T, S, S); empty: `loading` goes
+            from `video.mp4` to probabilities by itself.
+        outputs: what `outputs` are.
         remarks: sentences for the model card on what is left out, approximate or changed.
     """
 
     files: tuple[Path, ...]
     loading: str
+    running: str = ""
+    outputs: Literal["logits", "probabilities"] = "logits"
     remarks: tuple[str, ...] = ()
+
+
+RUN_TORCH = "outputs = network.eval()(torch.from_numpy(clips)).detach().numpy()"
 
 
 class Format(Protocol):

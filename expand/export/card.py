@@ -7,8 +7,10 @@ from typing import Any
 
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
-from expand.export.preprocessing import Preprocessing
+from expand.export.snippet import head_of_card, snippet
 from expand.export.text import escaped, one_line
+from expand.full.scores import SCORES
+from expand.predicting.preprocessing import Preprocessing
 from expand.system.units import show_count, show_milliseconds
 from expand.system.version import VERSION
 from expand.weights.models import Model
@@ -36,12 +38,13 @@ _LISTS = ("Preprocessing", "Remarks")  # sections that are lists
 _NAMED_CLASSES = 100  # the most classes that are listed by name
 
 
-def card(source: NetworkToExport, written: FormatFiles, *, form: str, weights: str) -> str:
-    """Write the model card of an export, in Markdown.
+def card(source: NetworkToExport, written: FormatFiles, *, name: str, form: str, weights: str) -> str:
+    """Write the model card of an export, in Markdown; programs read the preprocessing from its head.
 
     Args:
         source: the exported network.
         written: the files that the format wrote, with its remarks.
+        name: of the card's file.
         form: the format's name.
         weights: a sentence on where the weights are from, or that there are none.
     """
@@ -53,11 +56,11 @@ def card(source: NetworkToExport, written: FormatFiles, *, form: str, weights: s
         ("How it came about", _origin(model)),
         ("Data", _data(model)),
         ("Accuracy", _accuracy(model)),
-        ("Loading", [f"```python\n{written.loading}\n```"]),
+        ("From a video to probabilities", [f"```python\n{snippet(model, written, name)}\n```"]),
         ("Remarks", [f"- {escaped(remark)}" for remark in written.remarks]),
         ("Licence and sources", _licence(model, form)),
     ]
-    parts = [f"# {escaped(model.name)}, for {escaped(form)}"]
+    parts = [f"{head_of_card(model, form)}\n# {escaped(model.name)}, for {escaped(form)}"]
     for title, content in sections:
         paragraphs = [paragraph for paragraph in content if paragraph]
         if not paragraphs:
@@ -149,11 +152,31 @@ def _origin(model: Model) -> Iterator[str]:
             + _pairs(values.get("factors") or {})
             + ". This is the network, not its published weights."
         )
-    for key, title in (("imported", "Imported"), ("trained", "Trained")):
-        if isinstance(record := values.get(key), Mapping):
-            yield f"{title}: {_pairs(record)}."
-        elif record:
-            yield f"{title}: {escaped(record)}."
+    if isinstance(record := values.get("imported"), Mapping):
+        yield f"Imported: {_pairs(record)}."
+    if isinstance(record := values.get("trained"), Mapping):
+        yield from _trained(record)
+
+
+def _trained(record: Mapping[str, Any]) -> Iterator[str]:
+    """How the weights were trained in full, and how good they were in the last validation."""
+    start = record.get("start") or {}
+    begun = f"the weights {escaped(start['weights'])}" if start.get("weights") else "random weights"
+    of = f" of {escaped(start['network'])}" if start.get("network") else ""
+    yield f"Trained in full for {record['epochs']:g} epochs, from {begun}{of}."
+    rows = [
+        (title, f"{record['validation'][key]:.1%}")
+        for key, title in SCORES.items()
+        if key != "loss" and key in record.get("validation", {})
+    ]
+    if rows:
+        yield "On the validation videos, one centre-cropped clip each:"
+        yield _table(("", "score"), rows)
+    low, high = record["jitter"]
+    yield (
+        f"Recipe: {_pairs(record.get('recipe') or {})}. Training clips are cropped from frames with a short "
+        f"side of {low:.4g} to {high:.4g} times the crop."
+    )
 
 
 def _latency(times: object) -> str:

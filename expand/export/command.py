@@ -106,7 +106,9 @@ def export(
         if state is not None and _left_out(written, writer):
             weights_sentence = _NONE
         page = folder / (path.name.removesuffix(writer.SUFFIX) + _CARD)
-        page.write_text(card(source, written, form=form, weights=weights_sentence), encoding="utf-8")
+        page.write_text(
+            card(source, written, name=page.name, form=form, weights=weights_sentence), encoding="utf-8"
+        )
         made = [*written.files, page]
     return Exported(
         form=form,

@@ -47,9 +47,10 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
     path.write_text("\n".join(parts), encoding="utf-8")
     loading = "\n".join(
         [
-            "from mmengine.config import Config; from mmaction.registry import MODELS",
-            "from mmaction.utils import register_all_modules; register_all_modules()",
-            f"network = MODELS.build(Config.fromfile({python(path.name)}).model)",
+            "from mmaction.apis import inference_recognizer, init_recognizer",
+            "",
+            f'network = init_recognizer({python(path.name)}, "checkpoint.pth", device="cpu")',
+            'print(inference_recognizer(network, "video.mp4").pred_score)  # of each class',
         ]
     )
     return FormatFiles(files=(path,), loading=loading, remarks=remarks)

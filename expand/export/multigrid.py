@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from expand.export.base import FormatFiles, NetworkToExport
+from expand.export.base import RUN_TORCH, FormatFiles, NetworkToExport
 from expand.export.text import python
 from expand.system.errors import UserError
 from expand.weights.layouts import SPLITS, to_layout
@@ -19,6 +19,7 @@ from search_spaces.x3d.architecture import Architecture, squeeze_width
 SUFFIX = ".pt"
 WEIGHTS = "needed"
 
+_BY_CLIP, _BY_FRAME = "[..., 0]", ".transpose(0, 2, 1)"  # of (batch, classes, 1 or frames)
 _STAGES = 4
 _HIDDEN = 2048
 
@@ -48,7 +49,12 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
         remarks.append("X3D-Multigrid's network gives logits (batch, classes, 1).")
     else:
         remarks.append("X3D-Multigrid's network gives logits (batch, classes, frames).")
-    return FormatFiles(files=(path,), loading=_loading(source, path), remarks=tuple(remarks))
+    return FormatFiles(
+        files=(path,),
+        loading=_loading(source, path),
+        running=RUN_TORCH + (_BY_FRAME if model.head == "frame" else _BY_CLIP),
+        remarks=tuple(remarks),
+    )
 
 
 def _differing(network: Architecture) -> str | None:

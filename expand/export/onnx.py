@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from torch import Tensor
 
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of
-from expand.export.preprocessing import Preprocessing
 from expand.export.speed import speed_of
+from expand.export.text import python
 from expand.export.torch_export import program_of
+from expand.predicting.preprocessing import Preprocessing, metadata
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.version import VERSION
 
@@ -58,7 +58,9 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
             f"{first_line(error.__cause__ or error)}"
         ) from error
     graph = onnx.load(str(path))
-    onnx.helper.set_model_props(graph, _metadata(source))
+    model = source.model
+    values = metadata(model.name, model.classes, Preprocessing.of(model), VERSION)
+    onnx.helper.set_model_props(graph, values)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, str(path))
     options = runtime.SessionOptions()
@@ -70,11 +72,11 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
 
     compared = check_equal(source, network, run, "the ONNX graph in ONNX Runtime")
     speed = speed_of(source, run, f"ONNX Runtime {runtime.__version__}")
-    loading = (
-        f'import onnxruntime\nsession = onnxruntime.InferenceSession("{path.name}")\n'
-        '(logits,) = session.run(["logits"], {"clips": clips})'
+    loading = f"import onnxruntime\n\nsession = onnxruntime.InferenceSession({python(path.name)})"
+    running = '(outputs,) = session.run(["logits"], {"clips": clips})'
+    return FormatFiles(
+        files=(path,), loading=loading, running=running, remarks=(compared, speed, f"Opset {OPSET}.")
     )
-    return FormatFiles(files=(path,), loading=loading, remarks=(compared, speed, f"Opset {OPSET}."))
 
 
 def _pooled(x: Tensor, size: Sequence[int]) -> Tensor:
@@ -105,17 +107,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
-
-
-def _metadata(source: NetworkToExport) -> dict[str, str]:
-    model = source.model
-    values = {
-        "name": model.name,
-        "xpand": VERSION,
-        "classes": json.dumps(model.classes),
-        **Preprocessing.of(model).metadata(),
-    }
-    return {key: str(value) for key, value in values.items()}
 
 
 def _packages() -> tuple[Any, Any]:

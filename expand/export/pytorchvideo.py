@@ -9,7 +9,7 @@ from pathlib import Path
 
 from expand.data.base import MEAN, STD
 from expand.export.agreement import agreement
-from expand.export.base import FormatFiles, NetworkToExport
+from expand.export.base import RUN_TORCH, FormatFiles, NetworkToExport
 from expand.export.checkpoints import CHECKPOINTS, save_project_weights
 from expand.export.clips import CROPS, UNIFORM_CLIPS, Views
 from expand.export.project_networks import PYTORCHVIDEO, Arguments
@@ -46,6 +46,7 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
     return FormatFiles(
         files=tuple(files),
         loading=_loading(script.name, checkpoint.name if checkpoint else None),
+        running=RUN_TORCH,
         remarks=remarks,
     )
 

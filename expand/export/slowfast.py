@@ -50,6 +50,8 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
     return FormatFiles(
         files=tuple(files),
         loading=_loading(path.name, checkpoint.name if checkpoint else None),
+        running="outputs = network.eval()([torch.from_numpy(clips)]).detach().numpy()",
+        outputs="probabilities",  # SlowFast's heads apply softmax or sigmoid in evaluation
         remarks=remarks,
     )
 

@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.comparing import check_equal, network_of, random_clips
 from expand.export.speed import speed_of
+from expand.export.text import python
 from expand.system.errors import RunFailed, first_line
 
 SUFFIX = ".pt2"
@@ -28,12 +29,10 @@ def write(source: NetworkToExport, path: Path) -> FormatFiles:
     torch.export.save(program, path)
     loaded = torch.export.load(path).module()
     compared = check_equal(source, network, loaded, "the exported graph")
-    loading = (
-        f'import torch\nnetwork = torch.export.load("{path.name}").module()\n'
-        f"logits = network(torch.rand{tuple(random_clips(source, 2).shape)})"
-    )
+    loading = f"import torch\n\nnetwork = torch.export.load({python(path.name)}).module()"
+    running = "outputs = network(torch.from_numpy(clips)).detach().numpy()"
     speed = speed_of(source, loaded, f"torch {torch.__version__}")
-    return FormatFiles(files=(path,), loading=loading, remarks=(compared, speed))
+    return FormatFiles(files=(path,), loading=loading, running=running, remarks=(compared, speed))
 
 
 def program_of(source: NetworkToExport, network: nn.Module) -> ExportedProgram:

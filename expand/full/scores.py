@@ -99,7 +99,7 @@ def localisation_scores(network: nn.Module, split: Split, viewing: Viewing) -> N
         while len(pending) >= views.count:  # the views come video by video
             video = len(complete)
             own = times[video * views.count : (video + 1) * views.count].ravel()
-            complete.append(_at(moments[video], own, np.concatenate(pending[: views.count])))
+            complete.append(interpolated(moments[video], own, np.concatenate(pending[: views.count])))
             del pending[: views.count]
     return np.stack(complete)
 
@@ -109,10 +109,13 @@ def _moments(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     return seconds[:, None] * np.arange(MOMENTS) / MOMENTS
 
 
-def _at(
+def interpolated(
     moments: NDArray[np.float64], times: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(25, C) scores at the times `moments`, interpolated from (N, C) scores at the times `times`."""
+    """(M, C) scores at (M,) moments, interpolated linearly from (N, C) scores at (N,) times.
+
+    Scores at the same time are averaged.
+    """
     known, indices = np.unique(times, return_inverse=True)
     sums = np.zeros((len(known), scores.shape[1]))
     np.add.at(sums, indices, scores)

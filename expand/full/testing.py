@@ -144,7 +144,7 @@ def choose_test(
         model.sampling,
         data=data,
         settings=settings,
-        jitter=jitter_of(model),
+        jitter=model.jitter,
         searched=data_of_run(Path(reference)),
     )
     return PlannedTest(model=model, weights=chosen, recipe=recipe, grids=grids, split=split)
@@ -279,19 +279,6 @@ def _check_kind(model: Model, source: Source) -> None:
             f"{model.name} gives {kinds[gives]}, but the videos of {source.name} have "
             f"{'several each' if has else 'one each'}: give other data, or train the network on these."
         )
-
-
-def jitter_of(model: Model) -> tuple[float, float] | None:
-    """The `data.jitter` of the training that the weights come from; None: unknown, so the released one."""
-    trained = model.values.get("trained")
-    if isinstance(trained, Mapping) and "jitter" in trained:
-        low, high = trained["jitter"]
-        return low, high
-    if "measured" in model.values:
-        from expand.config.data import DataConfig
-
-        return DataConfig().jitter
-    return None
 
 
 def _macs(model: Model, size: int) -> int:

@@ -5,12 +5,14 @@ Two runs of the same configuration write equal model files: they hold no dates, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from expand.config.base import read_yaml, validated
+from expand.config.data import DataConfig
+from expand.config.full import released_jitter
 from expand.config.search import SearchConfig, SpaceConfig
 from expand.config.spaces import Space, load_space
 from expand.config.yaml_text import dump_yaml
@@ -65,6 +67,16 @@ class Model:
     def several_labels(self) -> bool:
         """Whether videos have several labels, so that probabilities are sigmoids of the outputs."""
         return self.values.get("labels") == "several"
+
+    @property
+    def jitter(self) -> tuple[float, float]:
+        """The `data.jitter` of the training that the weights come from; the released one if it is unknown."""
+        for key in ("trained", "measured"):
+            record = self.values.get(key)
+            if isinstance(record, Mapping) and "jitter" in record:
+                low, high = record["jitter"]
+                return low, high
+        return DataConfig().jitter if "measured" in self.values else released_jitter(self.sampling)
 
     def build(self, **options: Any) -> nn.Module:
         """The network with random weights; `options` are passed to the space's `build`."""
@@ -139,6 +151,7 @@ def searched_values(
             "seeds": [_lasting(m, config.search.objective) for m in measurements],
             **({"fresh": [_lasting(m, config.search.objective) for m in fresh]} if fresh else {}),
             "recipe": config.training.model_dump(mode="json"),
+            **({"jitter": list(config.data.jitter)} if config.data.jitter != DataConfig().jitter else {}),
         },
         "data": {
             "name": data.name,

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from expand.config.full import released_sides
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.card import card
-from expand.export.preprocessing import Preprocessing
+from expand.predicting.preprocessing import Preprocessing
 from expand.system.version import VERSION
 from expand.weights.models import Model, published_model, read_model
 from search_spaces.base import ClipSampling
@@ -23,7 +23,7 @@ FOUND = ROOT / "results/reference/motion/models/target-45M.yaml"
 def page(model: Model, *, form: str = "slowfast", remarks: tuple[str, ...] = ()) -> str:
     written = FormatFiles(files=(Path("net.yaml"),), loading="import one\ntwo = one()", remarks=remarks)
     source = NetworkToExport(model=model, state=None)
-    return card(source, written, form=form, weights="No weights go with it.")
+    return card(source, written, name="net.md", form=form, weights="No weights go with it.")
 
 
 def section(text: str, title: str) -> str:
@@ -32,7 +32,7 @@ def section(text: str, title: str) -> str:
 
 def test_what_the_network_is() -> None:
     text = page(published_model("x3d-s"))
-    assert text.startswith(
+    assert text.partition("\n---\n\n")[2].startswith(
         "# x3d-s, for slowfast\n\n"
         "A video network with 400 classes (one label a clip, logits for a clip), "
         f"exported by xpand {VERSION} for slowfast. No weights go with it.\n\n"
@@ -84,36 +84,56 @@ def test_a_network_that_a_search_found() -> None:
     assert "Published" not in accuracy
 
 
-def test_the_preprocessing_is_that_of_the_models_training() -> None:
-    text = page(model_at())
-    section = text.partition("## Preprocessing\n")[2].partition("\n## ")[0]
-    assert len([line for line in section.splitlines() if line.startswith("- ")]) == 4
-    model = model_at()
-    size = model.sampling.size
-    fresh = Preprocessing.of(replace(model, values={}))
-    assert fresh.short_side == released_sides(size)[0] > size
-    searched = Preprocessing.of(replace(model, values={"measured": {}}))
-    assert searched.short_side == size
-    trained = Preprocessing.of(
-        replace(model, values={"trained": {"jitter": [1.25, 1.5]}, "labels": "several"})
-    )
-    assert (trained.short_side, trained.activation) == (round(1.25 * size), "sigmoid")
+def test_the_preprocessing_is_in_words_and_in_the_head_for_programs() -> None:
+    model = model_at(values={"measured": {}})
+    text = page(model)
+    assert section(text, "Preprocessing").splitlines() == [
+        f"- {line}" for line in Preprocessing.of(model).words()
+    ]
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert head == {
+        "name": "found",
+        "format": "slowfast",
+        "xpand": VERSION,
+        **Preprocessing.of(model).values(),
+        "classes": ["clap", "jump", "wave"],
+    }
 
 
 def test_loading_remarks_and_licence() -> None:
     text = page(model_at(), form="mmaction2", remarks=("One is *left* out.", "Another too."))
-    assert section(text, "Loading") == "```python\nimport one\ntwo = one()\n```"
+    assert section(text, "From a video to probabilities") == "```python\nimport one\ntwo = one()\n```"
     assert section(text, "Remarks") == "- One is \\*left\\* out.\n- Another too."
     licence = section(text, "Licence and sources")
     assert "MMAction2 (open-mmlab/mmaction2, Apache-2.0); none of its code is in them." in licence
     assert "CVPR 2020 (arXiv 2004.04730)." in licence
 
 
-@pytest.mark.parametrize("key", ["imported", "trained"])
-def test_a_network_that_was_imported_or_trained(key: str) -> None:
+def test_a_network_that_was_imported() -> None:
     told = {"from": "net.pyth", "layout": "slowfast"}
-    text = section(page(model_at(values={key: told})), "How it came about")
-    assert text == f"{key.capitalize()}: from net.pyth, layout slowfast."
+    text = section(page(model_at(values={"imported": told})), "How it came about")
+    assert text == "Imported: from net.pyth, layout slowfast."
+
+
+def test_a_network_that_was_trained_in_full() -> None:
+    told = {
+        "epochs": 60.0,
+        "jitter": [1.0, 1.25],
+        "start": {"network": "target-45M", "weights": None},
+        "validation": {"top1": 0.974, "mean_class_accuracy": 0.95, "loss": 0.1},
+        "recipe": {"epochs": 60.0, "micro_batch": None, "learning_rate": 0.4},
+    }
+    text = section(page(model_at(values={"trained": told})), "How it came about")
+    assert text == (
+        "Trained in full for 60 epochs, from random weights of target-45M.\n\n"
+        "On the validation videos, one centre-cropped clip each:\n\n"
+        "|  | score |\n| --- | --- |\n| top-1 | 97.4% |\n| mean class | 95.0% |\n\n"
+        "Recipe: epochs 60, learning rate 0.4. Training clips are cropped from frames with a short side of "
+        "1 to 1.25 times the crop."
+    )
+    told["start"] = {"network": "x3d-s", "weights": "x3d_s.pyth"}
+    text = section(page(model_at(values={"trained": told})), "How it came about")
+    assert text.startswith("Trained in full for 60 epochs, from the weights x3d\\_s.pyth of x3d-s.")
 
 
 def test_nothing_in_a_name_marks_up_the_page() -> None:

@@ -39,11 +39,13 @@ def test_the_metadata_tell_what_it_is_of(tmp_path: Path) -> None:
     assert tuple(told["classes"]) == model.classes
 
 
-def test_it_opens_by_the_lines_that_are_given(tmp_path: Path) -> None:
+def test_it_opens_by_its_model_file(tmp_path: Path) -> None:
     model = find_model(RUN, "step-0")
     state = model.build().state_dict()
     loading = write(model, state, tmp_path / "net.safetensors")
-    assert loading == 'import expand\n\nmodel = expand.load_model("net.yaml", weights=True)'
+    assert (
+        'prediction = expand.predict("net.yaml", "video.mp4", views=1)' in loading
+    )  # test_snippet.py runs it
     again = expand.load_model(tmp_path / "net.yaml", weights=True).state_dict()
     assert all(torch.equal(again[name], value) for name, value in state.items())
 

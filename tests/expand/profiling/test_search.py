@@ -46,7 +46,7 @@ def test_what_is_found_is_timed_on_the_device_of_the_profile(tmp_path: Path) -> 
         "timed": row.timed,
     }
     written = FormatFiles(files=(Path("net.yaml"),), loading="")
-    text = card(NetworkToExport(model=model, state=None), written, form="slowfast", weights="")
+    text = card(NetworkToExport(model=model, state=None), written, name="net.md", form="slowfast", weights="")
     assert "contracted to a target of 1.5 ms latency." in text
     assert "Latency on torch on cpu, 1 thread: predicted 1.4" in text
     page = write_report(run.folder, None).read_text()

@@ -162,7 +162,8 @@ def test_it_is_shown_wherever_fresh_seeds_are(run: Run) -> None:
 
 def model_card(run: Run, name: str) -> str:
     source = NetworkToExport(model=find_model(run.models()[name]), state=None)
-    return card(source, FormatFiles(files=(), loading="", remarks=()), form="safetensors", weights="")
+    written = FormatFiles(files=(), loading="", remarks=())
+    return card(source, written, name="net.md", form="safetensors", weights="")
 
 
 def test_the_card_has_the_test_first_and_says_what_it_is(run: Run) -> None:
