@@ -6,6 +6,7 @@ As in cli.py, heavy modules are only imported when the verb is called.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from expand.predicting.files import Outcome
     from expand.predicting.predictor import Predictor
     from expand.predicting.stream import LivePrediction
+    from expand.system.listing import Listing
 
 _LINES = 10.0  # seconds between two lines of progress in a file
 
@@ -134,42 +136,48 @@ def _predicted(
 
 def _show(outcomes: Sequence[Outcome], top: int, as_json: bool, *, quiet: bool) -> None:
     """Print what is predicted: a table for one video, or a row for each of several, or for each moment."""
-    from expand.predicting.files import Unpredicted
-    from expand.system.listing import Listing
-
     if as_json:
         values = [one.to_json(top) for one in outcomes]
         print_json(values[0] if len(values) == 1 else values)
         return
     if quiet:
         return
-    (one, *others) = outcomes
-    if not others and not isinstance(one, Unpredicted) and len(one.times) == 1:
+    out.print(_listing(outcomes, top))
+
+
+def _listing(outcomes: Sequence[Outcome], top: int) -> Listing:
+    """A row for each class of one video, or for each of several videos or moments."""
+    from expand.predicting.files import Unpredicted
+    from expand.system.listing import Listing
+
+    (first, *others) = outcomes
+    if not others and not isinstance(first, Unpredicted) and len(first.times) == 1:
         table = Listing(["label", "probability"], right=["probability"])
-        for label, share in one.top(top):
+        for label, share in first.top(top):
             table.row(label, f"{share:.1%}")
-        out.print(table)
-        return
+        return table
     timed = any(not isinstance(one, Unpredicted) and len(one.times) > 1 for one in outcomes)
-    first = ["video"] if others else []
-    headings = [*first, *(["seconds"] if timed else []), "label", "probability", "next", "its probability"]
+    next_ones = [f"{number}." for number in range(2, top + 1)]
+    headings = [*(["video"] if others else []), *(["seconds"] if timed else []), "label", "probability"]
     table = Listing(
-        headings, right=["seconds", "probability", "its probability"], spare=["its probability", "next"]
+        [*headings, *next_ones],
+        right=["seconds", "probability"],
+        wrapped=["video"],
+        spare=list(reversed(next_ones)),
     )
+    shared = os.path.commonpath([one.video.parent for one in outcomes])
     for one in outcomes:
-        own = [str(one.video)] if others else []
+        own = [os.path.relpath(one.video, shared)] if others else []
         if isinstance(one, Unpredicted):
-            table.row(
-                *own, *([""] if timed else []), f"cannot be used: {one.reason}", "", "", "", style="dim"
-            )
+            words = f"cannot be used: {one.reason}"
+            table.row(*own, *([""] if timed else []), words, "", *("" for _ in next_ones), style="dim")
             continue
         for moment, time in enumerate(one.times.tolist()):
-            likeliest = [*one.top(2, moment), ("", None)][:2]
-            cells = [
-                text for name, share in likeliest for text in (name, "" if share is None else f"{share:.1%}")
-            ]
-            table.row(*own, *([f"{time:.2f}"] if timed else []), *cells)
-    out.print(table)
+            (label, share), *more = one.top(top, moment)
+            cells = [f"{name} {part:.1%}" for name, part in more]
+            cells += [""] * (len(next_ones) - len(cells))
+            table.row(*own, *([f"{time:.2f}"] if timed else []), label, f"{share:.1%}", *cells)
+    return table
 
 
 def _check_bad(outcomes: Sequence[Outcome]) -> None:

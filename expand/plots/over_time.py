@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from expand.data.base import Frames
-from expand.plots.style import FAINT, INK, RUN_COLOURS, new_figure
+from expand.plots.style import FAINT, RUN_COLOURS, new_figure
 from expand.predicting.video import Prediction
 from expand.system.units import show_seconds
 
-_MOST = len(RUN_COLOURS)  # classes with a colour of their own
+_COLOURS = (*RUN_COLOURS, "#669f3c", "#05aaba", "#814b2c", "#d98c00")  # of as many classes
+_OTHERS = "#d0d0d0"
 
 
 def over_time(prediction: Prediction, frames: Sequence[Frames]) -> Figure:
@@ -29,7 +30,7 @@ def over_time(prediction: Prediction, frames: Sequence[Frames]) -> Figure:
     times, shares = prediction.times, prediction.probabilities
     likeliest = shares.argmax(axis=1)
     shown = _classes(shares)
-    colours = dict(zip(shown, RUN_COLOURS, strict=False))
+    colours = dict(zip(shown, _COLOURS, strict=False))
     figure = new_figure(3.4, f"{prediction.video.name}, {show_seconds(prediction.seconds)}")
     grid = figure.add_gridspec(3, 1, height_ratios=(1.1, 0.25, 1.6), hspace=0.08)
     pictures, strip, curves = (figure.add_subplot(grid[row]) for row in range(3))
@@ -51,12 +52,7 @@ def over_time(prediction: Prediction, frames: Sequence[Frames]) -> Figure:
         for spine in axes.spines.values():
             spine.set_visible(False)
     for begin, end, label in _runs(ends, likeliest):
-        strip.axvspan(begin, end, color=colours.get(label, "#d0d0d0"), linewidth=0)
-        if (end - begin) / prediction.seconds > 0.02 * len(prediction.classes[label]):
-            strip.text(
-                (begin + end) / 2, 0.5, prediction.classes[label], ha="center", va="center", fontsize=7,
-                color="white" if label in colours else INK,
-            )  # fmt: skip
+        strip.axvspan(begin, end, color=colours.get(label, _OTHERS), linewidth=0)
     for label in shown:
         curves.plot(
             times, shares[:, label], color=colours[label], linewidth=1.2, label=prediction.classes[label]
@@ -77,7 +73,7 @@ def _classes(shares: NDArray[np.float64]) -> list[int]:
     """The classes with a colour of their own: those that are likeliest most often, then by probability."""
     often = np.bincount(shares.argmax(axis=1), minlength=shares.shape[1])
     order = np.lexsort((-shares.max(axis=0), -often))
-    return [int(index) for index in order[:_MOST]]
+    return [int(index) for index in order[: len(_COLOURS)]]
 
 
 def _edges(times: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:

@@ -133,6 +133,7 @@ def predict_stream(
     """
     clips = predictor.preprocessing.clips
     step = every or clips.step_seconds
+    _warm_up(predictor)
     frames = _frames(source, predictor.preprocessing.short_side)
     if live:
         frames = _paced(frames)
@@ -147,6 +148,13 @@ def predict_stream(
                 told = True
     if kept and not told:
         yield _prediction(predictor, kept, count)
+
+
+def _warm_up(predictor: Predictor) -> None:
+    """Predict a clip of nothing, as the first pass of a network takes much longer than the others."""
+    side = predictor.preprocessing.short_side
+    nothing = Arrived(time=0.0, pixels=np.zeros((side, side, 3), np.uint8), arrival=time.monotonic())
+    _prediction(predictor, (nothing,), 1)
 
 
 def _one_by_one(frames: Stream, clips: ClipSampling) -> Generator[tuple[Arrived, ...], None, None]:

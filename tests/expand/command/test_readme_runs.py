@@ -15,8 +15,9 @@ from expand.export.checkpoints import save_project_weights
 from expand.weights.models import find_model
 from tests.expand.commands import ROOT, Xpand
 
-# Run by tests of their own: they need a cluster, another project's checkout, a quiet machine, or minutes.
-ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify", "--profile")
+# Run by tests of their own: they need a cluster, another project's checkout, a camera, a quiet machine, or
+# minutes.
+ELSEWHERE = ("xpand bench", "--workers ray", "xpand count --verify", "--profile", "TRAINING 0")
 # What makes a command take seconds.
 SMALL = {
     "search": "--set space.settings.size=32 --set training.clips=4 --set training.batch_size=4 "
@@ -60,6 +61,7 @@ def test_the_commands_of_the_readme_run(
         typed = line.replace("80M", "3M").replace("40M", "2M").replace("FOLDER", str(tmp_path / "DATA"))
         if "RUN" in line or "OTHER" in line:
             typed = re.sub(r"\b(RUN|OTHER)\b", str(newest(tmp_path, "study.db")), typed)
+        typed = typed.replace("VIDEO", str(next((tmp_path / "DATA").rglob("*.mp4"))))
         if "TRAINING" in line:
             typed = typed.replace("TRAINING", str(newest(tmp_path, "training.json")))
         words = shlex.split(typed)[1:]
