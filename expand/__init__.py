@@ -6,7 +6,7 @@ modules below may change.
 import expand
 run = expand.run_search(targets=["6M"])                 # as `xpand search` does
 run = expand.load_run("results/synthetic")              # trials, rounds, trajectory as pandas frames
-model = expand.load_model("results/synthetic/models/target-80M.yaml")
+model = expand.load_model("results/synthetic", "target-80M")
 expand.predict("results/target-80M-clips", "jump.mp4")  # as `xpand predict` does
 """
 

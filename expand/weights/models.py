@@ -308,28 +308,29 @@ def model_of(values: Json, origin: str, *, weights: Path | None = None) -> Model
         ) from None
 
 
-def load_model(path: str | Path, *, weights: bool | None = None, **options: Any) -> nn.Module:
-    """The network of a model file, in evaluation mode: (B, 3, T, S, S) clips to (B, classes) logits.
+def load_model(
+    reference: str | Path, name: str | None = None, *, weights: bool | None = None, **options: Any
+) -> nn.Module:
+    """A network in evaluation mode: (B, 3, T, S, S) clips to (B, classes) logits.
 
     Args:
-        path: the model file, such as one in a run's folder models/.
-        weights: whether to load the safetensors file beside it; None: if there is one.
+        reference: a model file, the folder of a run or a full training, or a name such as x3d-s.
+        name: the model's name in a run, such as target-80M; None: the run's only model.
+        weights: whether to load the safetensors file beside the model file; None: if there is one.
         options: for the space's `build`, such as `dropout` or `head`.
 
     Raises:
-        UserError: the model file is missing or wrong, or its weights are missing or damaged.
+        UserError: the model is missing or wrong, or its weights are missing or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = Path(path)
-    model = read_model(path)
+    model = find_model(reference, name)
     network = model.build(**options)
     if weights and model.weights is None:
-        beside = path.with_suffix(".safetensors")
         raise UserError(
-            f"weights must be at {beside}, but there is no such file: load the model without weights, or set "
-            "run.keep_weights and search again."
+            f"{model.name} must have its weights beside its model file, but it has none: load it without "
+            "weights, or set run.keep_weights and search again."
         )
     if weights is not False and model.weights is not None:
         try:

@@ -40,7 +40,7 @@ def test_from_a_model_file_to_scores(tmp_path: Path, tiny: Path, xpand: Xpand, c
     assert many["macs"] == 12 * one["macs"]
     assert set(one["per_class"]) == set(CLASSES)
 
-    network = expand.load_model(out / "model.yaml")
+    network = expand.load_model(out)
     assert network(torch.zeros(1, 3, 2, 32, 32)).shape == (1, len(CLASSES))
     values = read_model(out / "model.yaml").values
     assert values["trained"]["validation"]["top1"] == pytest.approx(float(rows[-1]["val_top1"]), rel=1e-4)
