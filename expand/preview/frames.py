@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from expand.config.data import CacheConfig, DataConfig
-from expand.config.full import released_jitter
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
 from expand.data.cache import OnProgress, StageProgress, open_cache
@@ -108,9 +107,8 @@ def choose_clips(clip: str | None, size: int | None, model: str | None) -> Clips
     if model is not None:
         if size is not None:
             raise UserError("--size must be left out where --model says how large its network's clips are.")
-        sampling = find_model(model).sampling
-        jitter = released_jitter(sampling)
-        return Clips(sampling=sampling, jitter=jitter, scale=jitter[0])
+        found = find_model(model)
+        return Clips(sampling=found.sampling, jitter=found.jitter, scale=found.jitter[0])
     if (clip is None) != (size is None):
         missing = (
             "--size, the side of its crop in pixels such as 160" if size is None else "--clip, such as 13x6"

@@ -63,8 +63,8 @@ def test_weights_that_are_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         expand.load_model(path, weights=True)
     assert str(caught.value) == (
-        "step-0 must have its weights beside its model file, but it has none: load it without weights, or set "
-        "run.keep_weights and search again."
+        "step-0 must have its weights beside its model file, but it has none: load it without weights, or "
+        "set run.keep_weights and search again."
     )
 
 
