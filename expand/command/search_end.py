@@ -13,41 +13,73 @@ from expand.system.console import err, out, own_command, print_json, say, to_typ
 from expand.system.signals import Interrupted
 
 if TYPE_CHECKING:
+    from expand.run.record import RunRecord
     from expand.run.study import Run
 
 
 def show_end(run: Run, as_json: bool) -> None:
-    """Print a finished search's trajectory, and the commands to go on with."""
+    """Print a finished search's trajectory, what to know of it, and the commands to go on with."""
+    from expand.report.findings import findings
     from expand.report.page import REPORT
     from expand.report.sheets import decisions_sheet, trajectory_sheet
-    from expand.report.terminal import nothing_learned, path_words, to_table
+    from expand.report.terminal import path_words, to_table
     from expand.run.frames import columns
+    from expand.run.guessing import found_something
     from expand.run.record import read_run
 
     record, page = read_run(run.folder), run.folder / REPORT
+    remarks = findings(record)
     if as_json:
-        print_json({"run": str(run.folder), "report": str(page), "trajectory": columns(record, "trajectory")})
+        files = {"run": str(run.folder), "report": str(page)}
+        print_json({**files, "remarks": remarks, "trajectory": columns(record, "trajectory")})
         return
     if not record.learned:
-        say(f"\nReport: {page}\n{nothing_learned(record)}")
+        say(f"\nReport: {page}\n{remarks[0]}")
         return
     out.print(to_table(trajectory_sheet(record)))
-    if any(decision.beliefs is not None for decision in record.decisions):
+    sound = found_something(record)
+    if sound and any(decision.beliefs is not None for decision in record.decisions):
         out.print()
         out.print(to_table(decisions_sheet(record)))
         err.print(path_words(record.decisions, record.stability), highlight=False)
     if record.stopped is not None:
         say(f"\nStopped: {record.stopped}")
-    models = [row.name for row in record.trajectory if row.state == "done"]
-    folder, model = quote(str(run.folder)), f"{run.folder}/models/{models[-1]}.yaml"
+    for remark in remarks:
+        say(f"\n{remark}")
+    commands = _use(record) if sound else _search_again(record)
+    say("\n  ".join([f"\nReport: {page}\nNext:", *commands]))
+
+
+def _use(record: RunRecord) -> list[str]:
+    """The commands that go on with the largest target's network, or with the cheaper one that is as good."""
+    from expand.run.guessing import to_use
+
+    name, folder, xpand = to_use(record).name, quote(str(record.folder)), own_command()
+    model = f"{record.folder}/models/{name}.yaml"
     code = f"import expand; print(expand.load_model({json.dumps(model)}))"
-    xpand, python = own_command(), to_type("python", sys.executable)
-    say(
-        f"\nReport: {page}\nNext:\n  {xpand} train {folder} --model {models[-1]}\n"
-        f"  {xpand} plot {folder}\n  {xpand} count {quote(model)}\n"
-        f"  {xpand} table {folder} --what rounds\n"
-        f"  {python} -c {quote(code)}"
+    return [
+        f"{xpand} train {folder} --model {name}",
+        f"{xpand} plot {folder}",
+        f"{xpand} count {quote(model)}",
+        f"{xpand} table {folder} --what rounds",
+        f"{to_type('python', sys.executable)} -c {quote(code)}",
+    ]
+
+
+def _search_again(record: RunRecord) -> list[str]:
+    """The commands to look at what networks see, and to search again with longer trainings."""
+    recipe, xpand = record.config.training, own_command()
+    config = quote(f"{record.folder}/config.yaml")
+    longer = (
+        f"--epochs {4 * recipe.epochs:g}"
+        if recipe.epochs
+        else f"--set training.clips={4 * (recipe.clips or 1)}"
     )
+    return [
+        f"{xpand} frames --config {config} --out clips",
+        f"{xpand} search --config {config} {longer}",
+        f"{xpand} table {quote(str(record.folder))} --what rounds",
+    ]
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from expand.data.leaks import Leak, all_leaks, describe, listed_leaks, notes_of
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
 from expand.data.sources import open_source, shown_labels
+from expand.data.splitting import few_words
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16
-_FEW_JUDGING = 100  # validation videos below which it is said that they tell little
 MOST_DECODED = 10_000  # the most videos that are decoded, evenly spread over all
 _SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 
@@ -292,11 +292,8 @@ def _advice(
         )
     elif bad:
         advice.append(f"{len(bad):,} of {listed:,} videos are bad and will be left out: replace them.")
-    if 0 < (judging := len(source.splits["val"])) < _FEW_JUDGING:
-        advice.append(
-            f"{judging:,} validation videos are few, as each of them moves a score by {100 / judging:.3g} "
-            "points, so that candidates will hardly be told apart: list more (data.val)."
-        )
+    if few := few_words(len(source.splits["val"])):
+        advice.append(f"{few}, so that candidates will hardly be told apart: list more (data.val).")
     advice += [f"{line}: take them out of one." for line in describe(leaks, source)]
     sided = [name for name in source.classes if _SIDED.search(name)]
     unpaired = [name for name in sided if name not in {*config.flip_labels, *config.flip_labels.values()}]

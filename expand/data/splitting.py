@@ -10,6 +10,8 @@ from expand.data.leaks import group_of
 
 Side = Literal["train", "val"]
 
+_FEW = 100  # validation videos below which it is said that they tell little
+
 
 def stratified_split(
     items: Iterable[tuple[str, str]],
@@ -65,3 +67,11 @@ def _grouped(keys: Sequence[str], group: Callable[[str], str]) -> dict[str, list
 
 def _hash(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+
+def few_words(videos: int) -> str:
+    """What few validation videos mean for scores, in words; empty where there are enough, or none."""
+    if not 0 < videos < _FEW:
+        return ""
+    are, each = ("videos are", "each of them") if videos > 1 else ("video is", "it")
+    return f"{videos} validation {are} few, as {each} moves a score by {100 / videos:.3g} points"

@@ -18,6 +18,7 @@ from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state, stopped
 from expand.plots.figures import to_bytes
 from expand.plots.style import name_of
+from expand.report.findings import findings
 from expand.report.sheets import (
     decisions_sheet,
     rounds_sheet,
@@ -94,6 +95,7 @@ def render(record: RunRecord) -> str:
         record=record,
         facts=list(_facts(record)),
         state=state([record]) or stopped(record),
+        findings=findings(record) if record.finished else [],
         figures=[(kind, explained[kind], _inline(kind, record)) for kind in KINDS],
         axes=[(name, axis.label) for name, axis in record.setup.axes.items()],
         sheets=[

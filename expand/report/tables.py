@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import rich.console
 
+from expand.report.findings import findings
 from expand.report.sheets import (
     decisions_sheet,
     rounds_sheet,
@@ -69,6 +70,9 @@ def _print(record: RunRecord, what: What, form: Form, console: rich.console.Cons
             "trials": trials_sheet,
         }
         console.print(to_table(sheets[what](record)))
+        if record.finished and what in ("trajectory", "rounds"):
+            for remark in findings(record):
+                console.print(f"\n{remark}", highlight=False, markup=False)
     elif form == "csv":
         console.file.write(visible(frame(record, what).to_csv(index=False)))
     elif form == "json":

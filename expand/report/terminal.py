@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from expand.data.splitting import few_words
 from expand.report.sheets import Sheet
 from expand.run.comparison import Comparison
-from expand.run.record import RunRecord, search_words, start_words
+from expand.run.record import search_words, start_words
 from expand.run.resources import Machine
 from expand.run.status import AtWork
 from expand.search.decision import Decision
@@ -63,7 +63,7 @@ def forecast_text(
         longer = f" to {show_seconds(clock.at_most())}"
     return (
         f"data      {data.name}: {data.train:,} training and {data.val:,} validation videos, "
-        f"{len(data.classes)} classes\n"
+        f"{len(data.classes)} classes{f'; {few}' if (few := few_words(data.val)) else ''}\n"
         f"start     {show(begin.cost)} {unit}, {_in_words(clip)} ({basis}){began}\n"
         f"targets   {', '.join(targets)}\n{_latency(setup, expected)}"
         f"axes      {', '.join(setup.axes)}\n"
@@ -123,24 +123,6 @@ def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None
         "most": {"trainings": most.trainings, "macs": most.macs, "seconds": clock.at_most()},
         "memory": foresight.to_json() if foresight is not None else None,
     }
-
-
-def nothing_learned(record: RunRecord) -> str:
-    """Return what to do about a search whose networks have learned nothing."""
-    losses = [
-        (one.train_loss, one.guess_loss)
-        for row in record.trajectory
-        for one in row.seeds.measurements
-        if one.guess_loss is not None
-    ]
-    loss, guess = (statistics.fmean(values) for values in zip(*losses, strict=True))
-    recipe = record.config.training
-    return (
-        "Nothing was learned: no network that the search found does better than a guess (training loss "
-        f"{loss:.2f}, a guess has {guess:.2f}), so its choices mean nothing. Train longer than "
-        f"{recipe.budget} (--epochs), with more videos, or from a start with more frames or larger ones "
-        "(space.settings)."
-    )
 
 
 def path_words(decisions: Sequence[Decision], stability: Stability | None = None) -> str:

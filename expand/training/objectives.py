@@ -42,10 +42,17 @@ Truth = NDArray[Any]  # (V,) integers or (V, C) flags
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chance:
-    """The score of a method that ignores the videos; `words` name it, such as `always naming one class`."""
+    """The score of a method that ignores the videos.
+
+    Attributes:
+        score: the score.
+        words: what it does, such as `always naming one class`.
+        videos: of how many videos the score is a share, which tells how far it scatters; None: it is none.
+    """
 
     score: float
     words: str
+    videos: int | None = None
 
 
 class Objective(Protocol):
@@ -100,7 +107,8 @@ class Top1:
 
     def chance(self, counts: NDArray[np.integer], videos: int) -> Chance:
         """See `Objective.chance`."""
-        return Chance(score=int(counts.max()) / videos, words="always naming the most frequent class")
+        share = int(counts.max()) / videos
+        return Chance(score=share, words="always naming the most frequent class", videos=videos)
 
 
 class MeanClassAccuracy(Top1):
@@ -113,8 +121,10 @@ class MeanClassAccuracy(Top1):
         return mean_over_classes(per_class_accuracy(probabilities, truth))
 
     def chance(self, counts: NDArray[np.integer], videos: int) -> Chance:  # noqa: ARG002  # each class counts
-        """See `Objective.chance`."""
-        return Chance(score=1 / int((counts > 0).sum()), words="always naming one class")
+        """See `Objective.chance`; it scatters as a share of fewer videos where classes are uneven."""
+        shown = counts[counts > 0]
+        alike = round(len(shown) ** 2 / float((1 / shown).sum()))
+        return Chance(score=1 / len(shown), words="always naming one class", videos=alike)
 
 
 class MeanAveragePrecision:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from expand.config.data import DataConfig
 from expand.data import doctor as doctor_module
+from expand.data import splitting
 from expand.data.cache import StageProgress
 from expand.data.cache_needs import CacheNeeds
 from expand.data.doctor import (
@@ -40,7 +41,7 @@ XS = ClipSampling(frames=4, stride=12, size=64)  # 1.2 s
 def _few_videos_will_do() -> Iterator[None]:
     """These data sets have three validation videos or so; only one test is about that."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(doctor_module, "_FEW_JUDGING", 0)
+        patch.setattr(splitting, "_FEW", 0)
         yield
 
 
@@ -140,7 +141,7 @@ def test_too_many_bad_videos_are_refused_as_a_search_does(
 
 
 def test_few_validation_videos_tell_little(troubled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "_FEW_JUDGING", 4)
+    monkeypatch.setattr(splitting, "_FEW", 4)
     advice = examine(DataConfig(path=troubled), quick=True).advice
     assert advice[0] == (
         "3 validation videos are few, as each of them moves a score by 33.3 points, so that candidates will "

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from expand.jobs.job import Job, Result
+from expand.report.findings import nothing_learned
 from expand.report.sheets import rounds_sheet
-from expand.report.terminal import nothing_learned
 from expand.run.frames import columns
 from expand.run.record import RunRecord, read_run
 from expand.run.status import read_status
