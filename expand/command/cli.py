@@ -43,6 +43,7 @@ from expand.system.console import err, out, own_command, print_json, say
 from expand.system.errors import OtherNetwork, RunFailed, UserError, first_line
 from expand.system.escaping import visible_line
 from expand.system.files import disk_failed
+from expand.system.folders import of_training
 from expand.system.signals import Interrupted, interruptible
 from expand.training.free_memory import ran_out
 from search_spaces.cache_folder import lend_home
@@ -143,15 +144,13 @@ def search(
 
 
 def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -> None:
-    from expand.command.session import begin, carry_out
-    from expand.data.leaks import list_remarks
+    from expand.command.session import begin, carry_out, look_at_videos
     from expand.report.terminal import forecast_json
 
     with interruptible():
         session = begin(config, folder)
         if dry_run:
-            for line in list_remarks(session.planned.source):
-                say(line)
+            look_at_videos(session.planned)
             if as_json:
                 print_json(forecast_json(session.planned.setup, session.clock, session.foresight))
             return
@@ -170,9 +169,7 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Go on with a search or a training that was interrupted; nothing finished is trained again."""
-    from expand.full.folder import TrainingFolder
-
-    if TrainingFolder.is_one(folder):
+    if of_training(folder):
         if workers is not None or ray_address is not None:
             given = "--workers" if workers is not None else "--ray-address"
             raise UserError(f"{given} is for searches, and this is a training: leave it out.")
@@ -196,9 +193,9 @@ app.command()(settle)
 @app.command()
 def status(folder: RunFolder, as_json: AsJson = False) -> None:
     """Say how far a run or a training is; also while it runs."""
-    from expand.full.folder import TrainingFolder
+    if of_training(folder):
+        from expand.full.folder import TrainingFolder
 
-    if TrainingFolder.is_one(folder):
         show_training(TrainingFolder(folder), as_json)
         return
     from expand.report.sheets import rounds_sheet

@@ -11,6 +11,8 @@ from typing import Any
 from expand.config.data_paths import check_there, moved
 from expand.config.options import NO_SETTINGS, build_config
 from expand.config.search import Config
+from expand.data.cache import estimated_bytes
+from expand.data.leaks import list_remarks
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
 from expand.run.driver import drive
@@ -24,7 +26,10 @@ from expand.search.setup import FrameGrid
 from expand.system.console import err, say
 from expand.system.escaping import file_name
 from expand.system.folders import CONFIG, check_free, check_writable, free_folder
+from expand.system.units import show_bytes
 from expand.training.memory_forecast import Foresight
+
+_BY_HEADERS = ", by their headers; `xpand doctor` decodes the videos, and finds all that are bad"
 
 Guard = Callable[[Run], AbstractContextManager[None]]
 
@@ -78,6 +83,20 @@ def begin(config: Config, folder: Path | None = None) -> Session:
 def fitting(planned: SearchPlan) -> SearchPlan:
     """The plan, with as many workers as this machine has memory for."""
     return replace(planned, machine=planned.machine.fitting(planned.setup))
+
+
+def look_at_videos(planned: SearchPlan) -> None:
+    """Say what a search would say of its videos, as far as their lists and headers tell.
+
+    Raises:
+        UserError: too many videos are bad.
+    """
+    for line in list_remarks(planned.source):
+        say(line)
+    with SearchView(err) as view:
+        found = estimated_bytes(planned.source, planned.needs, planned.setup.config.data, view.caching)
+    looked = "" if planned.setup.config.data.format == "synthetic" else _BY_HEADERS
+    say(f"cache     about {show_bytes(found)} of decoded videos{looked}")
 
 
 def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:

@@ -28,7 +28,7 @@ from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInf
 from expand.data.cache_needs import CacheNeeds
 from expand.data.cache_reader import INDEX, Cached, open_built, read_index, write_videos
 from expand.data.changed_files import Contents, named
-from expand.data.leaks import all_leaks, describe, notes_of
+from expand.data.leaks import all_leaks, describe, describe_labels, notes_of, two_labels
 from expand.data.shards import STORAGES, Bad, Entry, Shard, ShardPlan, Storage
 from expand.system.errors import RunFailed, UserError
 from expand.system.files import quarantine, write_atomic
@@ -116,7 +116,9 @@ def open_cache(
     on_progress(StageProgress(what="reading files", done=0, total=1))
     contents = Contents.read(source)
     on_progress(StageProgress(what="reading files", done=1, total=1))
-    for line in (*notes_of(source), *describe(all_leaks(source, contents.readable), source)):
+    readable = contents.readable
+    doubles = (*describe(all_leaks(source, readable), source), *describe_labels(two_labels(source, readable)))
+    for line in (*notes_of(source), *doubles):
         on_progress(StageProgress(what="reading files", done=1, total=1, note=line))
     if wanted is not None:
         contents.check(wanted, _folders(root, wanted, needs).values())
@@ -153,6 +155,18 @@ def open_cache(
         note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
         on_progress(StageProgress(what="checking the cache", done=1, total=1, note=note))
     return cached
+
+
+def estimated_bytes(
+    source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress = silent
+) -> int:
+    """Estimate the bytes of a cache from videos' headers, without writing or decoding anything.
+
+    Raises:
+        UserError: too many of the videos are bad, as far as their headers tell.
+    """
+    estimate = _estimate(source, needs, config, on_progress).bytes
+    return round(estimate * (JPEG_SHARE if estimate > config.cache.limit_gb * GB else 1))
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:

@@ -15,7 +15,16 @@ from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
 from expand.data.cache import GB, JPEG_SHARE, OnProgress, StageProgress, silent
 from expand.data.cache_needs import CacheNeeds
 from expand.data.changed_files import Contents
-from expand.data.leaks import Leak, all_leaks, describe, listed_leaks, notes_of
+from expand.data.leaks import (
+    Leak,
+    TwoLabels,
+    all_leaks,
+    describe,
+    describe_labels,
+    listed_leaks,
+    notes_of,
+    two_labels,
+)
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
 from expand.data.sources import open_source, shown_labels
@@ -121,6 +130,7 @@ class Report:
     remarks: tuple[Remark, ...]
     bad: tuple[Bad, ...]
     leaks: tuple[Leak, ...]
+    two_labels: tuple[TwoLabels, ...]
     too_short: tuple[TooShort, ...]
     cache: CacheSize | None
     advice: tuple[str, ...]
@@ -169,7 +179,7 @@ def examine(
         for entry, reason in zip(entries, outcomes, strict=True)
         if isinstance(reason, str)
     )
-    leaks = _leaks(source, quick, on_progress)
+    leaks, doubles = _doubles(source, quick, on_progress)
     counts = {
         split: Counter(label for item in splits[split] for label in shown_labels(source, item))
         for split in SPLITS
@@ -196,6 +206,7 @@ def examine(
         ),
         bad=bad,
         leaks=leaks,
+        two_labels=doubles,
         too_short=tuple(
             TooShort(
                 clip=str(clip),
@@ -207,7 +218,7 @@ def examine(
         cache=None
         if needs is None or quick
         else _cache_size(good, needs, config, len(listed) / max(1, len(entries))),
-        advice=_advice(config, source, len(entries), bad, leaks),
+        advice=_advice(config, source, len(entries), bad, leaks, doubles),
         refused=len(bad) > config.max_bad_share * len(entries),
     )
 
@@ -237,13 +248,17 @@ def _inspect_chunk(source: Source, job: tuple[int, tuple[Entry, ...]]) -> tuple[
     return job[0], outcomes
 
 
-def _leaks(source: Source, quick: bool, on_progress: OnProgress) -> tuple[Leak, ...]:
+def _doubles(
+    source: Source, quick: bool, on_progress: OnProgress
+) -> tuple[tuple[Leak, ...], tuple[TwoLabels, ...]]:
+    """Return the videos that are in two splits, and those with two labels."""
     if quick:
-        return listed_leaks(source)
+        return listed_leaks(source), two_labels(source, {})
     on_progress(StageProgress(what="comparing the splits", done=0, total=1))
-    leaks = all_leaks(source, Contents.read(source).readable)
+    digests = Contents.read(source).readable
+    found = all_leaks(source, digests), two_labels(source, digests)
     on_progress(StageProgress(what="comparing the splits", done=1, total=1))
-    return leaks
+    return found
 
 
 def _largest(source: Source, good: Sequence[tuple[Entry, VideoInfo]]) -> dict[SplitName, Largest]:
@@ -282,7 +297,12 @@ def _cache_size(
 
 
 def _advice(
-    config: DataConfig, source: Source, listed: int, bad: tuple[Bad, ...], leaks: tuple[Leak, ...]
+    config: DataConfig,
+    source: Source,
+    listed: int,
+    bad: tuple[Bad, ...],
+    leaks: tuple[Leak, ...],
+    doubles: tuple[TwoLabels, ...],
 ) -> tuple[str, ...]:
     advice = []
     if len(bad) > config.max_bad_share * listed:
@@ -295,6 +315,7 @@ def _advice(
     if few := few_words(len(source.splits["val"])):
         advice.append(f"{few}, so that candidates will hardly be told apart: list more (data.val).")
     advice += [f"{line}: take them out of one." for line in describe(leaks, source)]
+    advice += [f"{line}: take the wrong one out." for line in describe_labels(doubles)]
     sided = [name for name in source.classes if _SIDED.search(name)]
     unpaired = [name for name in sided if name not in {*config.flip_labels, *config.flip_labels.values()}]
     if config.flip and unpaired:

@@ -1,4 +1,4 @@
-"""Leaks between splits: videos of a later split whose content is also in an earlier split, such as train."""
+"""Videos that are there twice: in two splits, so that scores look too high, or with two labels."""
 
 from __future__ import annotations
 
@@ -35,6 +35,25 @@ class Leak:
     later: str
     splits: tuple[SplitName, SplitName]
     how: How
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TwoLabels:
+    """Two videos of the same bytes, or one in two splits, with different labels, of which one must be wrong.
+
+    Attributes:
+        videos: their keys.
+        labels: what each shows: the name of its class, or of several.
+    """
+
+    videos: tuple[str, str]
+    labels: tuple[str, str]
+
+    @property
+    def words(self) -> str:
+        """The two in words, such as `run/a.mp4 (run) = walk/b.mp4 (walk)`."""
+        one, other = (f"{key} ({label})" for key, label in zip(self.videos, self.labels, strict=True))
+        return f"{one} = {other}"
 
 
 def group_of(file: str) -> str | None:
@@ -75,6 +94,43 @@ def all_leaks(source: Source, digests: Mapping[str, Value]) -> tuple[Leak, ...]:
     return leaks.all
 
 
+def two_labels(source: Source, digests: Mapping[str, Value]) -> tuple[TwoLabels, ...]:
+    """Return the videos that have other labels than an earlier one of the same bytes.
+
+    Args:
+        source: the videos.
+        digests: readable videos' hashes by key; without any, the lists alone are compared.
+    """
+    first: dict[Value | str, Item] = {}
+    found = []
+    for split in SPLITS:
+        for item in source.splits[split]:
+            if item.cut is not None:  # other parts of one file may show something else
+                continue
+            before = first.setdefault(digests.get(item.key, item.key), item)
+            labels = (_labels(source, before), _labels(source, item))
+            if labels[0] != labels[1]:
+                found.append(TwoLabels(videos=(before.key, item.key), labels=labels))
+    return tuple(found)
+
+
+def _labels(source: Source, item: Item) -> str:
+    """Return the names of the classes that a video shows."""
+    segments = source.segments if isinstance(source, FileSource) else None
+    shown = [item.label] if segments is None else sorted({one.label for one in segments[item.key]})
+    return ", ".join(source.classes[label] for label in shown) or "nothing"
+
+
+def describe_labels(found: Sequence[TwoLabels]) -> tuple[str, ...]:
+    """Explain to a user that videos have two labels, in a line, if any have."""
+    if not found:
+        return ()
+    examples = ", ".join(one.words for one in found[:_NAMED])
+    more = f" and {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    videos = "1 video has two labels" if len(found) == 1 else f"{len(found):,} videos have two labels"
+    return (f"{videos}, of which one must be wrong: {examples}{more}",)
+
+
 def describe(leaks: Sequence[Leak], source: Source) -> tuple[str, ...]:
     """Explain the leaks to a user, a line for each split that has some."""
     lines = []
@@ -92,7 +148,11 @@ def describe(leaks: Sequence[Leak], source: Source) -> tuple[str, ...]:
 
 def list_remarks(source: Source) -> tuple[str, ...]:
     """Return remarks for the user on the lists, before any video is opened, a line each."""
-    return (*notes_of(source), *describe(listed_leaks(source), source))
+    return (
+        *notes_of(source),
+        *describe(listed_leaks(source), source),
+        *describe_labels(two_labels(source, {})),
+    )
 
 
 def notes_of(source: Source) -> tuple[str, ...]:

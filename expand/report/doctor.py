@@ -36,6 +36,9 @@ def render(report: Report) -> RenderableType:
             for leak in report.leaks
         ]
         parts += [Text(), Text("In two splits", style="bold"), *_first(lines)]
+    if report.two_labels:
+        lines = [visible_line(one.words) for one in report.two_labels]
+        parts += [Text(), Text("With two labels", style="bold"), *_first(lines)]
     if report.advice:
         bullets = Table.grid(padding=(0, 1))
         for line in report.advice:
@@ -95,8 +98,8 @@ def _facts(report: Report) -> Table:
         table.add_row("mirrored", f"{report.mirrored:,}")
     for short in report.too_short:
         if short.videos:
-            words = f"{short.videos:,} (clip of {short.seconds:.2f} s; looped)"
-            table.add_row(f"shorter than {short.clip}", words)
+            videos = f"{short.videos:,} video{'s are' if short.videos > 1 else ' is'} shorter than"
+            table.add_row("looped", f"{videos} a clip {short.clip} ({short.seconds:.2f} s)")
     if report.cache:
         cache = report.cache
         table.add_row(

@@ -137,7 +137,10 @@ class Run:
             UserError: the folder is no run.
         """
         if not folder.exists():
-            raise UserError(f"{folder} must be a run folder, but it does not exist: name one that is there.")
+            raise UserError(
+                f"{folder} must be the folder of a search, but nothing is there: "
+                "name one that `xpand search` made."
+            )
         if (folder / TRAINING).is_file():
             raise UserError(
                 f"{folder} must be the folder of a search, but it is that of a full training: "

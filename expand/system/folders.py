@@ -29,6 +29,21 @@ _DRIVER = "driver.json"
 _LONGEST = 470  # bytes: SQLite's limit of 512, less the suffixes that SQLite and the run itself append
 
 
+def of_training(folder: Path) -> bool:
+    """Whether a folder is that of a full training, and not of a search.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if (folder / TRAINING).is_file() or (folder / STUDY).is_file():
+        return (folder / TRAINING).is_file()
+    found = "it is neither" if folder.exists() else "nothing is there"
+    raise UserError(
+        f"{folder} must be the folder of a search or a training, but {found}: "
+        "name one that `xpand search` or `xpand train` made."
+    )
+
+
 def check_free(folder: Path) -> None:
     """Check that a folder can take a new run.
 

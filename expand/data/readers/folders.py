@@ -112,11 +112,24 @@ def _check_flat(folder: Path, others: Sequence[Path]) -> None:
     """
     stray = [path for path in others if path.parent == folder]
     if stray:
+        above = _folder_of_classes(folder)
+        hint = (
+            "" if above is None else f"if {folder.name} is a class, name the folder above it ({above}); else "
+        )
         raise UserError(
             f"videos must lie in a folder of their class, but {len(stray):,} lie beside each other in "
-            f"{folder}, such as {stray[0].name}: move them into class folders, or write a list of them "
+            f"{folder}, such as {stray[0].name}: {hint}move them into class folders, or write a list of them "
             "(train.txt)."
         )
+
+
+def _folder_of_classes(folder: Path) -> Path | None:
+    """Return the folder of the data if `folder` is that of one class, beside others; None where it is not."""
+    above = folder.parent if folder.name else folder.absolute().parent
+    beside = (path for path in _entries(above).values() if path.resolve() != folder.resolve())
+    if not any(is_video_name(path.name) for other in beside for path in other.iterdir()):
+        return None
+    return above.parent if above.name in _SPLITS else above
 
 
 def _check_text(key: str, root: Path) -> None:

@@ -16,6 +16,7 @@ from expand.config.base import load_config, to_yaml
 from expand.config.full import Recipe
 from expand.system.version import VERSION
 from tests.expand.commands import ROOT, Xpand, refused
+from tests.expand.data.videos import write_clip
 from tests.expand.profiles import PROFILE
 from tests.expand.runs import LEARNING, run_search, toy_config
 
@@ -204,11 +205,37 @@ def test_a_dry_run_tells_what_the_lists_tell(xpand: Xpand, tmp_path: Path) -> No
     ) in " ".join(done.stderr.split())
 
 
+def test_a_dry_run_refuses_bad_videos_as_the_search_does(xpand: Xpand, tmp_path: Path) -> None:
+    for name in ("run", "walk"):
+        write_clip(tmp_path / name / "good.mp4", seconds=1.0, fps=10)
+        (tmp_path / name / "bad.mp4").touch()
+    asked = ("search", "--data", tmp_path, "--target", "3M", "--set", "space.settings.size=32")
+    dry = xpand(*asked, "--dry-run", cwd=tmp_path, cache=tmp_path / "cache")
+    assert dry.returncode == 2
+    assert dry.stderr.splitlines()[-1] == (
+        "error: at most 5.0% of the videos may be bad (data.max_bad_share), but 2 of 4 are: run/bad.mp4 "
+        "(empty), walk/bad.mp4 (empty): replace them, take them out, or raise the share."
+    )
+    (tmp_path / "walk/bad.mp4").unlink()
+    few_bad = xpand(*asked, "--dry-run", "--set", "data.max_bad_share=0.5", cwd=tmp_path)
+    assert few_bad.returncode == 0, few_bad.stderr
+    assert few_bad.stderr.splitlines()[-1] == (
+        "cache     about 0.0922 MB of decoded videos, by their headers; `xpand doctor` decodes the videos, "
+        "and finds all that are bad"
+    )
+    (tmp_path / "walk/bad.mp4").touch()
+    found = xpand(*asked, "--out", tmp_path / "out", cwd=tmp_path, cache=tmp_path / "cache")
+    assert found.stderr.splitlines()[-1] == dry.stderr.splitlines()[-1]
+
+
 def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_path: Path) -> None:
     done = xpand("search", "--dry-run", "--target", "3M", cwd=tmp_path, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    for text in ("start     433.9 K MACs, clip 1×34, 40²", "(1, 13, 7, ", "time      about"):
+    for text in (
+        *("start     433.9 K MACs, clip 1×34, 40²", "(1, 13, 7, ", "time      about"),
+        "cache     about 193 MB of decoded videos\n",
+    ):
         assert text in done.stderr
     assert list(tmp_path.iterdir()) == []
     forecast = json.loads(xpand("search", "--dry-run", "--target", "3M", "--json", cwd=tmp_path).stdout)
@@ -272,8 +299,11 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
         assert refused(xpand("search", *arguments, cwd=tmp_path, cache=tmp_path)) == f"error: {message}"
     for folder in ("nowhere", one, lists):
         assert refused(xpand("search", "--data", folder, "--target", "80M", cwd=tmp_path, cache=tmp_path))
-    assert refused(xpand("status", one)).endswith("name one that `xpand search` made.")
-    assert refused(xpand("resume", one)).endswith("name one that `xpand search` made.")
+    for verb in ("status", "resume"):
+        assert refused(xpand(verb, one)) == (
+            f"error: {one} must be the folder of a search or a training, but it is neither: "
+            "name one that `xpand search` or `xpand train` made."
+        )
     nowhere = ("--data", "nowhere", "--target", "1K")  # the first mistake is the folder
     assert refused(xpand("search", *nowhere, cwd=tmp_path)) == (
         "error: data.path must be a folder, got nowhere: no such folder."
@@ -282,9 +312,15 @@ def test_mistakes_of_a_search_write_nothing(xpand: Xpand, tmp_path: Path) -> Non
 
 
 def test_what_does_not_exist_is_said_not_to(xpand: Xpand, tmp_path: Path) -> None:
-    for verb in ("status", "table", "plot", "report", "resume"):
-        assert refused(xpand(verb, tmp_path / "nothing")).endswith(
-            "nothing must be a run folder, but it does not exist: name one that is there."
+    for verb in ("table", "plot", "report"):
+        assert refused(xpand(verb, tmp_path / "nothing")) == (
+            f"error: {tmp_path / 'nothing'} must be the folder of a search, but nothing is there: "
+            "name one that `xpand search` made."
+        )
+    for verb in ("status", "resume"):
+        assert refused(xpand(verb, tmp_path / "nothing")) == (
+            f"error: {tmp_path / 'nothing'} must be the folder of a search or a training, but nothing is "
+            "there: name one that `xpand search` or `xpand train` made."
         )
     assert refused(xpand("train", tmp_path / "nothing", "--model", "target-80M")).endswith(
         "of which --model target-80M is taken, but it does not exist: name one that is there."

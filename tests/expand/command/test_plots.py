@@ -47,7 +47,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run.folder
 
 
-@pytest.mark.parametrize("verb", ["plot", "report", "table", "status"])
+@pytest.mark.parametrize("verb", ["plot", "report", "table"])
 def test_a_folder_that_is_no_run_or_an_older_one_is_refused(
     xpand: Xpand, tmp_path: Path, old: Path, verb: str
 ) -> None:

@@ -34,6 +34,10 @@ LEAKS = (
     "1 of 3 videos of val are in an earlier split too, so accuracy on it will look too high: "
     "val/turn-right/copied.mp4 = train/turn-left/long.mp4 (same bytes): take them out of one."
 )
+TWO_LABELS = (
+    "1 video has two labels, of which one must be wrong: train/turn-left/long.mp4 (turn-left) = "
+    "val/turn-right/copied.mp4 (turn-right): take the wrong one out."
+)
 XS = ClipSampling(frames=4, stride=12, size=64)  # 1.2 s
 
 
@@ -125,6 +129,7 @@ def test_advice(report: Report) -> None:
         "A search will refuse these videos, as 2 of 8 are bad, more than data.max_bad_share allows (5.0%): "
         "replace them or take them out.",
         LEAKS,
+        TWO_LABELS,
         "'turn-left' may become another class when flipped, and data.flip is on: set data.flip: false, or "
         "pair the classes that swap in data.flip_labels.",
     )
@@ -154,6 +159,7 @@ def test_few_bad_videos_are_left_out(troubled: Path) -> None:
     assert examine(config).advice == (
         "2 of 8 videos are bad and will be left out: replace them.",
         LEAKS,
+        TWO_LABELS,
     )
 
 
@@ -164,6 +170,27 @@ def test_the_same_file_in_both_lists(tmp_path: Path) -> None:
     (tmp_path / "val.txt").write_text("a.mp4 x\nlost.mp4 y\n")
     leak = Leak(earlier="a.mp4", later="a.mp4", splits=("train", "val"), how="same file")
     assert examine(DataConfig(path=tmp_path)).leaks == (leak,)
+
+
+def test_one_video_in_two_classes(tmp_path: Path) -> None:
+    for name in ("run", "walk"):
+        write_clip(
+            tmp_path / f"train/{name}/a.mp4",
+            seconds=1.0,
+            fps=10,
+            size=(64, 48) if name == "run" else (48, 64),
+        )
+        shutil.copytree(tmp_path / "train" / name, tmp_path / "val" / name)
+    shutil.copy(tmp_path / "train/run/a.mp4", tmp_path / "train/walk/again.mp4")
+    found = examine(DataConfig(path=tmp_path))
+    assert (
+        "1 video has two labels, of which one must be wrong: train/run/a.mp4 (run) = "
+        "train/walk/again.mp4 (walk): take the wrong one out."
+    ) in found.advice
+    assert "With two labels\ntrain/run/a.mp4 (run) = train/walk/again.mp4 (walk)\n" in text(found)
+    assert json.loads(json.dumps(found.to_json()))["two_labels"] == [
+        {"videos": ["train/run/a.mp4", "train/walk/again.mp4"], "labels": ["run", "walk"]}
+    ]
 
 
 def test_processes_find_the_same(troubled: Path, report: Report) -> None:
@@ -214,7 +241,7 @@ def test_the_report_reads_at_80_columns(report: Report) -> None:
         "usable                 6 of 8 videos",
         "guessing, val          50.0% (always turn-left)",
         "size                   64×48 (5), 48×96 (1)",
-        "shorter than 4×12, 64²  1 (clip of 1.20 s; looped)",
+        "looped 1 video is shorter than a clip 4×12, 64² (1.20 s)",
         "2 bad videos",
         "val val/turn-right/copied.mp4 = train train/turn-left/long.mp4 (same bytes)",
     ):

@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from expand.data.base import SPLITS, Cut, Item
 from expand.data.file_source import FileSource
-from expand.data.leaks import Leak, all_leaks, describe, listed_leaks
+from expand.data.labels import Segment
+from expand.data.leaks import (
+    Leak,
+    TwoLabels,
+    all_leaks,
+    describe,
+    describe_labels,
+    listed_leaks,
+    two_labels,
+)
 
 
 def source(**splits: list[Item]) -> FileSource:
@@ -59,6 +69,46 @@ def test_equal_bytes_under_two_names() -> None:
     assert all_leaks(data, digests) == (
         Leak(earlier="1.mp4", later="2.mp4", splits=("train", "val"), how="same bytes"),
     )
+
+
+def labelled(**labels: int) -> FileSource:
+    items = tuple(Item(key=f"{name}.mp4", label=label) for name, label in labels.items())
+    return replace(source(train=[*items]), classes=("walk", "run"))
+
+
+def test_a_video_with_two_labels() -> None:
+    digests = {"a.mp4": "x", "b.mp4": "x", "c.mp4": "x", "d.mp4": "y", "e.mp4": "y"}
+    found = two_labels(labelled(a=0, b=1, c=0, d=1, e=1), digests)
+    assert found == (TwoLabels(videos=("a.mp4", "b.mp4"), labels=("walk", "run")),)
+    assert describe_labels(found) == (
+        "1 video has two labels, of which one must be wrong: a.mp4 (walk) = b.mp4 (run)",
+    )
+    assert describe_labels(found * 4) == (
+        "4 videos have two labels, of which one must be wrong: a.mp4 (walk) = b.mp4 (run), a.mp4 (walk) = "
+        "b.mp4 (run), a.mp4 (walk) = b.mp4 (run) and 1 more",
+    )
+    assert describe_labels(()) == ()
+
+
+def test_a_video_that_two_splits_label_differently_is_known_from_the_lists() -> None:
+    one, other = Item(key="a.mp4", label=0), Item(key="a.mp4", label=1)
+    data = replace(source(train=[one], val=[other]), classes=("walk", "run"))
+    assert two_labels(data, {}) == (TwoLabels(videos=("a.mp4", "a.mp4"), labels=("walk", "run")),)
+
+
+def test_of_several_labels_all_must_agree() -> None:
+    segments = {"a.mp4": [0, 1], "b.mp4": [1, 0, 1], "c.mp4": [0], "d.mp4": []}
+    data = replace(
+        source(train=[whole(key) for key in segments]),
+        classes=("walk", "run"),
+        segments={
+            key: tuple(Segment(label=n, start=0, end=1) for n in shown) for key, shown in segments.items()
+        },
+    )
+    assert [one.words for one in two_labels(data, dict.fromkeys(segments, "x"))] == [
+        "a.mp4 (walk, run) = c.mp4 (walk)",
+        "a.mp4 (walk, run) = d.mp4 (nothing)",
+    ]
 
 
 def test_what_leaks_mean() -> None:

@@ -42,10 +42,20 @@ def test_every_file_that_is_no_video_is_counted(tmp_path: Path) -> None:
 
 
 def test_videos_without_class_folders(tmp_path: Path) -> None:
-    assert error(touch(tmp_path, "a.mp4", "b.mp4")) == (
-        f"videos must lie in a folder of their class, but 2 lie beside each other in {tmp_path}, such as "
-        "a.mp4: "
-        "move them into class folders, or write a list of them (train.txt)."
+    folder = touch(tmp_path, "data/a.mp4", "data/b.mp4") / "data"
+    assert error(folder) == (
+        f"videos must lie in a folder of their class, but 2 lie beside each other in {folder}, such as "
+        "a.mp4: move them into class folders, or write a list of them (train.txt)."
+    )
+
+
+@pytest.mark.parametrize("above", [".", "train"])
+def test_the_folder_of_one_class_is_not_the_data(tmp_path: Path, above: str) -> None:
+    folder = touch(tmp_path, f"{above}/run/a.mp4", f"{above}/walk/b.mp4") / above / "run"
+    assert error(folder) == (
+        f"videos must lie in a folder of their class, but 1 lie beside each other in {folder}, such as "
+        f"a.mp4: if run is a class, name the folder above it ({tmp_path}); else move them into class "
+        "folders, or write a list of them (train.txt)."
     )
 
 
