@@ -19,6 +19,7 @@ import typer
 from expand.command.arguments import (
     AllowOutside,
     AsJson,
+    Changes,
     ConfigFile,
     DataFolder,
     RayAddress,
@@ -28,6 +29,7 @@ from expand.command.arguments import (
     Settings,
     TargetOption,
     WorkersOption,
+    changed_settings,
     worker_options,
 )
 from expand.command.bench_verbs import bench
@@ -98,7 +100,9 @@ def search(
     start: Annotated[
         str | None,
         typer.Option(
-            "--start", help="Start from x3d-xs or the like, or from a model's YAML and its weights."
+            "--start",
+            help="Start from x3d-xs or the like, or from a model's YAML and its weights; by default from the "
+            "space's own start.",
         ),
     ] = None,
     config: ConfigFile = None,
@@ -109,7 +113,12 @@ def search(
     ray_address: RayAddress = None,
     seeds: SeedRange = None,
     epochs: Annotated[
-        float | None, typer.Option("--epochs", help="Training budget of every candidate, in epochs.")
+        float | None,
+        typer.Option(
+            "--epochs",
+            help="Training budget of every candidate, in epochs; by default 4 from its parent's weights, 10 "
+            "from random ones.",
+        ),
     ] = None,
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
@@ -162,27 +171,30 @@ def _search(config: Config, folder: Path | None, dry_run: bool, as_json: bool) -
 def resume(
     folder: RunFolder,
     data: Annotated[
-        Path | None, typer.Option("--data", help="The folder that the videos are in now, if they have moved.")
+        Path | None,
+        typer.Option(
+            "--data", help="The folder that the videos are in now; by default the one that they were in."
+        ),
     ] = None,
     workers: WorkersOption = None,
     ray_address: RayAddress = None,
+    settings: Changes = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a search or a training that was interrupted; nothing finished is trained again."""
     if of_training(folder):
-        if workers is not None or ray_address is not None:
-            given = "--workers" if workers is not None else "--ray-address"
-            raise UserError(f"{given} is for searches, and this is a training: leave it out.")
+        given = {"--workers": workers, "--ray-address": ray_address, "--set": settings or None}
+        for option in (name for name, value in given.items() if value is not None):
+            raise UserError(f"{option} is for searches, and this is a training: leave it out.")
         resume_training(folder, data, as_json)
         return
     from expand.command.session import go_on
     from expand.run.study import Run
 
     run = Run.open(folder)
+    changed = changed_settings(settings, workers, ray_address)
     with interruptible():
-        go_on(
-            run, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume, data=data
-        )
+        go_on(run, changed, guard=how_to_resume, data=data)
     show_end(run, as_json)
 
 
@@ -227,12 +239,16 @@ def table(
         Literal["text", "csv", "markdown", "json", "parquet"],
         typer.Option("--format", help="How to print it; parquet needs --out."),
     ] = "text",
+    whole: Annotated[
+        bool,
+        typer.Option("--all", help="With markdown: all columns, as csv, json and parquet have them."),
+    ] = False,
     file: Annotated[Path | None, typer.Option("--out", help="A file instead of stdout.")] = None,
 ) -> None:
     """Print a table of a run: its trajectory, the candidates of its rounds, or every training."""
     from expand.report.tables import write_table
 
-    write_table(folder, what, form, file, out)
+    write_table(folder, what, form, file, out, whole=whole)
 
 
 @app.command()

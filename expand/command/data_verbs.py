@@ -36,7 +36,11 @@ def frames(
     ],
     clip: Annotated[
         str | None,
-        typer.Option("--clip", help="The clips of a network, as FRAMESxSTRIDE at 30 fps, such as 13x6."),
+        typer.Option(
+            "--clip",
+            help="The clips of a network, as FRAMESxSTRIDE at 30 fps, such as 13x6; of a data set, by "
+            "default the longest that a search may reach.",
+        ),
     ] = None,
     size: Annotated[
         int | None, typer.Option("--size", help="Side of the crop of these clips, in pixels.")
@@ -47,7 +51,11 @@ def frames(
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option("--clips", min=1, help="Clips of a video, or of each class of a data set: 1, or 2."),
+        typer.Option(
+            "--clips",
+            min=1,
+            help="Clips of a video (by default 1), or of each class of a data set (by default 2).",
+        ),
     ] = None,
     begin: Annotated[
         float | None, typer.Option("--from", min=0, help="Of a video: leave out frames before, in seconds.")
@@ -59,7 +67,12 @@ def frames(
         float | None, typer.Option("--fps", min=0.001, help="Frame rate of a folder of pictures.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of a data set: seed of the training that is shown.")
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Of a data set: seed of the training that is shown; by default the first one.",
+        ),
     ] = None,
     target: TargetOption = None,
     config: ConfigFile = None,

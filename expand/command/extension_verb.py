@@ -8,15 +8,15 @@ import typer
 
 from expand.command.arguments import (
     AsJson,
+    Changes,
     RayAddress,
     RunFolder,
     SeedRange,
     TargetOption,
     WorkersOption,
-    worker_options,
+    changed_settings,
 )
 from expand.command.search_end import how_to_resume, show_end
-from expand.config.command_settings import chosen_settings
 from expand.system.console import err
 from expand.system.signals import interruptible
 
@@ -26,14 +26,22 @@ def extend(
     target: TargetOption = None,
     seeds: SeedRange = None,
     confidence: Annotated[
-        float | None, typer.Option("--confidence", help="The probability at which a decision counts as sure.")
+        float | None,
+        typer.Option(
+            "--confidence",
+            help="The probability at which a decision counts as sure; by default as the run has, or 0.9.",
+        ),
     ] = None,
     confirm: Annotated[
         int | None,
-        typer.Option("--confirm", help="How often what was found is trained again with fresh seeds."),
+        typer.Option(
+            "--confirm",
+            help="How often what was found is trained again with fresh seeds; by default as the run has.",
+        ),
     ] = None,
     workers: WorkersOption = None,
     ray_address: RayAddress = None,
+    settings: Changes = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on from where a search ended: to a higher target, or with more trainings to surer decisions."""
@@ -45,10 +53,9 @@ def extend(
     asked = Extending(
         targets=target or (), settings={"seeds": seeds, "confidence": confidence, "confirm": confirm}
     )
+    changed = changed_settings(settings, workers, ray_address)
     with interruptible():
-        extend_run(
-            run, asked, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
-        )
+        extend_run(run, asked, changed, guard=how_to_resume)
     show_end(run, as_json)
 
 
@@ -59,6 +66,7 @@ def settle(
     ],
     workers: WorkersOption = None,
     ray_address: RayAddress = None,
+    settings: Changes = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a search surer: spend further trainings where the expected regret of its path falls most."""
@@ -66,10 +74,9 @@ def settle(
     from expand.run.study import Run
 
     run = Run.open(folder)
+    changed = changed_settings(settings, workers, ray_address)
     with interruptible():
-        settled = settle_run(
-            run, trainings, chosen_settings(None, worker_options(workers, ray_address)), guard=how_to_resume
-        )
+        settled = settle_run(run, trainings, changed, guard=how_to_resume)
     show_end(run, as_json)
     err.print()
     for sentence in settled.sentences(trainings):

@@ -18,9 +18,9 @@ from expand.command.arguments import (
     AsJson,
     CandidateName,
     ConfigFile,
-    DataFolder,
     ModelName,
     ModelReference,
+    SearchedData,
     Settings,
 )
 from expand.config.command_settings import chosen_settings
@@ -38,13 +38,17 @@ def count(
     network: Annotated[
         str | None,
         typer.Argument(
-            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, a run's folder or a model's YAML.",
+            help="x2d, x3d-xs, x3d-s, x3d-m, x3d-l, x3d-xl, the folder of a run or a training, or a model's "
+            "YAML.",
             metavar="NETWORK",
         ),
     ] = None,
     factors: Annotated[
         str | None,
         typer.Option("--factors", help="Factors of the X3D space, such as bottleneck=2.25,depth=2.2."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Which model of a run; by default all, in a table.")
     ] = None,
     candidate: CandidateName = None,
     profile: Annotated[
@@ -56,13 +60,21 @@ def count(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Count a network by stage and for several views; without a name, all published networks in a table."""
-    from expand.report.counting import counted, parity_table, verified
+    """Count a network by stage and for several views; of a run, or without a name, several in a table."""
+    from expand.report.counting import counted, networks_table, published_counts, run_counts, verified
 
+    several = None
     if network is None and factors is None and not as_json:
-        out.print(parity_table(verify))
+        several = published_counts(profile)
+    elif network is not None and model is None and candidate is None:
+        several = run_counts(network, profile)
+    if several is not None and as_json:
+        print_json({"networks": [one.to_json() for one in several]})
         return
-    costs = counted(network, factors, profile, candidate)
+    if several is not None:
+        out.print(networks_table(several, verify=verify))
+        return
+    costs = counted(network, factors, profile, model, candidate)
     check = verified(costs) if verify else None
     if as_json:
         print_json(costs.to_json() | ({"fvcore": check} if check is not None else {}))
@@ -89,7 +101,11 @@ def export(
         typer.Option("--format", help="Whose files to write."),
     ],
     file: Annotated[
-        Path, typer.Option("--out", help="The main file, or a folder for it; nothing is overwritten.")
+        Path,
+        typer.Option(
+            "--out",
+            help="The main file, whose suffix may be left out, or a folder for it; nothing is overwritten.",
+        ),
     ],
     model: ModelName = None,
     candidate: CandidateName = None,
@@ -160,7 +176,7 @@ def train(
     network: ModelReference,
     model: ModelName = None,
     candidate: CandidateName = None,
-    data: DataFolder = None,
+    data: SearchedData = None,
     config: ConfigFile = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the training; by default results/MODEL-DATA.")
@@ -170,7 +186,9 @@ def train(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", help="Clips in a step, over all processes."),
+        typer.Option(
+            "--batch-size", help="Clips in a step, over all processes; by default as the recipe says."
+        ),
     ] = None,
     multigrid: Annotated[
         bool, typer.Option("--multigrid", help="Large batches of coarse clips first: takes less time.")
@@ -277,10 +295,12 @@ def _show_trained(done: Trained, as_json: bool) -> None:
 def evaluate(
     network: ModelReference,
     model: ModelName = None,
-    data: DataFolder = None,
+    data: SearchedData = None,
     views: Annotated[
         list[str] | None,
-        typer.Option("--views", help="Views of each video: 1, 10, 30 (10x3), 5x3; may be repeated."),
+        typer.Option(
+            "--views", help="Views of each video: 1, 10, 30 (10x3), 5x3; may be repeated; by default 10."
+        ),
     ] = None,
     split: Annotated[
         Literal["val", "test", "train"],

@@ -1,4 +1,4 @@
-"""The paths of a run's videos in its configuration: made absolute, or changed if the videos have moved."""
+"""The paths in a run's configuration: made absolute, or changed if the videos have moved."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from expand.config.base import load_config
 from expand.config.data import DataConfig
 from expand.config.full import Recipe
 from expand.config.search import Config
+from expand.config.spaces import folder_of_modules
 from expand.system.errors import UserError
 from expand.system.folders import CONFIG, STUDY
 
@@ -28,7 +29,8 @@ def placed(config: Placed) -> Placed:
     changed: dict[str, Any] = {"data": data.model_copy(update=places)}
     if isinstance(config, Config):
         reuse = tuple(folder.absolute() for folder in config.run.reuse)
-        changed["run"] = config.run.model_copy(update={"reuse": reuse})
+        modules = _absolute(config.run.modules) or folder_of_modules(config.own_names)
+        changed["run"] = config.run.model_copy(update={"reuse": reuse, "modules": modules})
     return config.model_copy(update=changed)
 
 

@@ -13,6 +13,7 @@ from expand.config.data import DataConfig
 from expand.config.data_paths import within
 from expand.config.full import Recipe, released_jitter
 from expand.config.search import Config, from_values
+from expand.config.spaces import look_in
 from expand.config.targets import parse_target
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling
@@ -50,7 +51,9 @@ def build_config(
     if targets:
         _section(values, ["search"], origin)["targets"] = [_checked(target) for target in targets]
     _set_all(values, settings)
-    return from_values(values, origin)
+    config = from_values(values, origin)
+    look_in(config.run.modules)
+    return config
 
 
 def build_recipe(

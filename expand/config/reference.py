@@ -22,7 +22,8 @@ All settings of a search. They are given in a YAML file by `--config FILE`, or o
 key=value`; `config.yaml` in the run folder holds those of a run. Unknown keys are refused.
 
 What is measured depends on `space`, `search`, `data` and `training`, which are fixed for a run. `run` and
-`data.cache` say only where and how fast trainings run, and may change when a run is resumed.
+`data.cache` say only where and how fast trainings run, and may change when a run is resumed: by
+`xpand resume RUN --set run.time_limit=20` for that time, or in its `config.yaml` for good.
 """
 
 

@@ -58,6 +58,11 @@ class RunConfig(Section):
         description="folders of other runs on the same videos; what they have measured is taken over instead "
         "of trained again",
     )
+    modules: Path | None = Field(
+        None,
+        description="folder of your own modules (`module:Class`); null: the current folder, which a run "
+        "keeps here if it holds them",
+    )
     tensorboard: bool = Field(
         False, description="write the curves of every training as event files, into the run's tensorboard/"
     )

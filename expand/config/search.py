@@ -244,6 +244,15 @@ class Config(Section):
             return {**values, "training": {**training, "init": "scratch"}}
         return values
 
+    @property
+    def own_names(self) -> list[str]:
+        """The values of all settings that may be a class of the user's own, as `module:Class`."""
+        search = self.search
+        return [
+            *(self.space.name, search.strategy, search.objective, search.cost, self.data.format),
+            *(search.axes or ()),
+        ]
+
     def deciding(self) -> dict[str, Any]:
         """The settings that measurements and decisions depend on, as JSON values.
 

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,20 @@ def _check(value: object, names: list[str], contract: type, what: str, name: str
         )
 
 
+def look_in(folder: Path | None) -> None:
+    """Import a user's own modules from this folder, too; None: from no other."""
+    if folder is not None and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def folder_of_modules(names: Iterable[str]) -> Path | None:
+    """The current folder, if it holds the module of any of these names; those of other forms have none."""
+    here = Path.cwd()
+    modules = (name.partition(":")[0].partition(".")[0] for name in names if ":" in name)
+    held = any((here / f"{module}.py").is_file() or (here / module).is_dir() for module in modules)
+    return here if held else None
+
+
 def load_class(name: str, what: str, known: str) -> Any:
     """The class that `module:Class` names; modules in the current folder can be imported, as by `python -m`.
 
@@ -127,15 +141,13 @@ def load_class(name: str, what: str, known: str) -> Any:
     module_name, _, class_name = name.partition(":")
     if not class_name or not all(part.isidentifier() for part in module_name.split(".")):
         raise UserError(f"{what} must be {known}, or your own as module:Class, got {name!r}.")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    look_in(Path.cwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{what} {name!r} must be importable, but there is no module {error.name!r}: run from the folder "
-            "that holds it, or install it."
+            "that holds it, name that folder (run.modules), or install it."
         ) from None
     except Exception as error:  # the user's own code, which may raise anything
         raise UserError(

@@ -81,7 +81,8 @@ def export(
         reference: a run's folder, a model's YAML file, or the name of a published network.
         name: name of the model, in a run's folder.
         form: one of FORMATS.
-        out: the main file, or an existing folder, in which it is called NAME-FORMAT with the format's suffix.
+        out: the main file, to which the format's suffix is added where it has none; or an existing folder, in
+            which it is called NAME-FORMAT.
         candidate: a candidate of a run instead, such as `2/depth`.
         weights: a file with weights, instead of those beside the model.
         fresh: whether to use untrained weights from seed 0 if there are no others.
@@ -137,6 +138,8 @@ def _main_file(out: Path, model: Model, form: str, suffix: str) -> Path:
     """
     if out.is_dir():
         out = out / f"{file_name(model.name, 'model')}-{form}{suffix}"
+    elif not out.suffix and not out.name.startswith("."):
+        out = out.with_name(out.name + suffix)
     elif not out.name.endswith(suffix) or out.name == suffix:
         raise UserError(f"--out must end in {suffix} for {form}, or be an existing folder, got {out}.")
     check_absent(out, out.with_name(out.name.removesuffix(suffix) + _CARD))

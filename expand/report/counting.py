@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from expand.config.profile import read_profile
 from expand.search.costs import activation_bytes, weight_bytes
 from expand.search.latency import predicted
 from expand.system.errors import UserError
+from expand.system.folders import MODELS, STUDY
 from expand.system.listing import Listing
 from expand.system.units import show_bytes, show_count, show_milliseconds
 from search_spaces.base import ClipSampling, Complexity, Json, peak_of
@@ -89,21 +91,45 @@ class NetworkCount:
 
 
 def counted(
-    network: str | None, factors: str | None, profile: Path | None = None, candidate: str | None = None
+    network: str | None,
+    factors: str | None,
+    profile: Path | None = None,
+    model: str | None = None,
+    candidate: str | None = None,
 ) -> NetworkCount:
     """Count the network that `xpand count` is given.
 
     Args:
-        network: the name of a published network, or a model file.
+        network: the name of a published network, the folder of a run or a training, or a model file.
         factors: factors of the X3D space, such as `bottleneck=2.25,depth=2.2`.
         profile: the profile of a device (`xpand profile`), whose latency is predicted; None: of none.
-        candidate: a candidate of the run that `network` is, such as `2/depth`.
+        model: a model of the run that `network` is, such as `target-80M`; None: its only one.
+        candidate: a candidate of that run, such as `2/depth`.
 
     Raises:
         UserError: neither or both are given, there is no such network, a factor is wrong, or the profile is
             none of this space, or the run has no such candidate.
     """
-    found = _counted(network, factors, candidate)
+    return _timed(_counted(network, factors, model, candidate), profile)
+
+
+def published_counts(profile: Path | None = None) -> list[NetworkCount]:
+    """Count the published networks."""
+    return [counted(name, None, profile) for name in PUBLISHED]
+
+
+def run_counts(reference: str, profile: Path | None = None) -> list[NetworkCount] | None:
+    """Count the models of a run, the smallest first; None: `reference` is no search, or has one model."""
+    folder = Path(reference)
+    names = [path.stem for path in (folder / MODELS).glob("*.yaml")] if (folder / STUDY).is_file() else []
+    if len(names) < 2:
+        return None
+    found = [counted(reference, None, profile, name) for name in sorted(names)]
+    return sorted(found, key=lambda one: one.complexity.macs)
+
+
+def _timed(found: NetworkCount, profile: Path | None) -> NetworkCount:
+    """Add what a profile predicts, if there is one."""
     if profile is None:
         return found
     device = read_profile(profile)
@@ -113,7 +139,9 @@ def counted(
     return replace(found, latency=(time, words))
 
 
-def _counted(network: str | None, factors: str | None, candidate: str | None) -> NetworkCount:
+def _counted(
+    network: str | None, factors: str | None, name: str | None, candidate: str | None
+) -> NetworkCount:
     if (network is None) == (factors is None):
         raise UserError(
             f"name one network, a model's YAML or --factors: networks are {', '.join(PUBLISHED)}."
@@ -121,10 +149,10 @@ def _counted(network: str | None, factors: str | None, candidate: str | None) ->
     if factors is not None:
         return _of_factors(f"x3d at {factors}", parse_factors(factors))
     assert network is not None
-    if network.lower() in PUBLISHED and candidate is None:
+    if network.lower() in PUBLISHED and name is None and candidate is None:
         found = published(network)
         return _of_factors(found.name, found.factors, found.test_size)
-    return _of_model(network, candidate)
+    return _of_model(network, name, candidate)
 
 
 def parse_factors(text: str) -> Factors:
@@ -167,10 +195,10 @@ def _of_factors(name: str, factors: Factors, test_size: int | None = None) -> Ne
     )
 
 
-def _of_model(reference: str, candidate: str | None) -> NetworkCount:
+def _of_model(reference: str, name: str | None, candidate: str | None) -> NetworkCount:
     from expand.run.candidates import chosen_model
 
-    model = chosen_model(reference, candidate=candidate)
+    model = chosen_model(reference, name, candidate)
     return NetworkCount(
         name=model.name,
         space=model.space,
@@ -238,14 +266,23 @@ def _table(complexity: Complexity) -> Listing:
     return table
 
 
-def parity_table(verify: bool) -> Listing:
-    """Return the table of the published networks; with `verify`, it says whether fvcore counts the same."""
-    numbers = ("MACs", "parameters", "activations", *(["fvcore"] if verify else []))
-    table = Listing(["network", "clip", *numbers], right=numbers, spare=["activations", "parameters", "clip"])
-    for name in PUBLISHED:
-        found = counted(name, None)
+def networks_table(networks: Sequence[NetworkCount], *, verify: bool) -> Listing:
+    """Return the table of several networks.
+
+    Args:
+        networks: the networks.
+        verify: whether to say if fvcore counts the same.
+    """
+    timed = any(found.latency is not None for found in networks)
+    numbers = ("MACs", "parameters", "activations", *(["latency"] if timed else []))
+    headings = ["network", "clip", *numbers, *(["fvcore"] if verify else [])]
+    table = Listing(headings, right=headings[2:], spare=["activations", "parameters", "clip"])
+    for found in networks:
         cost = found.complexity
-        check = ["equal" if verified(found)["equal"] else "DIFFERENT"] if verify else []
-        figures = (f"{cost.macs:,}", f"{cost.params:,}", f"{cost.activations:,}")
-        table.row(name, str(found.sampling), *figures, *check)
+        cells = [f"{cost.macs:,}", f"{cost.params:,}", f"{cost.activations:,}"]
+        if timed:
+            cells.append("" if found.latency is None else show_milliseconds(found.latency[0] / 1e9))
+        if verify:
+            cells.append("equal" if verified(found)["equal"] else "DIFFERENT")
+        table.row(found.name, str(found.sampling), *cells)
     return table

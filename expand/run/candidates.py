@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from expand.config.spaces import look_in
 from expand.run.record import replayed
 from expand.run.study import Run
 from expand.search.base import Candidate
 from expand.search.confirmation import CONFIRMATION
 from expand.search.replay import Replay, scored
 from expand.system.errors import UserError
+from expand.system.folders import STUDY
 from expand.weights.models import Model, find_model, model_of, searched_values
 
 
@@ -25,6 +27,8 @@ def chosen_model(reference: str | Path, name: str | None = None, candidate: str 
         UserError: no model is found, or the run has no such candidate.
     """
     if candidate is None:
+        if (Path(reference) / STUDY).is_file():
+            look_in(Run.open(Path(reference)).config.run.modules)
         return find_model(reference, name)
     if name is not None:
         raise UserError(f"give either --model or --candidate, got {name} and {candidate}.")

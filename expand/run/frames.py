@@ -26,9 +26,9 @@ Table = Literal["trajectory", "rounds", "decisions", "stability", "trials", "att
 Columns = dict[str, Any]  # a row: its values by the names of the columns
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class RunFrames:
-    """A RunRecord with its tables as pandas frames."""
+    """A RunRecord with its tables as pandas frames; its `repr` names them, with their sizes."""
 
     config: Config
     data: DataCard
@@ -40,6 +40,22 @@ class RunFrames:
     models: dict[str, Path]
     finished: bool
     record: RunRecord = field(repr=False)
+
+    def __repr__(self) -> str:
+        search, cost, last = self.config.search, self.record.setup.cost, next(reversed(self.models), None)
+        targets = ", ".join(cost.show(target) for target in search.targets)
+        lines = [f"RunFrames of {self.record.folder}: {self.record.state}"]
+        for name in ("trials", "rounds", "decisions", "trajectory", "attempts"):
+            rows, columns = getattr(self, name).shape
+            lines.append(f"  .{name:<10}  {rows:,} × {columns}")
+        lines += [
+            f"  .models      {len(self.models)} files by name{f', the last {last}' if last else ''}",
+            f"  .data        {self.data.name}: {self.data.train:,} training and {self.data.val:,} validation "
+            f"videos, {len(self.data.classes)} classes",
+            f"  .config      {search.strategy} to {targets} {cost.unit}",
+            "  .stability   how often each sequence of axes would come out again",
+        ]
+        return "\n".join(lines)
 
     @property
     def stability(self) -> DataFrame:

@@ -33,6 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from expand.config.base import load_config, to_yaml, validated
 from expand.config.data_paths import moved, placed
 from expand.config.search import Config
+from expand.config.spaces import look_in
 from expand.jobs.folder import EPOCHS, WEIGHTS
 from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
 from expand.run.storage import StudyStorage
@@ -155,7 +156,9 @@ class Run:
 
     @cached_property
     def config(self) -> Config:
-        return load_config(self.folder / CONFIG, Config)
+        config = load_config(self.folder / CONFIG, Config)
+        look_in(config.run.modules)
+        return config
 
     @cached_property
     def study(self) -> optuna.Study:

@@ -106,6 +106,31 @@ def test_count_without_a_name_shows_the_published_networks(xpand: Xpand) -> None
     )
 
 
+def test_count_of_a_run_shows_all_of_its_models(xpand: Xpand) -> None:
+    run = ROOT / "results" / "reference" / "motion"
+    rows = [line.split() for line in xpand("count", run).stdout.splitlines()]
+    assert [row[0] for row in rows] == [
+        *(
+            "network",
+            "step-0",
+            "step-1-temporal",
+            "target-20M",
+            "step-2-temporal",
+            "target-45M",
+            "step-3-fast",
+        ),
+        *("target-90M", "step-4-spatial"),
+    ]
+    one = json.loads(xpand("count", run, "--model", "target-20M", "--json").stdout)
+    assert json.loads(xpand("count", run, "--json").stdout)["networks"][2] == one
+    assert rows[3][3] == f"{one['macs']:,}"
+    profile = ROOT / "results" / "profiles" / "motion-torch.yaml"
+    assert "latency" in xpand("count", run, "--profile", profile).stdout.splitlines()[0]
+    assert refused(xpand("count", run, "--model", "target-1M")).startswith(
+        "error: --model must be one of step-0"
+    )
+
+
 def test_count_verifies_with_fvcore(xpand: Xpand) -> None:
     done = xpand("count", "--factors", "bottleneck=2.25,depth=2.2", "--verify")
     assert done.returncode == 0, done.stderr
@@ -156,6 +181,8 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
     lines = xpand("table", run, "--format", "csv").stdout.splitlines()
     assert lines[0].startswith("name,step,target,round,candidate,axis")
     assert xpand("table", run, "--what", "rounds", "--format", "markdown").stdout.startswith("| round |")
+    everything = xpand("table", run, "--format", "markdown", "--all").stdout.splitlines()
+    assert everything[0].strip("| ").split(" | ") == lines[0].split(",")
     assert xpand("table", run, "--format", "parquet", "--out", tmp_path / "t.parquet").returncode == 0
     assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"
     assert refused(xpand("table", run, "--format", "parquet")) == (

@@ -37,7 +37,7 @@ def test_yaml_out_is_yaml_in(tmp_path: Path) -> None:
         (
             {"run": {"worker": 2}},
             "unknown key run.worker: did you mean workers? known are workers, threads, time_limit, ray, "
-            "device, keep_weights, reuse, tensorboard",
+            "device, keep_weights, reuse, modules, tensorboard",
         ),
         (
             {"training": {"epochs": "ten"}},

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from expand.config.spaces import choose_axes, load_space
+from expand.config.spaces import choose_axes, folder_of_modules, load_space
+from expand.run.record import read_run
 from expand.system.errors import UserError
 from search_spaces.conformance import SpaceConformance
 from search_spaces.x3d import X3DSpace
+from tests.expand.made_up import made_up_run, x3d_config
 from tests.expand.toy import Both, Point, ToySpace
 from tests.expand.tuples import TupleSpace
 
@@ -62,6 +64,36 @@ def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
     assert done.stdout == "Point(frames=1, width=4, size=32)\n"
 
 
+def test_the_current_folder_is_that_of_a_module_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "package").mkdir()
+    assert folder_of_modules(["x3d", "mine:Space"]) == tmp_path
+    assert folder_of_modules(["package.deep:Space"]) == tmp_path
+    assert folder_of_modules(["mine", "expansion", "elsewhere:Space"]) is None
+
+
+def test_a_run_is_read_from_any_folder_as_it_keeps_that_of_its_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    for folder in (own, other):
+        folder.mkdir()
+    (own / "kept_space.py").write_text("import search_spaces.x3d as x\n\nclass Mine(x.X3DSpace): pass\n")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(own)
+    run = made_up_run(own / "run", x3d_config(space={"name": "kept_space:Mine"}))
+    assert run.config.run.modules == own
+    monkeypatch.chdir(other)
+    for before in (str(own), str(other)):
+        if before in sys.path:
+            sys.path.remove(before)
+    del sys.modules["kept_space"]
+    assert type(read_run(own / "run").setup.space).__name__ == "Mine"
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -69,7 +101,7 @@ def test_a_file_in_the_current_folder_is_found(tmp_path: Path) -> None:
         (
             "nowhere:Space",
             "space 'nowhere:Space' must be importable, but there is no module 'nowhere': run from the folder "
-            "that holds it, or install it.",
+            "that holds it, name that folder (run.modules), or install it.",
         ),
         (
             "tests.expand.toy:Nothing",

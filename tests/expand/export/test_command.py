@@ -50,6 +50,12 @@ def test_a_runs_model_as_json(tmp_path: Path, xpand: Xpand) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["net", "net.yaml"])
+def test_a_suffix_that_is_left_out_is_added(tmp_path: Path, name: str) -> None:
+    export("x3d-s", None, "slowfast", tmp_path / name)
+    assert files(tmp_path) == ["net.md", "net.yaml"]
+
+
 def test_an_approximate_network_is_written_when_asked_for(tmp_path: Path, xpand: Xpand) -> None:
     arguments = ("export", "x3d-xl", "--format", "mmaction2", "--out", tmp_path / "net.py")
     assert refused(xpand(*arguments)) == (

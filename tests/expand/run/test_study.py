@@ -11,6 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+from expand.config.data_paths import placed
 from expand.jobs.job import Attempt, Failure
 from expand.run.study import Run
 from expand.search.base import Candidate
@@ -33,7 +34,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_a_run_folder_holds_its_configuration_and_its_data(run: Run) -> None:
     again = Run.open(run.folder)
-    assert again.config == toy_config()
+    assert again.config == placed(toy_config())
     assert again.data == CARD
     assert again.results() == {}
     assert sorted(path.name for path in run.folder.iterdir()) == [
