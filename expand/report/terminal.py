@@ -52,7 +52,10 @@ def forecast_text(
     clip = setup.space.sampling(begin.point)
     changed = ", ".join(f"{key} {value}" for key, value in config.space.settings.items())
     basis = f"{config.space.name} with {changed}" if changed else f"{config.space.name}'s own basis"
-    rounds = ", ".join(str(len(loads)) for loads in expected.rounds)
+    rounds = f"({', '.join(map(str, expected.candidates))} a round)"
+    if (candidates := sum(expected.candidates)) < expected.trainings:
+        rounds = f"of {candidates} candidates {rounds} with {config.search.seeds_in_words} each"
+    again = " and further trainings of a start that learns nothing" if setup.problem.grown else ""
     origin = "their parents' weights" if setup.problem.grown else "random weights"
     targets = [f"{show(target)} {unit}" for target in sorted(config.search.targets)]
     targets += [f"at most {limit.words}" for limit in setup.problem.limits]
@@ -68,10 +71,10 @@ def forecast_text(
         f"targets   {', '.join(targets)}\n{_latency(setup, expected)}"
         f"axes      {', '.join(setup.axes)}\n"
         f"search    {search_words(setup)}{_budget(setup)}\n"
-        f"training  about {expected.trainings} trainings ({rounds} a round), {config.training.budget} each "
+        f"training  about {expected.trainings} trainings {rounds}, {config.training.budget} each "
         f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
         f"time      about {show_seconds(clock.total())}{longer} with {machine.described}, the decoding of "
-        f"the videos left out{_extrapolated(expected, speed)}\n"
+        f"the videos{again} left out{_extrapolated(expected, speed)}\n"
         + (f"memory    {foresight.described}\n" if foresight is not None else "")
         + f"repeats   {machine.repeats}"
     )
@@ -118,6 +121,7 @@ def forecast_json(setup: Setup, clock: Clock, foresight: Foresight | None = None
     return {
         "trainings": expected.trainings,
         "rounds": [len(loads) for loads in expected.rounds],
+        "candidates": list(expected.candidates),
         "macs": expected.macs,
         "seconds": clock.total(),
         "most": {"trainings": most.trainings, "macs": most.macs, "seconds": clock.at_most()},

@@ -156,7 +156,8 @@ def _seconds_left(run: Run, found: Replayed, driver: Driver) -> float | None:
     facts, current = driver.facts, found.replay.current
     if current is None or "per_mac" not in facts:
         return None
-    clock = Clock(found.setup, Speed(fixed=facts["fixed"], per_mac=facts["per_mac"]), facts["workers"])
+    speed = Speed(fixed=facts["fixed"], per_mac=facts["per_mac"], each=facts.get("each", 0.0))
+    clock = Clock(found.setup, speed, facts["workers"])
     for result in found.results.values():
         if isinstance(result, Measurement):
             clock.learn(result)

@@ -38,9 +38,14 @@ class Forecast:
 
     The real winners are not known in advance, so the real rounds differ, the last ones most; the number of
     rounds hardly does.
+
+    Attributes:
+        rounds: the trainings of each round.
+        candidates: the number of candidates of each round; each has a training for every seed.
     """
 
     rounds: tuple[tuple[Load, ...], ...]
+    candidates: tuple[int, ...]
 
     @property
     def trainings(self) -> int:
@@ -60,7 +65,7 @@ class Forecast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """Seconds of a forward pass of one clip in training: `fixed` + `per_mac` × multiply-adds.
+    """Seconds of trainings: `each`, and for each forward pass of a clip `fixed` + `per_mac` × multiply-adds.
 
     The fixed part is there because the time of a small network depends on its number of layers more than on
     its multiply-adds.
@@ -70,15 +75,19 @@ class Speed:
         per_mac: seconds of a multiply-add.
         timed: multiply-adds of the largest network that was timed; beyond it, seconds are extrapolated.
             None: unknown.
+        each: seconds that a training takes besides its passes: it is read, built, checkpointed and scored.
+        around: seconds that a search takes besides its trainings: workers start, and the report is written.
     """
 
     fixed: float
     per_mac: float
     timed: int | None = None
+    each: float = 0.0
+    around: float = 0.0
 
     def seconds(self, load: Load) -> float:
         """The seconds of a training."""
-        return load.passes * (self.fixed + self.per_mac * load.macs_per_clip)
+        return self.each + load.passes * (self.fixed + self.per_mac * load.macs_per_clip)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Speed:
@@ -179,12 +188,16 @@ def likely_rounds(
 def forecast(setup: Setup) -> Forecast:
     """The trainings that a search is likely to ask for; of a race, those that it begins with."""
     rounds: dict[int, list[Load]] = {}
+    candidates: dict[int, set[Candidate]] = {}
     for round_ in likely_rounds(setup):  # a round that is a race may have several stages
         rounds.setdefault(round_.number, []).extend(
             load_of(setup, training.candidate.macs, training.budget, test=training.test)
             for training in round_.trainings
         )
-    return Forecast(rounds=tuple(map(tuple, rounds.values())))
+        candidates.setdefault(round_.number, set()).update(round_.candidates)
+    return Forecast(
+        rounds=tuple(map(tuple, rounds.values())), candidates=tuple(map(len, candidates.values()))
+    )
 
 
 def closest(setup: Setup) -> Setup:
@@ -241,8 +254,12 @@ class Clock:
         )
 
     def total(self) -> float:
-        """The expected seconds of the whole search; of a race, as far as it trains all candidates."""
-        return self.left([self._speed.seconds(load) for load in self._rounds[0]], 0)
+        """The expected seconds of the whole search; of a race, as far as it trains all candidates.
+
+        Left out are the decoding of the videos, and trainings of a start that has to be trained again.
+        """
+        first = [self._speed.seconds(load) for load in self._rounds[0]]
+        return self._speed.around + self.left(first, 0)
 
     def at_most(self) -> float:
         """The expected seconds of the whole search if every decision is close."""

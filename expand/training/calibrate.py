@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -27,6 +28,9 @@ from expand.training.trainer import Step, make_optimizer, make_step
 
 _STEPS = 5  # timed steps of each network, at most
 _ENOUGH = 0.5  # seconds after which no more steps of a network are timed
+# Seconds that a training takes besides its steps, and a search besides its trainings. Measured on two cores,
+# with trainings of a second; in long ones, which have more checkpoints, they matter little.
+_EACH, _AROUND = 0.5, 6.0
 _USUAL = 1e-10  # seconds of a multiply-add on one core, assumed if nothing can be timed
 # The most that a timed step may cost, so that the steps of all networks take seconds and little memory.
 _MOST_MACS = {"cpu": 1e9, "mps": 5e10, "cuda": 5e11}
@@ -40,7 +44,7 @@ def calibrate(setup: Setup, *, device: str, threads: int, workers: int = 1) -> S
     short and fit into little memory, since a deep network takes longer than a wide one of the same cost. In
     that round, each axis has been grown in turn. The median of a few steps counts. On a CPU the other workers
     do the same steps meanwhile, as trainings slow each other down. Left out: loading the data, and what a
-    training does besides its steps.
+    training does besides its steps, for which a usual time is assumed.
 
     Args:
         setup: the search.
@@ -58,8 +62,8 @@ def calibrate(setup: Setup, *, device: str, threads: int, workers: int = 1) -> S
             timed.append((candidate.macs, _pass_seconds(setup, candidate, clips, device, threads, beside)))
     release_memory(device)  # workers in processes of their own need it
     if not timed:
-        return Speed(fixed=0.0, per_mac=_USUAL)
-    return Speed.fit(timed)
+        return Speed(fixed=0.0, per_mac=_USUAL, each=_EACH, around=_AROUND)
+    return replace(Speed.fit(timed), each=_EACH, around=_AROUND)
 
 
 def timed_networks(setup: Setup, device: str) -> list[tuple[Candidate, int]]:

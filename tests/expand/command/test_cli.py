@@ -260,13 +260,18 @@ def test_a_dry_run_says_what_it_will_cost_and_writes_nothing(xpand: Xpand, tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     for text in (
-        *("start     433.9 K MACs, clip 1×34, 40²", "(1, 13, 7, ", "time      about"),
+        *(
+            "start     433.9 K MACs, clip 1×34, 40²",
+            "of 23 candidates (1, 7, 7, 7, 1 a round) with 1 to 2 seeds each, ",
+            "time      about",
+        ),
         "cache     about 193 MB of decoded videos\n",
     ):
         assert text in done.stderr
     assert list(tmp_path.iterdir()) == []
     forecast = json.loads(xpand("search", "--dry-run", "--target", "3M", "--json", cwd=tmp_path).stdout)
     assert (forecast["trainings"], forecast["rounds"]) == (29, [1, 13, 7, 7, 1])
+    assert forecast["candidates"] == [1, 7, 7, 7, 1]
     assert forecast["seconds"] > 0
 
 

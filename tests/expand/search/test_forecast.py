@@ -23,6 +23,7 @@ def test_the_forecast_counts_the_rounds_that_a_search_takes() -> None:
     x3d = Setup.of(Config.model_validate(scratch), CARD)
     assert [len(loads) for loads in forecast(x3d).rounds] == [2, 12, 12, 12]
     assert forecast(x3d).trainings == 38
+    assert forecast(x3d).candidates == (1, 6, 6, 6)
     grown = Setup.of(Config.model_validate({"search": search}), CARD)
     assert [len(loads) for loads in forecast(grown).rounds] == [2, 14, 14, 14]  # with a control in each round
 
@@ -33,6 +34,7 @@ def test_a_race_is_forecast_from_its_first_trainings_to_all_of_them() -> None:
     most = forecast(toy_setup(search={"targets": [1_500], "seeds": 5, "confirm": 3}))
     assert forecast(race) == least
     assert forecast(closest(race)) == most
+    assert least.candidates == most.candidates
     clock = Clock(race, Speed(fixed=0.0, per_mac=1e-6), workers=1)
     assert clock.total() == pytest.approx(1e-6 * least.macs)
     assert clock.at_most() == pytest.approx(1e-6 * most.macs)
@@ -84,6 +86,15 @@ def test_workers_share_the_trainings() -> None:
     assert makespan([3, 1, 2, 2], workers=2) == 4
     assert makespan([3, 1, 2, 2], workers=9) == 3
     assert makespan([], workers=2) == 0
+
+
+def test_a_training_and_a_search_take_more_than_their_passes() -> None:
+    setup, bare = toy_setup(), Speed(fixed=0.0, per_mac=1e-6)
+    speed = replace(bare, each=2.0, around=5.0)
+    assert speed.seconds(Load(passes=2, macs_per_clip=1_000)) == pytest.approx(2.0 + 2e-3)
+    trainings = forecast(setup).trainings
+    assert Clock(setup, speed, 1).total() == pytest.approx(Clock(setup, bare, 1).total() + 2 * trainings + 5)
+    assert Clock(setup, speed, 1).left([], 10**6) == 0
 
 
 def test_the_time_left_learns_from_what_was_measured() -> None:
