@@ -11,7 +11,7 @@ from typing import Any
 from expand.config.data_paths import check_there, moved
 from expand.config.options import NO_SETTINGS, build_config
 from expand.config.search import Config
-from expand.data.cache import estimated_bytes
+from expand.data.cache import look_at_headers
 from expand.data.leaks import list_remarks
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text
@@ -94,9 +94,11 @@ def look_at_videos(planned: SearchPlan) -> None:
     for line in list_remarks(planned.source):
         say(line)
     with SearchView(err) as view:
-        found = estimated_bytes(planned.source, planned.needs, planned.setup.config.data, view.caching)
+        size, bad = look_at_headers(planned.source, planned.needs, planned.setup.config.data, view.caching)
     looked = "" if planned.setup.config.data.format == "synthetic" else _BY_HEADERS
-    say(f"cache     about {show_bytes(found)} of decoded videos{looked}")
+    say(f"cache     about {show_bytes(size)} of decoded videos{looked}")
+    if bad:
+        say(f"bad       {bad}")
 
 
 def carry_out(session: Session, guard: Guard = lambda _: nullcontext()) -> Run:

@@ -157,16 +157,23 @@ def open_cache(
     return cached
 
 
-def estimated_bytes(
+def look_at_headers(
     source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress = silent
-) -> int:
-    """Estimate the bytes of a cache from videos' headers, without writing or decoding anything.
+) -> tuple[int, str]:
+    """Read videos' headers, without writing or decoding anything.
+
+    Returns:
+        The bytes that a cache would take, and the bad videos among those read in words; empty without any.
 
     Raises:
         UserError: too many of the videos are bad, as far as their headers tell.
     """
-    estimate = _estimate(source, needs, config, on_progress).bytes
-    return round(estimate * (JPEG_SHARE if estimate > config.cache.limit_gb * GB else 1))
+    found = _estimate(source, needs, config, on_progress)
+    size = round(found.bytes * (JPEG_SHARE if found.bytes > config.cache.limit_gb * GB else 1))
+    if not found.bad:
+        return size, ""
+    looked = len(found.weights[:: -(-len(found.weights) // HEADERS)])
+    return size, f"{len(found.bad):,} of {looked:,} videos whose headers were read: {_named(found.bad)}"
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:
@@ -207,10 +214,12 @@ class _Estimate:
     Attributes:
         weights: bytes of each video's raw frames, in the order of `_entries`.
         sampled: whether only a sample of headers was read, and every weight is the sample's mean.
+        bad: the videos whose headers cannot be read.
     """
 
     weights: tuple[int, ...]
     sampled: bool
+    bad: tuple[Bad, ...] = ()
 
     @property
     def bytes(self) -> int:
@@ -239,7 +248,7 @@ def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress
     _check_share(bad, len(entries), config)
     if step > 1:
         weights = [round(sum(weights) / len(weights))] * len(entries)
-    return _Estimate(weights=tuple(weights), sampled=step > 1)
+    return _Estimate(weights=tuple(weights), sampled=step > 1, bad=tuple(bad))
 
 
 def _build(

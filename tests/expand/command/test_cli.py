@@ -14,11 +14,16 @@ import yaml
 
 from expand.config.base import load_config, to_yaml
 from expand.config.full import Recipe
+from expand.config.search import Config
+from expand.jobs.job import Job, Result
+from expand.search.base import Candidate
 from expand.system.version import VERSION
 from tests.expand.commands import ROOT, Xpand, refused
 from tests.expand.data.videos import write_clip
+from tests.expand.made_up import made_up_run
 from tests.expand.profiles import PROFILE
 from tests.expand.runs import LEARNING, run_search, toy_config
+from tests.expand.search.test_replay import measurement
 
 # Runs the command by each of its arguments, and prints what it has imported by then that is heavy.
 IMPORTS = """
@@ -169,7 +174,8 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
     assert "about" in done.stderr
     assert "step-0" in done.stdout
     assert "target-4K" in done.stdout
-    assert f"xpand count {run}/models/target-4K.yaml" in done.stderr
+    assert "Nothing beats guessing" in done.stderr  # with 12 validation videos of 12 classes
+    assert f"xpand table {run} --what rounds" in done.stderr
 
     status = xpand("status", run)
     assert "finished" in status.stdout
@@ -204,9 +210,12 @@ def test_a_search_from_the_command_to_its_tables(xpand: Xpand, tmp_path: Path, c
 @pytest.mark.usefixtures("no_figures", "only_svg")
 def test_what_a_search_says_to_type_next_works(xpand: Xpand, tmp_path: Path, cache: Path) -> None:
     """Each line is typed as it stands, the training's too: on the clips that were searched on."""
-    config = tmp_path / "mine.yaml"
-    config.write_text(to_yaml(toy_config(cache, search={"targets": [600]}, training=LEARNING)))
-    search = xpand("search", "--config", config, "--out", "a run", cwd=tmp_path)
+
+    def score(number: int, candidate: Candidate, job: Job) -> Result:
+        return measurement(0.9, macs=candidate.macs)
+
+    made_up_run(tmp_path / "a run", toy_config(cache, search={"targets": [600]}), score=score)
+    search = xpand("resume", "a run", cwd=tmp_path)
     lines = search.stderr.partition("Next:\n")[2].splitlines()
     typed = [shlex.split(line) for line in lines]
     assert [words[1] for words in typed] == ["train", "plot", "count", "table", "-c"]
@@ -219,6 +228,24 @@ def test_what_a_search_says_to_type_next_works(xpand: Xpand, tmp_path: Path, cac
             subprocess.run([name, *words], cwd=tmp_path, env=own, check=True, capture_output=True)
     trained = load_config(tmp_path / "results" / "target-600-synthetic" / "config.yaml", Recipe)
     assert trained.data.synthetic == toy_config().data.synthetic
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_figures")
+def test_what_a_search_that_found_nothing_says_to_type_next_works(
+    xpand: Xpand, tmp_path: Path, cache: Path
+) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(to_yaml(toy_config(cache, search={"targets": [600]}, training=LEARNING)))
+    search = xpand("search", "--config", config, "--out", "a run", cwd=tmp_path)
+    typed = [shlex.split(line) for line in search.stderr.partition("Next:\n")[2].splitlines()]
+    assert [words[:2] for words in typed] == [["xpand", "frames"], ["xpand", "search"], ["xpand", "table"]]
+    for _, *words in typed:
+        done = xpand(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    longer = load_config(tmp_path / "results" / "synthetic" / "config.yaml", Config)
+    assert longer.training.epochs == 4 * LEARNING["epochs"]
+    assert longer.data == load_config(tmp_path / "a run" / "config.yaml", Config).data
 
 
 def test_a_dry_run_tells_what_the_lists_tell(xpand: Xpand, tmp_path: Path) -> None:
@@ -246,10 +273,11 @@ def test_a_dry_run_refuses_bad_videos_as_the_search_does(xpand: Xpand, tmp_path:
     (tmp_path / "walk/bad.mp4").unlink()
     few_bad = xpand(*asked, "--dry-run", "--set", "data.max_bad_share=0.5", cwd=tmp_path)
     assert few_bad.returncode == 0, few_bad.stderr
-    assert few_bad.stderr.splitlines()[-1] == (
+    assert few_bad.stderr.splitlines()[-2:] == [
         "cache     about 0.0922 MB of decoded videos, by their headers; `xpand doctor` decodes the videos, "
-        "and finds all that are bad"
-    )
+        "and finds all that are bad",
+        "bad       1 of 3 videos whose headers were read: run/bad.mp4 (empty)",
+    ]
     (tmp_path / "walk/bad.mp4").touch()
     found = xpand(*asked, "--out", tmp_path / "out", cwd=tmp_path, cache=tmp_path / "cache")
     assert found.stderr.splitlines()[-1] == dry.stderr.splitlines()[-1]
