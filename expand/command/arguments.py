@@ -99,7 +99,7 @@ CandidateName = Annotated[
     typer.Option("--candidate", help="Instead of a model, a candidate of a run: round and name, as 2/depth."),
 ]
 ModelName = Annotated[
-    str | None, typer.Option("--model", help="Which model of a run; by default its only one.")
+    str | None, typer.Option("--model", help="Which model of a run; by default its only target.")
 ]
 
 

@@ -208,7 +208,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a network in full, by a recipe for this number of videos, in one process or torchrun's."""
-    from expand.full.preparation import choose, listed_schedule
+    from expand.full.preparation import choose, listed_schedule, step_remarks
     from expand.full.train import start
     from expand.report.live_training import schedule_table
 
@@ -237,7 +237,9 @@ def train(
                 {"recipe": recipe, **asdict(schedule), "steps": schedule.steps, "clips": schedule.clips}
             )
             return
-        say(chosen.why)
+        videos = len(chosen.source.splits["train"])
+        for line in (*chosen.remarks, *step_remarks(chosen.recipe.training, schedule, videos)):
+            say(line)
         out.print(schedule_table(schedule, chosen.recipe))
         return
     with interruptible(), _training_view() as view:

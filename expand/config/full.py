@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from expand.config.base import Section
 from expand.config.data import PLACES, DataConfig
-from expand.config.recipes import FEW_VIDEOS, RecipeName
+from expand.config.recipes import FEW_VIDEOS, RELEASED_BATCH, RecipeName
 from expand.config.training import TrainingBase
 from search_spaces.base import ClipSampling
 
@@ -33,7 +33,12 @@ class FullConfig(TrainingBase):
         f"for fewer than {FEW_VIDEOS:,} training videos, else released",
     )
     epochs: float = Field(300.0, gt=0, description="budget in epochs of the training split")
-    batch_size: int = Field(128, ge=2, description="clips in an optimizer step, over all processes")
+    batch_size: int = Field(
+        RELEASED_BATCH,
+        ge=2,
+        description="clips in an optimizer step, over all processes; at most as many as training videos, and "
+        "fewer by default where an epoch would have fewer than 4 steps",
+    )
     micro_batch: int | None = Field(
         None,
         ge=2,

@@ -11,9 +11,16 @@ from typing import Any
 from torch import nn
 
 from expand.config.data_paths import data_of_run
-from expand.config.full import Recipe
+from expand.config.full import FullConfig, Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
-from expand.config.recipes import FEW_VIDEOS, recipe_by, recipe_jitter, recipe_values
+from expand.config.recipes import (
+    FEW_STEPS,
+    FEW_VIDEOS,
+    fitting_batch,
+    recipe_by,
+    recipe_jitter,
+    recipe_values,
+)
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
 from expand.data.cache import OnProgress
@@ -49,14 +56,15 @@ class Chosen:
         recipe: the configuration.
         source: the listed videos.
         weights: a file of initial weights; None: random weights.
-        why: the recipe and why it was chosen, in one line; "" if it was not chosen now.
+        remarks: lines for the user: the recipe, why it was chosen, and what of it was changed; none if it was
+            not chosen now.
     """
 
     model: Model
     recipe: Recipe
     source: Source
     weights: Path | None = None
-    why: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def choose(
@@ -74,7 +82,7 @@ def choose(
 
     Args:
         reference: a model file, the folder of a run, or a published network.
-        name: the model's name in a run.
+        name: the model's name in a run; None: its only target, or its only model.
         candidate: a candidate of a run instead, such as `2/depth`.
         config: a YAML file with any of the settings.
         data: the folder of the videos, or `synthetic`; None: the videos that `config` names, or else those of
@@ -88,7 +96,7 @@ def choose(
     """
     model = chosen_model(reference, name, candidate)
     searched = data_of_run(Path(reference))
-    recipe, source, why = _recipe(
+    recipe, source, remarks = _recipe(
         partial(build_recipe, config, model.sampling, data=data, searched=searched), settings
     )
     if fine_tune and weights is None and model.weights is None:
@@ -99,11 +107,13 @@ def choose(
     initial = weights or (model.weights if fine_tune else None)
     if initial is not None:
         read_weights(initial, model, classifier="may differ")  # raises UserError now if they do not fit
-    return Chosen(model=model, recipe=recipe, source=source, weights=initial, why=why)
+    return Chosen(model=model, recipe=recipe, source=source, weights=initial, remarks=remarks)
 
 
-def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[Recipe, Source, str]:
-    """The configuration with the values of its recipe, its videos, and a line that says which recipe and why.
+def _recipe(
+    build: Callable[..., Recipe], settings: Mapping[str, Any]
+) -> tuple[Recipe, Source, tuple[str, ...]]:
+    """The configuration with the values of its recipe, its videos, and lines that say what was chosen.
 
     Args:
         build: `build_recipe` without its settings and defaults.
@@ -111,7 +121,7 @@ def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[
     """
     asked = build(settings=settings)
     source = open_source(asked.data)
-    videos = len(source.splits["train"])
+    videos, processes = len(source.splits["train"]), Processes.of_torchrun().count
     name = asked.training.recipe
     why = "as configured"
     if name == "auto":
@@ -121,14 +131,39 @@ def _recipe(build: Callable[..., Recipe], settings: Mapping[str, Any]) -> tuple[
     chosen = build(
         settings={**settings, "training.recipe": name},
         jitter=recipe_jitter(name),
-        defaults=recipe_values(name, videos),
+        defaults=recipe_values(name, videos, processes),
     )
+    wanted = chosen.training.batch_size
+    batch = fitting_batch(wanted, videos, processes)
+    if batch != wanted:
+        fitted = chosen.training.model_copy(update={"batch_size": batch})
+        chosen = chosen.model_copy(update={"training": fitted})
     values = chosen.training
-    why = (
-        f"recipe    {name}, {why}: {values.epochs:g} epochs, {values.batch_size} clips in a step, rate "
-        f"{values.peak:.3g}, dropout {values.dropout:g}"
+    line = (
+        f"recipe    {name}, {why}: {values.epochs:g} epoch{'s' * (values.epochs != 1)}, {batch} clips in a "
+        f"step, rate {values.peak:.3g}, dropout {values.dropout:g}"
     )
-    return chosen, source, why
+    lowered = f"batch     {batch} clips in a step instead of {wanted}, as there are {videos} training videos"
+    return chosen, source, (line, lowered) if batch != wanted else (line,)
+
+
+def step_remarks(training: FullConfig, schedule: Schedule, videos: int) -> tuple[str, ...]:
+    """Lines that say how many steps a training has, with a warning if an epoch has too few.
+
+    Args:
+        training: the recipe.
+        schedule: its steps.
+        videos: the number of training videos.
+    """
+    each = schedule.steps / training.epochs
+    said = f"steps     {each:,.4g} an epoch, {schedule.steps:,} in all"
+    if videos >= FEW_STEPS * training.batch_size:
+        return (said,)
+    return (
+        said,
+        f"warning   {training.batch_size} clips in a step leave an epoch of {videos} videos fewer than "
+        f"{FEW_STEPS} steps: lower --batch-size, raise --epochs, or add videos",
+    )
 
 
 def schedule_of(chosen: Chosen, videos: int, processes: int) -> Schedule:

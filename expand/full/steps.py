@@ -172,7 +172,7 @@ class FullTraining:
         phase, _ = schedule.at(self.step - 1)
         row: Validation = {
             "step": self.step,
-            "epochs": schedule.clips_before(self.step) / len(course.train.labels),
+            "epochs": self._epochs,
             "learning_rate": learning_rate(course.recipe, phase, self.step / schedule.steps),
             "train_loss": sum(losses) / max(1, len(losses)),
             **{f"val_{name}": value for name, value in scores.items()},
@@ -184,6 +184,15 @@ class FullTraining:
         if course.processes.leads:
             hooks.save(self.state())
         return evaluated
+
+    @property
+    def _epochs(self) -> float:
+        """The epochs that are done, as they were asked for: a step may end a few clips after an epoch."""
+        course, recipe = self._course, self._course.recipe
+        if self.step == course.schedule.steps:
+            return recipe.epochs
+        seen = course.schedule.clips_before(self.step)
+        return recipe.validate_epochs * (seen // (recipe.validate_epochs * len(course.train.labels)))
 
     def _evaluated(self) -> nn.Module:
         """A copy of the network with precise BatchNorm statistics; the trained network is unchanged."""

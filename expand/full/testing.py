@@ -18,13 +18,14 @@ from expand.data.clips import ViewGrid
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import TrainingFolder
 from expand.full.videos import check_frames, open_videos
+from expand.run.candidates import chosen_model
 from expand.system.console import say
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError, first_line
 from expand.system.folders import CONFIG
 from expand.system.listing import Listing
 from expand.system.units import show_count
-from expand.weights.models import Model, find_model
+from expand.weights.models import Model
 from search_spaces.base import Json
 
 PUBLISHED_GRIDS = {30: (10, 3)}  # numbers of views that stand for (clips, crops), not for clips of one crop
@@ -117,7 +118,7 @@ def choose_test(
 
     Args:
         reference: a model file, the folder of a run or a full training, or a published network.
-        name: the model's name in a run.
+        name: the model's name in a run; None: its only target, or its only model.
         views: the grids of views, as in `parse_views`.
         split: the split whose videos are tested; only these are decoded.
         weights: a file of weights; None: those beside the model file.
@@ -130,7 +131,7 @@ def choose_test(
         UserError: an argument is wrong, or the model has no weights.
     """
     grids = tuple(parse_views(text) for text in views)
-    model = find_model(reference, name)
+    model = chosen_model(reference, name)
     chosen = weights or model.weights
     if chosen is None:
         raise UserError(

@@ -28,6 +28,7 @@ from expand.full.preparation import (
     decode_videos,
     initial_network,
     schedule_of,
+    step_remarks,
     threads_of,
 )
 from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation
@@ -118,7 +119,8 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
     if folder is not None and processes.leads:
         check_free(folder)
     check_videos(chosen, processes)
-    view.note(chosen.why)
+    for line in chosen.remarks:
+        view.note(line)
     with processes.joined(device):
         part = training_part(chosen.model, chosen.recipe, chosen.source, processes, device, view.note)
         videos = decode_videos(chosen.source, chosen.model, chosen.recipe, processes, view.caching)
@@ -129,6 +131,8 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
         training = FullTraining(course, network)
         place = processes.broadcast(lambda: _make_folder(folder, chosen, model, videos, training, processes))
         view.note(f"training  {place}")
+        for line in step_remarks(chosen.recipe.training, schedule, len(videos.cached.train)):
+            view.note(line)
         return _run(TrainingFolder(place), model, chosen.recipe, course, training, view)
 
 

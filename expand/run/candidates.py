@@ -11,7 +11,7 @@ from expand.search.base import Candidate
 from expand.search.confirmation import CONFIRMATION
 from expand.search.replay import Replay, scored
 from expand.system.errors import UserError
-from expand.system.folders import STUDY
+from expand.system.folders import MODELS, STUDY
 from expand.weights.models import Model, find_model, model_of, searched_values
 
 
@@ -20,7 +20,7 @@ def chosen_model(reference: str | Path, name: str | None = None, candidate: str 
 
     Args:
         reference: a model file, the folder of a run or a full training, or a name such as x3d-s.
-        name: the model's name in a run, such as target-80M; None: the run's only model.
+        name: the model's name in a run, such as target-80M; None: the run's only target, or its only model.
         candidate: the round and the name of a candidate of the run, such as `2/depth`; None: no candidate.
 
     Raises:
@@ -29,7 +29,7 @@ def chosen_model(reference: str | Path, name: str | None = None, candidate: str 
     if candidate is None:
         if (Path(reference) / STUDY).is_file():
             look_in(Run.open(Path(reference)).config.run.modules)
-        return find_model(reference, name)
+        return find_model(reference, name or _only_target(Path(reference)))
     if name is not None:
         raise UserError(f"give either --model or --candidate, got {name} and {candidate}.")
     so_far = replayed(Run.open(Path(reference)))
@@ -46,6 +46,12 @@ def chosen_model(reference: str | Path, name: str | None = None, candidate: str 
     measured = scored([so_far.results[key] for key in jobs if key in so_far.results])
     values = searched_values(candidate.replace("/", "-"), so_far.setup, network, measured)
     return model_of(values, f"{reference}, {candidate}")
+
+
+def _only_target(folder: Path) -> str | None:
+    """The name of the only model of a run that was found for a target; None: there are several, or none."""
+    names = [path.stem for path in (folder / MODELS).glob("target-*.yaml")]
+    return names[0] if len(names) == 1 else None
 
 
 def _candidates(replay: Replay) -> dict[str, Candidate]:

@@ -179,6 +179,13 @@ def test_the_loss_falls_and_is_told() -> None:
     assert [row["epochs"] for row in kept.rows] == list(range(1, 7))
 
 
+def test_epochs_are_counted_as_they_were_asked_for() -> None:
+    recipe = RECIPE.model_copy(update={"batch_size": 7, "epochs": 2.5})  # 60 clips in 9 steps of 7
+    training, kept = FullTraining(course(recipe), network()), Kept()
+    training.run(kept.hooks())
+    assert [(row["step"], row["epochs"]) for row in kept.rows] == [(4, 1), (7, 2), (9, 2.5)]
+
+
 def test_a_loss_that_is_no_number_ends_it_without_a_checkpoint_of_it() -> None:
     class Broken(nn.Module):
         def __init__(self) -> None:

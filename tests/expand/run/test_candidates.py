@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_a_candidate_that_is_not_there_names_those_that_are(run: Run) -> None:
         chosen_model(run.folder, candidate="1/height")
     with pytest.raises(UserError, match=r"^give either --model or --candidate, got step-1 and 1/width\.$"):
         chosen_model(run.folder, "step-1", "1/width")
+
+
+def test_without_a_name_it_is_the_only_target(run: Run, tmp_path: Path) -> None:
+    models = run.models()
+    targets = [name for name in models if name.startswith("target-")]
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    for name in targets[1:]:
+        (folder / "models" / f"{name}.yaml").unlink()
+    assert chosen_model(folder).name == targets[0]
+    shutil.copy(folder / "models" / f"{targets[0]}.yaml", folder / "models" / "target-1G.yaml")
+    with pytest.raises(UserError) as caught:
+        chosen_model(folder)
+    rest = ", ".join(sorted({*models, "target-1G"} - set(targets[1:])))
+    assert str(caught.value) == f"--model must be one of {rest} in {folder}, got nothing."
 
 
 def test_the_verbs_take_a_candidate(xpand: Xpand, run: Run, tmp_path: Path) -> None:
