@@ -203,6 +203,9 @@ def train(
         bool, typer.Option("--no-flip", help="Never flip clips: for classes that tell left from right.")
     ] = False,
     allow_outside: AllowOutside = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write the training's curves for TensorBoard.")
+    ] = False,
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the schedule, and stop.")] = False,
     as_json: AsJson = False,
@@ -218,6 +221,7 @@ def train(
         "training.multigrid": multigrid or None,
         "data.flip": False if no_flip else None,
         "data.allow_outside": allow_outside or None,
+        "run.tensorboard": tensorboard or None,
     }
     chosen = choose(
         network,

@@ -101,6 +101,16 @@ class FullConfig(TrainingBase):
     validate_epochs: float = Field(
         10.0, gt=0, description="epochs from one validation (one centre clip of each video) to the next"
     )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="which weights the trained network has: those of the last validation, or of the best "
+        "one, by its top-1 or mAP and, where that is equal, by its loss",
+    )
+    patience: float | None = Field(
+        None,
+        gt=0,
+        description="epochs without a better validation after which a training stops; null: never",
+    )
     seed: int = Field(
         0, ge=0, description="seed of the initial weights, the order of the clips and their augmentation"
     )
@@ -112,6 +122,11 @@ class FullConfig(TrainingBase):
         if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs must be below epochs ({self.epochs:g}), got {self.warmup_epochs:g}"
+            )
+        if self.patience is not None and self.patience < self.validate_epochs:
+            raise ValueError(
+                f"patience must be at least validate_epochs ({self.validate_epochs:g}), got "
+                f"{self.patience:g}: raise it, or validate more often"
             )
         return self
 
@@ -143,6 +158,9 @@ class FullRunConfig(Section):
         10.0,
         ge=0,
         description="minutes from one checkpoint to the next; a checkpoint also follows each validation",
+    )
+    tensorboard: bool = Field(
+        False, description="write the training's curves as event files, into its folder's tensorboard/"
     )
 
 

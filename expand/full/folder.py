@@ -96,6 +96,11 @@ class TrainingFolder:
         """The model in network.yaml, without weights; raises UserError as `read_model` does."""
         return read_model(self.folder / NETWORK)
 
+    def trained(self) -> Json:
+        """What the model file of the finished training says of it; raises UserError as `read_model` does."""
+        values: Json = read_model(self.folder / TRAINED).values["trained"]
+        return values
+
     def kept(self) -> Json:
         """The values in training.json.
 

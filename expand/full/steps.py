@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from expand.config.full import FullConfig
 from expand.data.clips import planned_batches
+from expand.full.best import Validation, best_row, gives_up
+from expand.full.counted_loss import CountedLoss
 from expand.full.precise_norm import for_evaluation, measure_statistics
 from expand.training.checkpoints import TrainingState
-from expand.training.loop import Course, Loop
+from expand.training.loop import Course, Loop, on_cpu
 from expand.training.losses import Diverged, OnStep
 from expand.training.schedule import Phase, released_factor
 from search_spaces.base import ClipSampling
 
-Validation = dict[str, float]  # a row of history.csv
 _AGREE_EVERY = 4  # steps after which several processes exchange whether one must stop, or its loss diverged
 
 
@@ -85,7 +86,9 @@ class FullTraining:
 
     def __init__(self, course: FullCourse, network: nn.Module) -> None:
         self._course = course
-        self._loop = Loop(course, network)
+        self._counted = CountedLoss(course.loss).to(course.device)
+        self._loop = Loop(replace(course, loss=self._counted), network)
+        self._best: dict[str, Tensor] | None = None  # the weights of the best validation, if they are kept
         self._earlier = 0.0  # seconds of training in earlier processes
         self._began = time.monotonic()
         self.history: list[Validation] = []
@@ -102,19 +105,33 @@ class FullTraining:
 
     def state(self) -> TrainingState:
         """The state for a checkpoint, from which `restore` resumes: tensors on the CPU and plain values."""
-        return {**self._loop.state(), "seconds": self.seconds, "history": self.history}
+        return {
+            **self._loop.state(),
+            "seconds": self.seconds,
+            "history": self.history,
+            "counts": self._counted.counts(),
+            "best": self._best,
+        }
 
     def restore(self, state: TrainingState) -> None:
         """Resume from a state that `state` gave."""
         self._loop.restore(state)
         self._earlier, self.history = state["seconds"], list(state["history"])
+        self._counted.restore(state["counts"])
+        self._best = state["best"]
         self._began = time.monotonic()
 
+    @property
+    def kept(self) -> Validation:
+        """The row of the validation whose weights the trained network has."""
+        return best_row(self.history) if self._course.recipe.keep == "best" else self.history[-1]
+
     def run(self, hooks: Hooks) -> nn.Module:
-        """Train up to the last step.
+        """Train up to the last step, or until the validations have not become better for long enough.
 
         Returns:
-            The network that the last validation evaluated: in evaluation mode, with precise statistics.
+            The network that the last validation evaluated, or the best one if the recipe keeps that: in
+            evaluation mode, with precise statistics.
 
         Raises:
             Diverged: the loss is not finite.
@@ -123,10 +140,14 @@ class FullTraining:
         course, schedule = self._course, self._course.schedule
         evaluated: nn.Module | None = None
         every = course.recipe.validate_epochs * len(course.train.labels)
+        if self._gives_up():  # it was interrupted between its last validation and its end
+            return self._trained(None)
         for step in self._loop.steps(hooks.progress, hooks.halved):
             if step == schedule.steps or schedule.ended(step, every):
                 self._check(stopping=False)
                 evaluated = self._validate(hooks)
+                if self._gives_up():
+                    break
             if evaluated is None or step < schedule.steps:
                 stopping = self._stopping(hooks)
                 if course.processes.leads and (stopping or hooks.due()):
@@ -134,7 +155,19 @@ class FullTraining:
                     hooks.save(self.state())
                 if stopping:
                     raise Stopped
-        return evaluated if evaluated is not None else self._evaluated()
+        return self._trained(evaluated)
+
+    def _gives_up(self) -> bool:
+        """Whether no better validation is waited for; the same in all processes, as the rows are."""
+        return gives_up(self.history, self._course.recipe.patience)
+
+    def _trained(self, evaluated: nn.Module | None) -> nn.Module:
+        """The trained network; `evaluated` is that of the last validation, None: evaluate it now."""
+        if self._best is None:
+            return self._evaluated() if evaluated is None else evaluated
+        twin = for_evaluation(self._loop.network)
+        twin.load_state_dict(self._best)
+        return twin
 
     def _stopping(self, hooks: Hooks) -> bool:
         """Whether to stop now; the same in all processes."""
@@ -167,7 +200,9 @@ class FullTraining:
         """Validate the network, record and report the row, write a checkpoint; returns the evaluated copy."""
         course = self._course
         evaluated = self._evaluated()
-        scores = course.validate(evaluated)
+        own = course.validate(evaluated)
+        scores = course.processes.broadcast(lambda: own)  # to the last bit the same in all, as they decide
+        share = self._counted.share()
         schedule, losses = course.schedule, self._loop.losses.kept
         phase, _ = schedule.at(self.step - 1)
         row: Validation = {
@@ -175,11 +210,15 @@ class FullTraining:
             "epochs": self._epochs,
             "learning_rate": learning_rate(course.recipe, phase, self.step / schedule.steps),
             "train_loss": sum(losses) / max(1, len(losses)),
+            **({} if share is None else {"train_top1": share}),
             **{f"val_{name}": value for name, value in scores.items()},
             "seconds": self.seconds,
         }
         self.history.append(row)
         losses.clear()
+        self._counted.clear()
+        if course.recipe.keep == "best" and best_row(self.history) is row:
+            self._best = on_cpu(evaluated.state_dict())
         hooks.validated(row)
         if course.processes.leads:
             hooks.save(self.state())

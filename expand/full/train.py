@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any, Protocol
 from torch import nn
 
 from expand.config.data_paths import check_there, moved
-from expand.config.full import Recipe
+from expand.config.full import FullConfig, Recipe
 from expand.data.cache import StageProgress
 from expand.data.labelled import Videos
 from expand.data.sources import open_source
 from expand.full.batch_parts import training_part
+from expand.full.best import Validation, best_row
 from expand.full.folder import TrainingFolder
 from expand.full.preparation import (
     Chosen,
@@ -31,7 +33,7 @@ from expand.full.preparation import (
     step_remarks,
     threads_of,
 )
-from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation
+from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped
 from expand.jobs.job import TrainingProgress
 from expand.system.console import own_command
 from expand.system.errors import RunFailed, first_line
@@ -41,6 +43,7 @@ from expand.system.logs import log_to
 from expand.system.signals import Interrupted, deferred
 from expand.training.checkpoints import TrainingState, load_checkpoint, write_checkpoint
 from expand.training.devices import choose_device, prepare
+from expand.training.events import check_tensorboard, open_events
 from expand.training.losses import Diverged
 from expand.training.memory import out_of_memory
 from expand.training.processes import Processes
@@ -84,7 +87,7 @@ class Trained:
     Attributes:
         folder: the training's folder.
         model: the model file of the trained network.
-        scores: the scores of the last validation, by name.
+        scores: the scores of the validation whose weights the model has, by name.
         seconds: the seconds of training in all processes one after another, without the time in between.
     """
 
@@ -115,6 +118,7 @@ def start(chosen: Chosen, folder: Path | None, view: TrainingDisplay) -> Trained
         RunFailed: the loss is not finite, or memory ran out.
         Interrupted: a signal stopped the training, which can be resumed.
     """
+    _check_events(chosen.recipe)
     processes, device = Processes.of_torchrun(), choose_device(chosen.recipe.run.device)
     if folder is not None and processes.leads:
         check_free(folder)
@@ -152,11 +156,12 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
     """
     place = TrainingFolder(folder)
     if place.finished:
-        last = place.history()[-1]
-        return Trained(folder=folder, model=folder / TRAINED, scores=scores_of(last), seconds=last["seconds"])
+        kept, seconds = place.trained()["validation"], place.history()[-1]["seconds"]
+        return Trained(folder=folder, model=folder / TRAINED, scores=kept, seconds=seconds)
     processes, recipe, model = Processes.of_torchrun(), place.recipe(), place.network()
     recipe = recipe if data is None else moved(recipe, data)
     check_there(recipe)
+    _check_events(recipe)
     device = choose_device(recipe.run.device)
     chosen = Chosen(model=model, recipe=recipe, source=open_source(recipe.data))
     check_videos(chosen, processes)
@@ -177,6 +182,12 @@ def go_on(folder: Path, view: TrainingDisplay, *, data: Path | None = None) -> T
         _check_state(state, model, place.checkpoints)
         training.restore(state)
         return _run(place, model, recipe, course, training, view)
+
+
+def _check_events(recipe: Recipe) -> None:
+    """Raises UserError if the recipe asks for event files, and nothing can write them."""
+    if recipe.run.tensorboard:
+        check_tensorboard()
 
 
 def _check_state(state: TrainingState, model: Model, folder: Path) -> None:
@@ -226,15 +237,27 @@ def _run(
         log.info("from step %d of %d on %s", training.step, course.schedule.steps, course.device)
         view.begin(course.schedule, recipe, training.step)
         checkpoints = _Checkpoints(place, minutes=recipe.run.checkpoint_minutes)
+        curves = str(place.folder / "tensorboard") if recipe.run.tensorboard and processes.leads else None
+        first = course.schedule.clips_before(training.step)
+        events = stack.enter_context(
+            open_events(curves, lambda done: course.rate(done.step - 1), first=first)
+        )
+
+        def progress(done: TrainingProgress) -> None:
+            view.progress(done)
+            events.step(done)
 
         def validated(row: Validation) -> None:
             log.info("%s", ", ".join(f"{key} {value:.5g}" for key, value in row.items()))
             view.validated(row)
+            shown = {f"val/{name}": value for name, value in scores_of(row).items()}
+            clips = course.schedule.clips_before(training.step)
+            events.scores({"train/top1": row.get("train_top1"), **shown}, clips)
             if processes.leads:
                 place.write_history(training.history)
 
         hooks = Hooks(
-            progress=view.progress,
+            progress=progress,
             validated=validated,
             save=checkpoints.save,
             due=checkpoints.due,
@@ -262,15 +285,36 @@ def _run(
             folder = quote(str(place.folder))
             view.note(f"stopped after step {training.step:,}; go on with: {own_command()} resume {folder}")
             raise Interrupted(signals[0] if signals else signal.SIGTERM) from None
+        for line in end_remarks(recipe.training, training.history, training.kept):
+            view.note(line)
         if processes.leads:
             _finish(place, model, recipe, network, training)
         log.info("finished")
     return Trained(
         folder=place.folder,
         model=place.folder / TRAINED,
-        scores=scores_of(training.history[-1]),
+        scores=scores_of(training.kept),
         seconds=training.seconds,
     )
+
+
+def end_remarks(recipe: FullConfig, rows: Sequence[Validation], kept: Validation) -> tuple[str, ...]:
+    """Lines that say why a training ended before its last epoch, and of which epoch its weights are.
+
+    Args:
+        recipe: the recipe.
+        rows: the rows of the validations.
+        kept: that of the weights.
+    """
+    done, said = rows[-1]["epochs"], []
+    if done < recipe.epochs:
+        said.append(
+            f"stopped   after epoch {done:g} of {recipe.epochs:g}: no validation of the last "
+            f"{recipe.patience:g} epochs was better than that of epoch {best_row(rows)['epochs']:g}"
+        )
+    if recipe.keep == "best":
+        said.append(f"weights   those of epoch {kept['epochs']:g}, whose validation is the best")
+    return tuple(said)
 
 
 def scores_of(row: Validation) -> dict[str, float]:
@@ -285,10 +329,11 @@ def _finish(
     """Write the weights, and after them the model file, so that a model file never lacks its weights."""
     values: dict[str, Any] = model.values | {
         "trained": {
-            "epochs": recipe.training.epochs,
+            "epochs": training.history[-1]["epochs"],
+            "weights_of_epoch": training.kept["epochs"],
             "jitter": list(recipe.data.jitter),
             "start": place.kept()["start"],
-            "validation": scores_of(training.history[-1]),
+            "validation": scores_of(training.kept),
             "recipe": recipe.training.model_dump(mode="json"),
         }
     }

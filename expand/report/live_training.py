@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from expand.config.full import Recipe
+from expand.full.best import Validation, best_row
 from expand.full.scores import SCORES
-from expand.full.steps import Validation, learning_rate
+from expand.full.steps import learning_rate
 from expand.jobs.job import TrainingProgress
 from expand.report.live import LiveView
 from expand.system.listing import Listing
@@ -64,8 +65,10 @@ class TrainingView(LiveView):
             if f"val_{name}" in row and name != "loss"
         )
         self._printed = time.monotonic()
+        clips = f", {row['train_top1']:.1%} of training clips right" if "train_top1" in row else ""
         self.note(
-            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}, {', '.join(scores)}{self._time_left()}"
+            f"epoch {row['epochs']:.4g}: loss {row['train_loss']:.3f}{clips}; validation {', '.join(scores)}"
+            f"{self._time_left()}"
         )
 
     def render(self) -> RenderableType:
@@ -92,15 +95,26 @@ class TrainingView(LiveView):
 
 
 def history_table(rows: Sequence[Validation]) -> Listing:
-    """Return the table of a training's validations."""
+    """Return the table of a training's validations, in which the best one is bold."""
     names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
-    headings = ("epochs", "train loss", *(SCORES[name] for name in names), "time")
-    table = Listing(headings, right=headings, spare=["train loss", "time", "loss", "top-5"], gap=2)
+    clips = ["train top-1"] if rows and "train_top1" in rows[0] else []
+    headings = ("epochs", "train loss", *clips, *(SCORES[name] for name in names), "time")
+    spare = ["train loss", "train top-1", "time", "loss", "top-5"]
+    table = Listing(headings, right=headings, spare=spare, gap=2)
+    best = best_row(rows) if rows else None
     for row in rows:
         scores = (
             f"{row[f'val_{name}']:.3f}" if name == "loss" else f"{row[f'val_{name}']:.1%}" for name in names
         )
-        table.row(f"{row['epochs']:.4g}", f"{row['train_loss']:.3f}", *scores, show_seconds(row["seconds"]))
+        own = (f"{row['train_top1']:.1%}" for _ in clips)
+        table.row(
+            f"{row['epochs']:.4g}",
+            f"{row['train_loss']:.3f}",
+            *own,
+            *scores,
+            show_seconds(row["seconds"]),
+            style="bold" if row is best else None,
+        )
     return table
 
 

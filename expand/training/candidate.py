@@ -45,6 +45,7 @@ from expand.training.losses import Diverged, guess_loss
 from expand.training.memory import limit_memory, out_of_memory, peak_bytes, release_memory, reset_peak
 from expand.training.objectives import Validated, judge, load_objective
 from expand.training.prediction import activation_of
+from expand.training.schedule import learning_rate_factor
 from expand.training.trainer import validate
 from expand.weights.writing import save_weights
 from search_spaces.base import ClipSampling, growth_of
@@ -233,7 +234,11 @@ def _measure(
     if first:
         log.info("continuing from epoch %.4g", first / len(data.train.labels))
     assert epochs.micro_batch is not None
-    with open_events(place.events, recipe, first=first) as events:
+
+    def rate(progress: TrainingProgress) -> float:
+        return recipe.learning_rate * learning_rate_factor(progress.clips / progress.total, recipe.warmup)
+
+    with open_events(place.events, rate, first=first) as events:
         write = _reporter(folder)
 
         def report(progress: TrainingProgress) -> None:
@@ -293,7 +298,8 @@ def _measure(
             test_top1=None if tested is None else tested.top1,
             test_mean_class_accuracy=None if tested is None else tested.mean_class_accuracy,
         )
-        events.end(measurement)
+        scores = ("score", "top1", "top5", "mean_class_accuracy", "loss")
+        events.scores({f"val/{name}": getattr(measurement, name) for name in scores}, clips)
     return measurement
 
 

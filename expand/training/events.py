@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from expand.config.training import TrainingConfig
-from expand.jobs.job import Measurement, TrainingProgress
+from expand.jobs.job import TrainingProgress
 from expand.system.errors import UserError
-from expand.training.schedule import learning_rate_factor
+
+Rate = Callable[[TrainingProgress], float]  # the learning rate of a step, from the progress after it
 
 
 class Events(Protocol):
@@ -22,8 +21,8 @@ class Events(Protocol):
         """Write the loss and the learning rate after a step."""
         ...
 
-    def end(self, measurement: Measurement) -> None:
-        """Write the scores and the loss of the validation after the last step."""
+    def scores(self, values: Mapping[str, float | None], clips: int) -> None:
+        """Write values by their names, such as `val/top1`, after `clips` clips; None is left out."""
         ...
 
 
@@ -39,12 +38,12 @@ def check_tensorboard() -> None:
 
 
 @contextmanager
-def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -> Iterator[Events]:
+def open_events(folder: str | None, rate: Rate, *, first: int = 0) -> Iterator[Events]:
     """Open event files in `folder` for the block; None: nothing is written.
 
     Args:
         folder: the folder, of this training alone.
-        recipe: the recipe, for the learning rate.
+        rate: gives the learning rate.
         first: clips trained before this attempt. The points of an earlier attempt are kept up to this number;
             0: all are removed.
     """
@@ -55,8 +54,8 @@ def open_events(folder: str | None, recipe: TrainingConfig, *, first: int = 0) -
 
     if not first:
         shutil.rmtree(folder, ignore_errors=True)
-    with SummaryWriter(Path(folder), purge_step=first or None) as writer:
-        yield _EventFiles(writer.add_scalar, recipe)
+    with SummaryWriter(Path(folder), purge_step=first + 1 if first else None) as writer:
+        yield _EventFiles(writer.add_scalar, rate)
 
 
 class _NoEvents:
@@ -64,22 +63,20 @@ class _NoEvents:
 
     def step(self, progress: TrainingProgress) -> None: ...
 
-    def end(self, measurement: Measurement) -> None: ...
+    def scores(self, values: Mapping[str, float | None], clips: int) -> None: ...
 
 
 class _EventFiles:
     """Writes points by TensorBoard's `add_scalar(name, value, clips)`."""
 
-    def __init__(self, add: Callable[[str, float, int], None], recipe: TrainingConfig) -> None:
-        self._add, self._recipe = add, recipe
+    def __init__(self, add: Callable[[str, float, int], None], rate: Rate) -> None:
+        self._add, self._rate = add, rate
 
     def step(self, progress: TrainingProgress) -> None:
-        rate = learning_rate_factor(progress.clips / progress.total, self._recipe.warmup)
         self._add("train/loss", progress.loss, progress.clips)
-        self._add("train/learning_rate", self._recipe.learning_rate * rate, progress.clips)
+        self._add("train/learning_rate", self._rate(progress), progress.clips)
 
-    def end(self, measurement: Measurement) -> None:
-        values = asdict(measurement)
-        for name in ("score", "top1", "top5", "mean_class_accuracy", "loss"):
-            if values[name] is not None:
-                self._add(f"val/{name}", values[name], measurement.clips_seen)
+    def scores(self, values: Mapping[str, float | None], clips: int) -> None:
+        for name, value in values.items():
+            if value is not None:
+                self._add(name, value, clips)

@@ -109,8 +109,8 @@ class Loop:
             "losses": list(self.losses.kept),
             "splits": self._splits,
             "micro_batch": self.micro_batch,
-            "model_state": _on_cpu(self.network.state_dict()),
-            "optimizer": _on_cpu(self._optimizer.state_dict()),
+            "model_state": on_cpu(self.network.state_dict()),
+            "optimizer": on_cpu(self._optimizer.state_dict()),
         }
 
     def restore(self, state: TrainingState) -> None:
@@ -166,9 +166,9 @@ class Loop:
 
         It can on a CPU, where an error is raised during the step's own call; in a training by a single
         process, since no other waits for the step; and without BatchNorm splits, which need the whole batch.
-        The network's buffers are then restored, and the gradients removed.
+        The buffers of the network and of the loss are then restored, and the gradients removed.
         """
-        course, buffers = self._course, list(self.network.buffers())
+        course, buffers = self._course, [*self.network.buffers(), *self._course.loss.buffers()]
         if shape not in made:
             made[shape] = self._make_step(network, shape)
         seed_step(course.device, step_seed(course.seed, self.step, course.processes.share.rank))
@@ -300,12 +300,12 @@ def step_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def _on_cpu(values: Any) -> Any:
+def on_cpu(values: Any) -> Any:
     """A copy, on the CPU, of nested plain values and tensors, which later steps do not change."""
     if isinstance(values, Tensor):
         return values.detach().to("cpu", copy=True)
     if isinstance(values, dict):
-        return {key: _on_cpu(value) for key, value in values.items()}
+        return {key: on_cpu(value) for key, value in values.items()}
     if isinstance(values, list):
-        return [_on_cpu(value) for value in values]
+        return [on_cpu(value) for value in values]
     return values

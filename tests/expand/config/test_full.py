@@ -73,6 +73,15 @@ def test_mistakes(setting: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_patience_is_as_long_as_from_one_validation_to_the_next() -> None:
+    with pytest.raises(UserError) as caught:
+        build_recipe(None, S, settings=chosen_settings(["training.patience=5"]))
+    assert str(caught.value) == (
+        "options: training: patience must be at least validate_epochs (10), got 5: raise it, or validate "
+        "more often."
+    )
+
+
 SEARCHED = DataConfig(
     format="folders", path=Path("videos"), flip=False, jitter=(1.0, 1.5), oversampling=2, val_share=0.3
 )

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from expand.config.full import FullConfig
 from expand.data.clips import Augment
 from expand.data.labels import OneLabel
+from expand.full.best import Validation
 from expand.full.multigrid import multigrid
-from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, Validation, learning_rate
+from expand.full.steps import FullCourse, FullTraining, Hooks, Stopped, learning_rate
 from expand.jobs.job import TrainingProgress
 from expand.training.checkpoints import TrainingState
 from expand.training.losses import Diverged
@@ -177,6 +178,63 @@ def test_the_loss_falls_and_is_told() -> None:
     training.run(kept.hooks())
     assert kept.rows[-1]["train_loss"] < 0.7 * kept.rows[0]["train_loss"]
     assert [row["epochs"] for row in kept.rows] == list(range(1, 7))
+
+
+def scripted(scores: list[float], seen: list[dict[str, Tensor]] | None = None) -> Any:
+    """A validation that gives these scores one after another, and notes the weights it got."""
+    left = iter(scores)
+
+    def validate(one: nn.Module) -> dict[str, float]:
+        if seen is not None:
+            seen.append(weights(one))
+        return {"top1": next(left)}
+
+    return validate
+
+
+@pytest.mark.parametrize("stop_at", [1, 4, 10])
+def test_the_best_weights_are_kept_also_over_an_interruption(stop_at: int) -> None:
+    recipe = RECIPE.model_copy(update={"keep": "best"})
+    scores, seen = [0.25, 0.75, 0.5, 0.75], list[dict[str, Tensor]]()
+    whole = FullTraining(course(recipe, validate=scripted(scores, seen)), network())
+    wanted = weights(whole.run(Kept().hooks()))
+    assert same(wanted, seen[1])
+    assert not same(wanted, seen[3])
+    assert whole.kept["epochs"] == 2
+
+    cut = Kept(stop_at=stop_at)
+    first = FullTraining(course(recipe, validate=scripted(scores)), network())
+    with pytest.raises(Stopped):
+        first.run(cut.hooks())
+    done = len(first.history)
+    second = FullTraining(course(recipe, validate=scripted(scores[done:])), network())
+    second.restore(cut.states[-1])
+    assert same(weights(second.run(Kept().hooks())), wanted)
+    assert second.kept["epochs"] == 2
+
+
+def test_patience_ends_a_training_and_nothing_is_trained_after_it() -> None:
+    recipe = RECIPE.model_copy(update={"keep": "best", "patience": 1.0})
+    work, kept = course(recipe, validate=scripted([0.25, 0.75, 0.5])), Kept()
+    training = FullTraining(work, network())
+    wanted = weights(training.run(kept.hooks()))
+    assert [row["epochs"] for row in training.history] == [1, 2, 3]
+    assert kept.step == 9  # of 12
+
+    again, rest = FullTraining(course(recipe, validate=scripted([])), network()), Kept()
+    again.restore(kept.states[-1])
+    assert same(weights(again.run(rest.hooks())), wanted)
+    assert rest.losses == []
+
+
+def test_clips_of_a_step_that_is_done_again_are_counted_once() -> None:
+    crowded = FullTraining(course(micro_batch=4), Crowded(most=2, first=1))
+    crowded.run(Kept().hooks())
+    parts = FullTraining(course(micro_batch=2), Crowded(most=99))
+    parts.run(Kept().hooks())
+    shares = [[row["train_top1"] for row in one.history] for one in (crowded, parts)]
+    assert shares[0] == shares[1]
+    assert all(share * 24 == pytest.approx(round(share * 24)) for share in shares[0])
 
 
 def test_epochs_are_counted_as_they_were_asked_for() -> None:

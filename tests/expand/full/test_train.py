@@ -12,11 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 import expand
+from expand.config.full import FullConfig
 from expand.data.synthetic import CLASSES
+from expand.full.best import best_row
+from expand.full.folder import TrainingFolder
+from expand.full.train import end_remarks
 from expand.weights.models import read_model
 from tests.expand.commands import Xpand
 from tests.expand.full.trainings import DATA, SHORT, digest, scored, train
 from tests.expand.models import write_tiny
+from tests.expand.training.test_events import curves
 
 
 @pytest.mark.slow
@@ -67,6 +72,40 @@ def test_a_damaged_checkpoint_falls_back_and_ends_the_same(trained: Path, xpand:
     assert f"{last.name} is cut off or damaged: continuing from the checkpoint before it" in done.stderr
     assert "going on after step 3 of 6" in done.stderr
     assert digest(out / "model.safetensors") == wanted
+
+
+def test_the_end_says_why_it_came_early_and_of_when_the_weights_are() -> None:
+    rows = [{"epochs": 10.0 * number, "val_top1": 0.5} for number in range(1, 5)]
+    recipe = FullConfig(patience=30, keep="best")
+    assert end_remarks(recipe, rows, rows[0]) == (
+        "stopped   after epoch 40 of 300: no validation of the last 30 epochs was better than that of epoch "
+        "10",
+        "weights   those of epoch 10, whose validation is the best",
+    )
+    assert end_remarks(FullConfig(epochs=40), rows, rows[-1]) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard")
+def test_the_best_weights_and_the_curves_of_a_training(
+    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path
+) -> None:
+    out = tmp_path / "out"
+    best = ("--set", "training.keep=best", "--set", "training.validate_epochs=1", "--tensorboard")
+    done = train(xpand, cache, tiny, out, *best)
+    assert done.returncode == 0, done.stderr
+    rows = TrainingFolder(out).history()
+    kept = TrainingFolder(out).trained()
+    row = best_row(rows)
+    assert kept["weights_of_epoch"] == row["epochs"]
+    assert f"weights   those of epoch {row['epochs']:g}, whose validation is the best" in done.stderr
+    (test,) = scored(xpand, cache, out, "--views", "1")["tests"]
+    assert test["scores"]["top1"] == pytest.approx(row["val_top1"], rel=1e-4)
+    found = curves(out / "tensorboard")
+    assert [clips for clips, _ in found["train/loss"]] == [16, 32, 48, 64, 80, 96]
+    assert [clips for clips, _ in found["val/top1"]] == [48, 96]
+    shares = [value for _, value in found["train/top1"]]
+    assert shares == pytest.approx([one["train_top1"] for one in rows], 1e-4)
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from expand.run.study import Run
 from expand.system.errors import UserError
 from expand.training.events import open_events
 from tests.expand.runs import run_search, toy_config
-from tests.expand.search.test_replay import measurement
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:tensorboard")
 
@@ -55,19 +54,31 @@ def _name(run: Run, key: str) -> str:
 
 
 def test_an_attempt_that_was_cut_off_leaves_nothing_behind(tmp_path: Path) -> None:
-    recipe = toy_config().training
     for loss in (9.0, 1.0):
-        with open_events(str(tmp_path / "curves"), recipe) as events:
+        with open_events(str(tmp_path / "curves"), lambda _: 0.5) as events:
             events.step(TrainingProgress(step=1, clips=8, total=24, loss=loss))
-            events.end(measurement(0.5))
-    assert curves(tmp_path / "curves")["train/loss"] == [(8, 1.0)]
+            events.scores({"val/top1": loss / 10}, 8)
+    found = curves(tmp_path / "curves")
+    assert found["train/loss"] == [(8, 1.0)]
+    assert found["train/learning_rate"] == [(8, 0.5)]
+    ((clips, top1),) = found["val/top1"]
+    assert clips == 8
+    assert top1 == pytest.approx(0.1)
+
+
+def test_an_attempt_that_goes_on_keeps_the_points_up_to_there(tmp_path: Path) -> None:
+    for first, losses in ((0, (9.0, 8.0, 7.0)), (16, (1.0,))):
+        with open_events(str(tmp_path / "curves"), lambda _: 0.5, first=first) as events:
+            for number, loss in enumerate(losses, start=1 + first // 8):
+                events.step(TrainingProgress(step=number, clips=8 * number, total=24, loss=loss))
+    assert curves(tmp_path / "curves")["train/loss"] == [(8, 9.0), (16, 8.0), (24, 1.0)]
 
 
 def test_nothing_is_written_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with open_events(None, toy_config().training) as events:
+    with open_events(None, lambda _: 0.5) as events:
         events.step(TrainingProgress(step=1, clips=8, total=24, loss=1.0))
-        events.end(measurement(0.5))
+        events.scores({"val/top1": 0.5}, 8)
     assert not any(tmp_path.iterdir())
 
 
