@@ -206,9 +206,7 @@ app.command()(settle)
 def status(folder: RunFolder, as_json: AsJson = False) -> None:
     """Say how far a run or a training is; also while it runs."""
     if of_training(folder):
-        from expand.full.folder import TrainingFolder
-
-        show_training(TrainingFolder(folder), as_json)
+        show_training(folder, as_json)
         return
     from expand.report.sheets import rounds_sheet
     from expand.report.terminal import at_work_table, to_table
@@ -261,10 +259,14 @@ def plot(
         typer.Option("--out", help="Folder for the figures; by default RUN/figures, or ./figures."),
     ] = None,
 ) -> None:
-    """Draw a run as PNG, SVG and PDF, finished or not; of several runs, their frontier in one figure."""
+    """Draw a run or a training as PNG, SVG and PDF, finished or not; of several runs, their frontier."""
+    from expand.full.folder import TrainingFolder
     from expand.plots import write_figures
+    from expand.plots.training import write_training
 
-    for path in write_figures(runs, folder or (runs[0] / "figures" if len(runs) == 1 else Path("figures"))):
+    to = folder or (runs[0] / "figures" if len(runs) == 1 else Path("figures"))
+    training = len(runs) == 1 and TrainingFolder.is_one(runs[0])
+    for path in write_training(runs[0], to) if training else write_figures(runs, to):
         out.print(path, highlight=False, soft_wrap=True)
 
 
@@ -307,10 +309,13 @@ def report(
         Path | None, typer.Option("--out", help="The HTML file; by default report.html in the run's folder.")
     ] = None,
 ) -> None:
-    """Write a run as one HTML page, finished or not: figures and tables that explain each candidate."""
+    """Write a run or a training as one HTML page, finished or not: its figures and tables."""
+    from expand.full.folder import TrainingFolder
     from expand.report.page import write_report
+    from expand.report.training_page import write_training_report
 
-    out.print(write_report(folder, file), highlight=False, soft_wrap=True)
+    write = write_training_report if TrainingFolder.is_one(folder) else write_report
+    out.print(write(folder, file), highlight=False, soft_wrap=True)
 
 
 app.command()(profile)

@@ -29,7 +29,6 @@ from expand.system.errors import RunFailed
 from expand.system.signals import interruptible
 
 if TYPE_CHECKING:
-    from expand.full.folder import TrainingFolder
     from expand.full.train import Trained
     from expand.report.live_training import TrainingView
 
@@ -251,18 +250,23 @@ def train(
     _show_trained(done, as_json)
 
 
-def show_training(training: TrainingFolder, as_json: bool) -> None:
+def show_training(folder: Path, as_json: bool) -> None:
     """Print the state of a full training."""
-    from expand.report.live_training import history_table
+    from expand.full.record import read_training
+    from expand.report.terminal import to_table
+    from expand.report.training_sheet import history_sheet
 
-    rows = training.history()
+    record = read_training(folder)
     if as_json:
-        print_json({"finished": training.finished, "history": rows})
+        best = None if record.best is None else record.best["epochs"]
+        print_json({"finished": record.finished, "history": record.rows, "best_epoch": best})
         return
-    epochs, done = training.recipe().training.epochs, rows[-1]["epochs"] if rows else 0.0
-    state = "finished" if training.finished else f"{done:.4g} of {epochs:g} epochs by the last validation"
-    out.print(f"{training.folder}: {state}", highlight=False, soft_wrap=True)
-    out.print(history_table(rows))
+    epochs = record.recipe.training.epochs
+    state = f"{record.done:.4g} of {epochs:g} epochs by the last validation"
+    if record.finished and record.kept is not None:
+        state = f"finished, with the weights of epoch {record.kept['epochs']:g}"
+    out.print(f"{folder}: {state}", highlight=False, soft_wrap=True)
+    out.print(to_table(history_sheet(record)))
 
 
 def resume_training(folder: Path, data: Path | None, as_json: bool) -> None:
@@ -293,7 +297,7 @@ def _show_trained(done: Trained, as_json: bool) -> None:
     out.print(done.model, highlight=False, soft_wrap=True)
     folder, xpand = quote(str(done.folder)), own_command()
     say(
-        f"\nNext:\n  {xpand} test {folder} --views 1 --views 10 --views 30\n"
+        f"\nNext:\n  {xpand} report {folder}\n  {xpand} test {folder} --views 1 --views 10 --views 30\n"
         f"  {xpand} export {folder} --format onnx --out {folder}"
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 
 from rich.console import Console, RenderableType
 from rich.progress_bar import ProgressBar
@@ -16,12 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from expand.config.full import Recipe
-from expand.full.best import Validation, best_row
+from expand.full.best import Validation
 from expand.full.scores import SCORES
 from expand.full.steps import learning_rate
 from expand.jobs.job import TrainingProgress
 from expand.report.live import LiveView
-from expand.system.listing import Listing
 from expand.system.units import show_seconds
 from expand.training.schedule import Phase, Schedule
 
@@ -92,30 +90,6 @@ class TrainingView(LiveView):
             return ""
         left = (time.monotonic() - self._began) * (self._steps - self._step) / done
         return f", about {show_seconds(left)} left"
-
-
-def history_table(rows: Sequence[Validation]) -> Listing:
-    """Return the table of a training's validations, in which the best one is bold."""
-    names = [name for name in SCORES if rows and f"val_{name}" in rows[0]]
-    clips = ["train top-1"] if rows and "train_top1" in rows[0] else []
-    headings = ("epochs", "train loss", *clips, *(SCORES[name] for name in names), "time")
-    spare = ["train loss", "train top-1", "time", "loss", "top-5"]
-    table = Listing(headings, right=headings, spare=spare, gap=2)
-    best = best_row(rows) if rows else None
-    for row in rows:
-        scores = (
-            f"{row[f'val_{name}']:.3f}" if name == "loss" else f"{row[f'val_{name}']:.1%}" for name in names
-        )
-        own = (f"{row['train_top1']:.1%}" for _ in clips)
-        table.row(
-            f"{row['epochs']:.4g}",
-            f"{row['train_loss']:.3f}",
-            *own,
-            *scores,
-            show_seconds(row["seconds"]),
-            style="bold" if row is best else None,
-        )
-    return table
 
 
 def schedule_table(schedule: Schedule, recipe: Recipe) -> Table:

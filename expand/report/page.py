@@ -1,14 +1,12 @@
-r"""Writes a run as one HTML page without further files: figures, tables, and the details of each candidate.
+"""Writes a run as one HTML page without further files: figures, tables, and the details of each candidate.
 
 The figures are those of `expand.plots`, as SVG in the page. Pointing at a mark in a figure shows its
-candidate: scores, cost, factors and architecture. Texts from data and configs are escaped, and control
-characters in them are shown as `\x1b`.
+candidate: scores, cost, factors and architecture.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ from typing import Any
 from expand.config.base import to_yaml
 from expand.plots import KINDS, Kind, draw
 from expand.plots.captions import state, stopped
-from expand.plots.figures import to_bytes
 from expand.plots.style import name_of
 from expand.report.findings import findings
+from expand.report.html import fill, inline, write_page
 from expand.report.sheets import (
     decisions_sheet,
     rounds_sheet,
@@ -32,11 +30,8 @@ from expand.run.record import RunRecord, read_run, search_words, start_words
 from expand.run.rows import CandidateRow
 from expand.search.latency import LATENCY
 from expand.search.stability import REPLAYS
-from expand.system.errors import cannot_write
-from expand.system.escaping import visible, visible_line
-from expand.system.files import write_atomic
+from expand.system.escaping import visible_line
 from expand.system.units import show_milliseconds, show_seconds
-from expand.system.version import VERSION
 from search_spaces.base import presentation_of
 
 REPORT = "report.html"
@@ -69,34 +64,20 @@ def write_report(folder: Path, file: Path | None = None) -> Path:
     Raises:
         UserError: the folder is no run, or the file cannot be written.
     """
-    file = file or folder / REPORT
-    page = render(read_run(folder))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(file, page)
-    except OSError as error:
-        raise cannot_write(file, error) from None
-    return file
+    return write_page(file or folder / REPORT, render(read_run(folder)))
 
 
 def render(record: RunRecord) -> str:
     """Return the page of a run as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     explained = _WORDS if record.config.search.strategy == "expansion" else _OTHER_WORDS
-    environment = Environment(
-        loader=PackageLoader("expand.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
     tested = any(row.test is not None for row in record.trajectory)
-    return environment.get_template("report.html").render(
-        record=record,
+    return fill(
+        "report.html",
+        name=record.folder.name,
         facts=list(_facts(record)),
         state=state([record]) or stopped(record),
         findings=findings(record) if record.finished else [],
-        figures=[(kind, explained[kind], _inline(kind, record)) for kind in KINDS],
+        figures=[(kind, explained[kind], inline(draw(kind, [record]), kind)) for kind in KINDS],
         axes=[(name, axis.label) for name, axis in record.setup.axes.items()],
         sheets=[
             (
@@ -111,7 +92,6 @@ def render(record: RunRecord) -> str:
         ],
         config=to_yaml(record.config),
         details=_script({row.key: _details(record, row) for row in record.rounds}),
-        version=VERSION,
     )
 
 
@@ -160,16 +140,6 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     )
     spent = sum(row.attempt.seconds or 0.0 for row in record.attempts)
     yield "trainings", f"{len(record.trials)}, {show_seconds(spent)} of workers' time in all"
-
-
-def _inline(kind: Kind, record: RunRecord) -> str:
-    """Return a figure as an SVG element, with ids that are unique on the page and marks of class `mark`."""
-    svg = to_bytes(draw(kind, [record]), "svg", kind).decode()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' (width|height)="[^"]*pt"', "", svg, count=2)  # the style sheet sets the width
-    svg = re.sub(r'id="mark:[^:"]*:([^"]*)"', r'class="mark" data-key="\1"', svg)
-    return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{kind}-", svg)
 
 
 def _cost_of(record: RunRecord, row: CandidateRow) -> dict[str, str]:

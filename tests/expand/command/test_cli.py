@@ -389,8 +389,8 @@ def test_what_does_not_exist_is_said_not_to(xpand: Xpand, tmp_path: Path) -> Non
 
 def test_a_training_is_not_taken_for_a_search(xpand: Xpand, tmp_path: Path) -> None:
     (tmp_path / "training.json").write_text("{}")
-    for verb in ("table", "plot", "report"):
-        assert refused(xpand(verb, tmp_path)) == (
+    for arguments in (("table", tmp_path), ("plot", tmp_path, tmp_path)):
+        assert refused(xpand(*arguments)) == (
             f"error: {tmp_path} must be the folder of a search, but it is that of a full training: "
             f"`xpand status {tmp_path}` shows it."
         )

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from expand.full.best import Validation
-from expand.report.live_training import TrainingView, history_table
+from expand.report.live_training import TrainingView
 
 ROW: Validation = {
     "step": 40, "epochs": 10, "learning_rate": 0.05, "train_loss": 1.25, "train_top1": 0.5, "val_top1": 0.25,
@@ -34,12 +34,3 @@ def test_a_validation_is_a_line() -> None:
         "class 25.0%",
         "epoch 20: loss 0.500; validation mAP 50.0%",
     ]
-
-
-def test_the_table_has_both_splits() -> None:
-    shown = console()
-    shown.print(history_table([ROW, ROW | {"epochs": 20, "val_top1": 0.75}]))
-    first, second, third = (" ".join(line.split()) for line in text(shown).splitlines())
-    assert first == "epochs train loss train top-1 top-1 top-5 mean class loss time"
-    assert second == "10 1.250 50.0% 25.0% 100.0% 25.0% 1.500 1 min 1 s"
-    assert third == "20 1.250 50.0% 75.0% 100.0% 25.0% 1.500 1 min 1 s"
