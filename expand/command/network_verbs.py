@@ -320,6 +320,10 @@ def evaluate(
         Path | None, typer.Option("--weights", help="Weights instead of those beside the model.")
     ] = None,
     config: ConfigFile = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the confusion matrix, and each video's prediction as CSV."),
+    ] = None,
     allow_outside: AllowOutside = False,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -327,6 +331,7 @@ def evaluate(
     """Test weights on the videos of a split: top-1, top-5, mean class accuracy, or mAP of several labels."""
     from expand.full.testing import choose_test, result_table, run_test
     from expand.report.live_search import SearchView
+    from expand.report.tested import mistake_lines, write_tested
 
     chosen = choose_test(
         network,
@@ -340,10 +345,14 @@ def evaluate(
     )
     with interruptible(), SearchView(err) as view:
         results = run_test(chosen, view.caching)
+    files = [] if folder is None else [str(path) for path in write_tested(chosen, results, folder)]
     if as_json:
-        print_json({"model": chosen.model.name, "tests": [result.to_json() for result in results]})
+        tests = [result.to_json() for result in results]
+        print_json({"model": chosen.model.name, "tests": tests, **({"files": files} if files else {})})
         return
     out.print(result_table(results))
+    for line in (*mistake_lines(results), *files):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 NETWORK_VERBS: dict[str, Callable[..., None]] = {

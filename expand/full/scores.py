@@ -5,7 +5,7 @@ Shapes: V videos, C classes, T frames in a view.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +38,13 @@ class SplitScores:
         scores: by name: for videos with one label top1, top5, mean_class_accuracy (shares) and loss (nats);
             for several labels mean_average_precision, over the classes that videos show.
         per_class: (C,) the top-1 or the average precision of each class; NaN for a class that no video shows.
+        probabilities: (V, C) of the videos, averaged over their views; None: videos have several labels.
     """
 
     videos: int
     scores: dict[str, float]
     per_class: tuple[float, ...]
+    probabilities: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
 
 
 def evaluate(
@@ -80,6 +82,7 @@ def evaluate(
         videos=len(means),
         scores=asdict(score(means, truth.labels)),
         per_class=tuple(per_class_accuracy(means, truth.labels).tolist()),
+        probabilities=means,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expand.config.data_paths import data_of_run
 from expand.config.full import Recipe
@@ -15,6 +15,8 @@ from expand.data.base import Source, SplitName
 from expand.data.cache import OnProgress
 from expand.data.cache_needs import EvenClips
 from expand.data.clips import ViewGrid
+from expand.data.labelled import Labels, Videos
+from expand.data.labels import OneLabel
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import TrainingFolder
 from expand.full.videos import check_frames, open_videos
@@ -27,6 +29,10 @@ from expand.system.listing import Listing
 from expand.system.units import show_count
 from expand.weights.models import Model
 from search_spaces.base import Json
+
+if TYPE_CHECKING:
+    from expand.full.mistakes import Predictions
+    from expand.full.scores import SplitScores
 
 PUBLISHED_GRIDS = {30: (10, 3)}  # numbers of views that stand for (clips, crops), not for clips of one crop
 
@@ -43,6 +49,8 @@ class ViewTest:
         scores: see `scores.SplitScores`.
         per_class: see `scores.SplitScores`, by class name; classes that no video shows are left out.
         seconds: wall-clock seconds of the test.
+        data: the name of the data.
+        predictions: those of each video; None: videos have several labels.
     """
 
     views: ViewGrid
@@ -52,6 +60,8 @@ class ViewTest:
     scores: dict[str, float]
     per_class: dict[str, float]
     seconds: float
+    data: str
+    predictions: Predictions | None = field(compare=False, repr=False)
 
     def to_json(self) -> Json:
         return {
@@ -177,6 +187,8 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
     if per_frame:
         check_frames(source)
     outputs = matching(model.classes, source.classes, source.name)
+    known = dict(zip(outputs, source.classes, strict=True))
+    names = tuple(known.get(output, name) for output, name in enumerate(model.classes))
     network = model.build()
     network.load_state_dict(read_weights(test.weights, model, on_remark=say))
     device, threads = choose_device(recipe.run.device), recipe.run.threads or cores()
@@ -213,7 +225,7 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
             if not ran_out(error):
                 raise
             raise RunFailed(f"out of memory: {first_line(error)}: free memory, or raise its limit.") from None
-        scores = dict(zip(model.classes, tested.per_class, strict=True))
+        scores = dict(zip(names, tested.per_class, strict=True))
         results.append(
             ViewTest(
                 views=views,
@@ -223,9 +235,27 @@ def run_test(test: PlannedTest, on_progress: OnProgress) -> tuple[ViewTest, ...]
                 scores=tested.scores,
                 per_class={name: value for name, value in scores.items() if value == value},
                 seconds=time.monotonic() - began,
+                data=source.name,
+                predictions=_predictions(videos, test.split, names, truth, tested),
             )
         )
     return tuple(results)
+
+
+def _predictions(
+    videos: Videos, split: SplitName, names: tuple[str, ...], truth: Labels, tested: SplitScores
+) -> Predictions | None:
+    """The predictions of a test, with the names of the classes; None: videos have several labels."""
+    from expand.full.mistakes import Predictions
+
+    if not isinstance(truth, OneLabel) or tested.probabilities is None:
+        return None
+    return Predictions(
+        videos=videos.cached.splits[split].keys,
+        classes=names,
+        labels=truth.labels,
+        probabilities=tested.probabilities,
+    )
 
 
 def matching(outputs: Sequence[str], classes: Sequence[str], data: str) -> tuple[int, ...]:

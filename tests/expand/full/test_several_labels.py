@@ -78,6 +78,10 @@ def test_several_labels(
     assert one["scores"]["mean_average_precision"] > 0.5
     assert ten["scores"]["mean_average_precision"] > 0.6
     assert set(ten["per_class"]) == set(model.classes)
+    done = xpand("test", out, "--views", 1, "--out", tmp_path / "tested")
+    names = [f"average-precision.{form}" for form in ("png", "svg", "pdf")]
+    assert done.stdout.splitlines()[-3:] == [str(tmp_path / "tested" / name) for name in names]
+    assert "most confused" not in done.stdout
 
 
 def test_what_needs_several_labels_or_one(
