@@ -139,11 +139,10 @@ class FullTraining:
         """
         course, schedule = self._course, self._course.schedule
         evaluated: nn.Module | None = None
-        every = course.recipe.validate_epochs * len(course.train.labels)
         if self._gives_up():  # it was interrupted between its last validation and its end
             return self._trained(None)
         for step in self._loop.steps(hooks.progress, hooks.halved):
-            if step == schedule.steps or schedule.ended(step, every):
+            if self._validates():
                 self._check(stopping=False)
                 evaluated = self._validate(hooks)
                 if self._gives_up():
@@ -156,6 +155,15 @@ class FullTraining:
                 if stopping:
                     raise Stopped
         return self._trained(evaluated)
+
+    def _validates(self) -> bool:
+        """Whether a validation follows the last step: every few epochs, and after the last step of all."""
+        course, schedule, recipe = self._course, self._course.schedule, self._course.recipe
+        every = recipe.validate_epochs * len(course.train.labels)
+        # The steps of multigrid may go on for some clips after the last epoch.
+        return self.step == schedule.steps or (
+            schedule.ended(self.step, every) and self._epochs < recipe.epochs
+        )
 
     def _gives_up(self) -> bool:
         """Whether no better validation is waited for; the same in all processes, as the rows are."""

@@ -79,7 +79,7 @@ def _rate(axes: Axes, record: TrainingRecord) -> None:
     if recipe.multigrid:
         epochs = [row["epochs"] for row in record.rows]
         rates = [row["learning_rate"] for row in record.rows]
-        axes.plot(epochs, rates, color=INK, marker=".", ms=3, lw=1.0)
+        axes.plot(epochs, rates, color=INK, marker=".", ms=5, ls="")  # in between it rises and falls
     else:
         shares = np.linspace(0, record.done / recipe.epochs, _POINTS)
         factors = [released_factor(share, recipe.warmup, recipe.warmup_start) for share in shares]

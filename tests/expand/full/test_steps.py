@@ -244,6 +244,14 @@ def test_epochs_are_counted_as_they_were_asked_for() -> None:
     assert [(row["step"], row["epochs"]) for row in kept.rows] == [(4, 1), (7, 2), (9, 2.5)]
 
 
+def test_the_last_epoch_is_validated_once_where_steps_go_on_after_it() -> None:
+    recipe = RECIPE.model_copy(update={"epochs": 2})
+    schedule = plain(SAMPLING, batch_size=8, clips=3 * 24)  # a whole epoch more
+    training, kept = FullTraining(course(recipe, schedule=schedule, rate=lambda _: 0.1), network()), Kept()
+    training.run(kept.hooks())
+    assert [(row["step"], row["epochs"]) for row in kept.rows] == [(3, 1), (9, 2)]
+
+
 def test_a_loss_that_is_no_number_ends_it_without_a_checkpoint_of_it() -> None:
     class Broken(nn.Module):
         def __init__(self) -> None:
