@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_what_mistakes_are_told(
     tiny: Path, xpand: Xpand, cache: Path, verb: str, more: list[str], message: str
 ) -> None:
     assert refused(xpand(verb, tiny, *DATA, *more, cache=cache)) == f"error: {message}"
+
+
+def test_curves_need_their_package(
+    tmp_path: Path, tiny: Path, xpand: Xpand, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert refused(train(xpand, cache, tiny, tmp_path / "out", "--tensorboard")) == (
+        "error: run.tensorboard needs the package tensorboard, which is not installed: install it with "
+        "`pip install 'xpand[tensorboard]'`, or leave --tensorboard out."
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_taken(tiny: Path, trained: Path, xpand: Xpand, cache: Path) -> None:
