@@ -163,7 +163,9 @@ def _trained(record: Mapping[str, Any]) -> Iterator[str]:
     start = record.get("start") or {}
     begun = f"the weights {escaped(start['weights'])}" if start.get("weights") else "random weights"
     of = f" of {escaped(start['network'])}" if start.get("network") else ""
-    yield f"Trained in full for {record['epochs']:g} epochs, from {begun}{of}."
+    kept = record.get("weights_of_epoch", record["epochs"])
+    best = "" if kept == record["epochs"] else f", with the weights of epoch {kept:g}, the best validation"
+    yield f"Trained in full for {record['epochs']:g} epochs, from {begun}{of}{best}."
     rows = [
         (title, f"{record['validation'][key]:.1%}")
         for key, title in SCORES.items()

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from expand.data.base import Split
 from expand.data.clips import ViewGrid
 from expand.predicting.preprocessing import Preprocessing
+from expand.run.candidates import chosen_model
 from expand.system.cores import cores
 from expand.system.errors import RunFailed, UserError
 from expand.training.devices import choose_device, place_network, prepare
 from expand.training.losses import Diverged
 from expand.training.prediction import Viewing, view_scores
-from expand.weights.models import find_model
 from expand.weights.reading import OnRemark, read_weights, unsaid
 
 _BATCH = 16  # views at a time
@@ -97,7 +97,7 @@ def load_predictor(
             raise UserError("--model and --weights must be left out for an ONNX file, which has its weights.")
         prepare("cpu", threads, seed=0)
         return _of_onnx(Path(reference), threads)
-    model = find_model(reference, name)
+    model = chosen_model(reference, name)
     chosen = weights or model.weights
     if chosen is None:
         raise UserError(

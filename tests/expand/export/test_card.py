@@ -131,9 +131,12 @@ def test_a_network_that_was_trained_in_full() -> None:
         "Recipe: epochs 60, learning rate 0.4. Training clips are cropped from frames with a short side of "
         "1 to 1.25 times the crop."
     )
-    told["start"] = {"network": "x3d-s", "weights": "x3d_s.pyth"}
+    told |= {"start": {"network": "x3d-s", "weights": "x3d_s.pyth"}, "weights_of_epoch": 40.0}
     text = section(page(model_at(values={"trained": told})), "How it came about")
-    assert text.startswith("Trained in full for 60 epochs, from the weights x3d\\_s.pyth of x3d-s.")
+    assert text.startswith(
+        "Trained in full for 60 epochs, from the weights x3d\\_s.pyth of x3d-s, with the weights of epoch 40, "
+        "the best validation."
+    )
 
 
 def test_nothing_in_a_name_marks_up_the_page() -> None:
