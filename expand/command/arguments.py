@@ -61,7 +61,7 @@ TargetOption = Annotated[
 ]
 Seeds = Annotated[
     int | None,
-    typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides; by default 1."),
+    typer.Option("--seeds", min=1, help="Trainings per candidate; the mean decides."),
 ]
 SeedRange = Annotated[
     str | None,
@@ -92,7 +92,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder.", metavar="RUN")]
 ModelReference = Annotated[
     str,
-    typer.Argument(help="A run's folder, a model's YAML, or a published network.", metavar="MODEL"),
+    typer.Argument(
+        help="The folder of a run or a training, a model's YAML, or a published network.", metavar="MODEL"
+    ),
 ]
 CandidateName = Annotated[
     str | None,

@@ -79,7 +79,10 @@ def table(
     target: TargetOption = None,
     config: ConfigFile = None,
     settings: Settings = None,
-    seeds: Seeds = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="Trainings of each network; by default as --config says, or 1."),
+    ] = None,
     rounds: Annotated[
         int, typer.Option("--rounds", min=1, help="Rounds of expansion all of whose networks are trained.")
     ] = 2,
