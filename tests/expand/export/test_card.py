@@ -134,8 +134,8 @@ def test_a_network_that_was_trained_in_full() -> None:
     told |= {"start": {"network": "x3d-s", "weights": "x3d_s.pyth"}, "weights_of_epoch": 40.0}
     text = section(page(model_at(values={"trained": told})), "How it came about")
     assert text.startswith(
-        "Trained in full for 60 epochs, from the weights x3d\\_s.pyth of x3d-s, with the weights of epoch 40, "
-        "the best validation."
+        "Trained in full for 60 epochs, from the weights x3d\\_s.pyth of x3d-s, with the weights of epoch "
+        "40, the best validation."
     )
 
 
