@@ -21,6 +21,7 @@ from expand.system.units import show_count, show_seconds
 from expand.training.memory_forecast import Foresight
 from search_spaces.base import ClipSampling
 
+_ROUNDS, _SMALLEST_STEP = 3, 1.1  # rounds that are advised, and the smallest step that makes sense
 _NEAR = 2  # times the MACs of the largest timed network, up to which a forecast isn't called extrapolated
 
 
@@ -70,7 +71,7 @@ def forecast_text(
         f"start     {show(begin.cost)} {unit}, {_in_words(clip)} ({basis}){began}\n"
         f"targets   {', '.join(targets)}\n{_latency(setup, expected)}"
         f"axes      {', '.join(setup.axes)}\n"
-        f"search    {search_words(setup)}{_budget(setup)}\n"
+        f"search    {search_words(setup)}{_budget(setup)}{_one_round(setup)}\n"
         f"training  about {expected.trainings} trainings {rounds}, {config.training.budget} each "
         f"from {origin}, {show_count(expected.macs)} MACs in all{more}\n"
         f"time      about {show_seconds(clock.total())}{longer} with {machine.described}, the decoding of "
@@ -104,6 +105,18 @@ def _budget(setup: Setup) -> str:
     """Return the budget of a search in words, if it has one."""
     budget = setup.config.search.budget
     return "" if budget is None else f", within {show_count(budget)} multiply-adds trained"
+
+
+def _one_round(setup: Setup) -> str:
+    """Return that a single round chooses an axis, and how there are more, where a step reaches all targets."""
+    config, start, largest = setup.config.search, setup.problem.start.cost, max(setup.config.search.targets)
+    smaller = (largest / start) ** (1 / _ROUNDS)
+    if config.strategy != "expansion" or start * config.step < largest or smaller < _SMALLEST_STEP:
+        return ""
+    return (
+        f"; one round only, as a step may grow the start {config.step:g} times: --set "
+        f"search.step={smaller:.2f} makes about {_ROUNDS} of it"
+    )
 
 
 def _extrapolated(expected: Forecast, speed: Speed) -> str:
