@@ -223,10 +223,12 @@ def train_round(
     done, tasks = [], []
     for folder in by_cost:
         candidate, job = missing[folder]
+        write_job(
+            folder, job, _place(run, prepared, jobs.round, candidate, job)
+        )  # what grows from it reads it
         if read_result(folder) is not None:
             done.append(Ended(folder))  # of another run, or the driver died before it recorded the result
             continue
-        write_job(folder, job, _place(run, prepared, jobs.round, candidate, job))
         tasks.append(Task(folder, _time_limit(prepared, clock.seconds(candidate.macs, job))))
 
     def record(folder: Path) -> tuple[Job, Result]:

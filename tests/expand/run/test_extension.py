@@ -175,9 +175,11 @@ def test_larger_networks_get_larger_frames_and_smaller_ones_keep_theirs() -> Non
     assert both.grid(replace(sampling, size=200)) == wide  # the last serves where none is enough
 
 
-def test_what_another_run_has_measured_is_taken_over(tmp_path: Path, cache: Path) -> None:
-    other = searched(tmp_path / "other", small(cache))
-    config = small(cache, targets=[1_500, 4_000])
+@pytest.mark.parametrize("kind", [small, grown])
+def test_what_another_run_has_measured_is_taken_over(tmp_path: Path, cache: Path, kind: Make) -> None:
+    """Also where further networks grow from networks that were taken over."""
+    other = searched(tmp_path / "other", kind(cache))
+    config = kind(cache, targets=[1_500, 4_000])
     whole = searched(tmp_path / "whole", config)
     reusing = config.model_copy(update={"run": config.run.model_copy(update={"reuse": (other.folder,)})})
     run, took = searched(tmp_path / "run", reusing), _seconds(other)
