@@ -38,7 +38,7 @@ def record(request: pytest.FixtureRequest) -> RunRecord:
 
 
 def test_there_are_reference_runs_of_drawn_clips_and_of_videos() -> None:
-    assert [path.name for path in RUNS] == ["motion", "motion-latency", "motion-scratch", "synthetic"]
+    assert [path.name for path in RUNS] == ["motion", "motion-latency", "motion-latency-doubling", "motion-scratch", "synthetic"]
 
 
 def test_a_reference_run_is_whole(record: RunRecord) -> None:
@@ -143,8 +143,8 @@ def test_what_the_page_of_latency_prints(
     page = (RESULTS.parent / "docs" / "latency.md").read_text()
     monkeypatch.chdir(RESULTS.parent)
     (_, *parts) = page.split("```python\n")
-    assert len(parts) == 2
-    for part in parts:
+    assert len(parts) == 3  # the last one times networks, on the profile's machine alone
+    for part in parts[:2]:
         code, _, rest = part.partition("```")
         exec(code, {})
         assert capsys.readouterr().out == rest.partition("```\n")[2].partition("```")[0]
