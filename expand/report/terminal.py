@@ -108,7 +108,7 @@ def _budget(setup: Setup) -> str:
 
 
 def _one_round(setup: Setup) -> str:
-    """Return that a single round chooses an axis, and how there are more, where a step reaches all targets."""
+    """Return that one round chooses an axis, and how there are more, where a step reaches all targets."""
     config, start, largest = setup.config.search, setup.problem.start.cost, max(setup.config.search.targets)
     smaller = (largest / start) ** (1 / _ROUNDS)
     if config.strategy != "expansion" or start * config.step < largest or smaller < _SMALLEST_STEP:

@@ -68,8 +68,8 @@ def test_it_is_said_where_a_single_round_chooses_an_axis(xpand: Xpand, tmp_path:
     done = xpand("search", "--dry-run", "--target", "800K", cwd=tmp_path, cache=tmp_path / "cache")
     words = next(line for line in done.stderr.splitlines() if line.startswith("search"))
     assert words == (
-        "search    expansion, targets in MACs, scored by top-1; one round only, as a step may grow the start 2 "
-        "times: --set search.step=1.23 makes about 3 of it"
+        "search    expansion, targets in MACs, scored by top-1; one round only, as a step may grow the start "
+        "2 times: --set search.step=1.23 makes about 3 of it"
     )
     more = xpand("search", "--dry-run", "--target", "800K", "--set", "search.step=1.23", cwd=tmp_path)
     assert "scored by top-1\n" in more.stderr
