@@ -38,8 +38,7 @@ def record(request: pytest.FixtureRequest) -> RunRecord:
 
 
 def test_there_are_reference_runs_of_drawn_clips_and_of_videos() -> None:
-    latency = ["motion-latency", "motion-latency-doubling"]
-    assert [path.name for path in RUNS] == ["motion", *latency, "motion-scratch", "synthetic"]
+    assert [path.name for path in RUNS] == ["motion", "motion-latency", "motion-scratch", "synthetic"]
 
 
 def test_a_reference_run_is_whole(record: RunRecord) -> None:
@@ -86,7 +85,7 @@ def test_its_models_are_networks_of_the_cost_that_they_say(record: RunRecord) ->
 
 def test_the_results_are_small_and_name_no_machine() -> None:
     paths = [path for path in RESULTS.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
-    assert sum(path.stat().st_size for path in paths if path.suffix != ".safetensors") < 20e6
+    assert sum(path.stat().st_size for path in paths if path.suffix != ".safetensors") < 25e6
     for path in paths:
         if path.suffix in (".yaml", ".html", ".csv", ".svg", ".md", ".db"):
             text = path.read_bytes().decode(errors="replace")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from expand.system.console import err, out, own_command, print_json, say, to_type
+from expand.system.console import err, out, own_command, print_json, say, tell, to_type
 from expand.system.signals import Interrupted
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def show_end(run: Run, as_json: bool) -> None:
         print_json({**files, "remarks": remarks, "trajectory": columns(record, "trajectory")})
         return
     if not record.learned:
-        say(f"\nReport: {page}\n{remarks[0]}")
+        say(f"\nReport: {page}")
+        tell(remarks[0])
         return
     out.print(to_table(trajectory_sheet(record)))
     sound = found_something(record)
@@ -43,9 +44,9 @@ def show_end(run: Run, as_json: bool) -> None:
         out.print(to_table(decisions_sheet(record)))
         err.print(path_words(record.decisions, record.stability), highlight=False)
     if record.stopped is not None:
-        say(f"\nStopped: {record.stopped}")
+        tell(f"\nStopped: {record.stopped}")
     for remark in remarks:
-        say(f"\n{remark}")
+        tell(f"\n{remark}")
     commands = _use(record) if sound else _search_again(record)
     say("\n  ".join([f"\nReport: {page}\nNext:", *commands]))
 

@@ -62,6 +62,11 @@ def say(text: str) -> None:
     err.print(text, highlight=False, soft_wrap=True)
 
 
+def tell(text: str) -> None:
+    """Print a paragraph to stderr: a terminal breaks it between words, a file has it whole."""
+    err.print(text, highlight=False, soft_wrap=not err.is_terminal)
+
+
 def print_json(values: object) -> None:
     """Print one JSON object to stdout."""
     sys.stdout.write(json.dumps(values, default=str, indent=1) + "\n")
