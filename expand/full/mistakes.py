@@ -43,8 +43,8 @@ class Predictions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prediction:
-    """The prediction for a video.
+class TestedVideo:
+    """A video of a test, with what the network predicts for it.
 
     Attributes:
         video: its name.
@@ -80,13 +80,13 @@ class Confusion:
     of: int
 
 
-def by_confidence(found: Predictions) -> tuple[Prediction, ...]:
+def by_confidence(found: Predictions) -> tuple[TestedVideo, ...]:
     """The predictions, the most confidently wrong first, then the right ones, the least confident first."""
     right, predicted, rows = found.right, found.predicted, np.arange(len(found.labels))
     sure = found.probabilities[rows, predicted]
     order = sorted(rows.tolist(), key=lambda row: (right[row], sure[row] if right[row] else -sure[row]))
     return tuple(
-        Prediction(
+        TestedVideo(
             video=found.videos[row],
             label=found.classes[found.labels[row]],
             predicted=found.classes[predicted[row]],

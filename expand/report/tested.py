@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from expand.full.mistakes import Prediction, Predictions, by_confidence, most_confused
+from expand.full.mistakes import Predictions, TestedVideo, by_confidence, most_confused
 from expand.full.testing import PlannedTest, ViewTest
 from expand.plots.figures import write_drawn
 from expand.plots.testing import confusion_figure, precision_figure
@@ -43,7 +43,7 @@ def write_tested(test: PlannedTest, results: Sequence[ViewTest], folder: Path) -
 def predictions_csv(found: Predictions) -> str:
     """The predictions as CSV, the most confidently wrong first."""
     text = io.StringIO()
-    names = [field.name for field in fields(Prediction)]
+    names = [field.name for field in fields(TestedVideo)]
     table = csv.DictWriter(text, names, lineterminator="\n")
     table.writeheader()
     for one in by_confidence(found):
