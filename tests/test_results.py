@@ -53,7 +53,10 @@ def test_a_reference_run_is_whole(record: RunRecord) -> None:
     assert expected <= held
 
 
-def test_a_reference_run_is_that_of_the_committed_configuration(record: RunRecord) -> None:
+def test_a_reference_run_is_that_of_the_committed_configuration(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(RESULTS.parent)  # from where the configuration names its profile
     recipe = build_config(RESULTS / f"{record.folder.name}.yaml")
     assert recipe.deciding() | {"data": None} == record.config.deciding() | {"data": None}
     ours, theirs = recipe.data, record.config.data
