@@ -22,7 +22,6 @@ from expand.system.signals import interruptible
 if TYPE_CHECKING:
     from expand.predicting.files import Outcome
     from expand.predicting.predictor import Predictor
-    from expand.predicting.stream import LivePrediction
     from expand.system.listing import Listing
 
 _LINES = 10.0  # seconds between two lines of progress in a file
@@ -238,18 +237,10 @@ def _show_stream(
 
     for one in predict_stream(predictor, source, every=every, count=top, live=live):
         if as_json:
-            sys.stdout.write(json.dumps(_live_json(one)) + "\n")
+            sys.stdout.write(json.dumps(one.to_json()) + "\n")
             sys.stdout.flush()
             continue
         labels = ", ".join(f"{name} {share:.1%}" for name, share in one.labels)
         out.print(
             f"{one.time:8.2f} s  {labels}  ({1000 * one.latency:.1f} ms)", highlight=False, soft_wrap=True
         )
-
-
-def _live_json(one: LivePrediction) -> dict[str, object]:
-    return {
-        "time": round(one.time, 4),
-        "labels": [{"label": name, "probability": round(share, 6)} for name, share in one.labels],
-        "latency": round(one.latency, 6),
-    }

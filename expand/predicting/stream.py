@@ -30,8 +30,9 @@ from expand.data.decoded_split import DecodedSplit
 from expand.data.nearest import boundaries
 from expand.data.shrinking import Shrinker
 from expand.predicting.predictor import Predictor
+from expand.predicting.video import likeliest, listed
 from expand.system.errors import RunFailed, UserError
-from search_spaces.base import ClipSampling
+from search_spaces.base import ClipSampling, Json
 
 PIPE = "-"  # the standard input
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -55,6 +56,14 @@ class LivePrediction:
     time: float
     labels: tuple[tuple[str, float], ...]
     latency: float
+
+    def to_json(self) -> Json:
+        """All of it, as JSON."""
+        return {
+            "time": round(self.time, 4),
+            "labels": listed(self.labels),
+            "latency": round(self.latency, 6),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -239,10 +248,9 @@ def _prediction(predictor: Predictor, kept: tuple[Arrived, ...], count: int) -> 
     """The prediction of the clip that ends with the newest frame."""
     scores = predictor.scores(DecodedSplit([newest_clip(kept, predictor.preprocessing.clips)]), 1)
     shares = scores.reshape(-1, scores.shape[-1])[-1]  # of a head for each frame, those of the last frame
-    order = np.argsort(-shares, kind="stable")[:count].tolist()
     return LivePrediction(
         time=kept[-1].time,
-        labels=tuple((predictor.classes[index], float(shares[index])) for index in order),
+        labels=tuple(likeliest(predictor.classes, shares, count)),
         latency=time.monotonic() - kept[-1].arrival,
     )
 

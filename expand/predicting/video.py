@@ -71,17 +71,16 @@ class Prediction:
             moment: index of a moment; None: by the mean over all moments.
         """
         shares = self.probabilities.mean(axis=0) if moment is None else self.probabilities[moment]
-        order = np.argsort(-shares, kind="stable")[:count]
-        return [(self.classes[index], float(shares[index])) for index in order.tolist()]
+        return likeliest(self.classes, shares, count)
 
     def to_json(self, count: int) -> Json:
         """The most likely classes, as JSON: of the whole, or of each moment if there are several."""
         values: Json = {"video": str(self.video), "seconds": round(self.seconds, 4)}
         if len(self.times) == 1:
-            return values | {"labels": _listed(self.top(count))}
+            return values | {"labels": listed(self.top(count))}
         return values | {
             "moments": [
-                {"time": round(time, 4), "labels": _listed(self.top(count, moment))}
+                {"time": round(time, 4), "labels": listed(self.top(count, moment))}
                 for moment, time in enumerate(self.times.tolist())
             ]
         }
@@ -92,7 +91,14 @@ class Prediction:
         return f"Prediction({self.video.name}: {shown}{over})"
 
 
-def _listed(top: Sequence[tuple[str, float]]) -> list[Json]:
+def likeliest(classes: Sequence[str], shares: NDArray[np.float64], count: int) -> list[tuple[str, float]]:
+    """The most likely of (C,) classes with their probabilities, the likeliest first."""
+    order = np.argsort(-shares, kind="stable")[:count]
+    return [(classes[index], float(shares[index])) for index in order.tolist()]
+
+
+def listed(top: Sequence[tuple[str, float]]) -> list[Json]:
+    """Classes with their probabilities, as JSON."""
     return [{"label": name, "probability": round(share, 6)} for name, share in top]
 
 
