@@ -121,6 +121,10 @@ class Decoded(NamedTuple):
     spans: NDArray[np.float64]
     frames: Frames
 
+    def nearest(self, moments: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the indices of the kept frames that are nearest to the moments (M,), in seconds: (M,)."""
+        return np.searchsorted(self.spans[1:, 0], moments, side="right")
+
 
 class Source(Protocol):
     """Labelled videos in three splits.

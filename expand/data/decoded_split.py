@@ -41,6 +41,5 @@ class DecodedSplit:
         for index, moments, window in zip(videos.tolist(), times, windows.tolist(), strict=True):
             video = self._videos[index]
             top, bottom, left, right = window
-            within = np.mod(moments, video.info.seconds)
-            chosen = np.searchsorted(video.spans[1:, 0], within, side="right")
+            chosen = video.nearest(np.mod(moments, video.info.seconds))
             yield video.frames[chosen, top:bottom, left:right]

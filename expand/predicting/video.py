@@ -203,8 +203,7 @@ def pictures(path: Path, count: int = _PICTURES, *, fps: float | None = None) ->
     (found,) = video.read(path, [None], middles, short_side=_PICTURE_SIDE, fps=fps)
     if isinstance(found, BadVideo):
         raise UserError(f"{path} must be a video that can be read, but: {found}; give another.")
-    chosen = np.searchsorted(found.spans[1:, 0], middles(found.info.seconds), side="right")
-    return [found.frames[index] for index in chosen.tolist()]
+    return [found.frames[index] for index in found.nearest(middles(found.info.seconds)).tolist()]
 
 
 def parse_every(text: str) -> float:

@@ -324,7 +324,7 @@ def _own_times(path: Path, asked: NDArray[np.float64], fps: float | None) -> NDA
     (decoded,) = video.read(path, [None], _at(np.unique(asked)), short_side=8, fps=fps)
     if isinstance(decoded, BadVideo):
         _refuse(path, decoded)
-    own: NDArray[np.float64] = decoded.times[np.searchsorted(decoded.spans[1:, 0], asked, side="right")]
+    own: NDArray[np.float64] = decoded.times[decoded.nearest(asked)]
     return own
 
 
