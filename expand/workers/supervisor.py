@@ -14,6 +14,7 @@ from expand.workers.base import Ended, Task, fail_overdue
 
 RETRIES = 3
 _TICK = 1.0  # seconds between two checks for jobs over their time limit
+_MOST = 30.0  # seconds between two checks that count at most; after more, the machine had been paused
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Supervised:
         """See `Workers.run`."""
         waiting = deque(tasks)
         running: dict[Path, Task] = {}
-        began: dict[Path, float] = {}
+        ran: dict[Path, float] = {}
+        checked = time.monotonic()
         losses: Counter[Path] = Counter()
         while waiting or running:
             while waiting and self._engine.has_room():
@@ -69,7 +71,7 @@ class Supervised:
             ended = []
             for folder, lost in self._engine.wait(_TICK):
                 task = running.pop(folder)
-                began.pop(folder, None)
+                ran.pop(folder, None)
                 if lost is None or read_result(folder) is not None:  # the worker may have died just after
                     ended.append(Ended(folder))
                     continue
@@ -79,18 +81,29 @@ class Supervised:
                     continue
                 log.warning("job %s: %s; trying again (%d of %d)", folder.name, lost, losses[folder], RETRIES)
                 waiting.appendleft(task)
-            ended.extend(Ended(task.folder) for task in self._end_overdue(running, began))
+            now = time.monotonic()
+            passed, checked = min(now - checked, _MOST), now
+            ended.extend(Ended(task.folder) for task in self._end_overdue(running, ran, passed))
             yield from ended
 
-    def _end_overdue(self, running: dict[Path, Task], began: dict[Path, float]) -> Iterator[Task]:
-        """End the jobs over their time limit, write their results, and yield them."""
-        now = time.monotonic()
+    def _end_overdue(
+        self, running: dict[Path, Task], ran: dict[Path, float], passed: float
+    ) -> Iterator[Task]:
+        """End the jobs over their time limit, write their results, and yield them.
+
+        Args:
+            running: the jobs that were given to workers.
+            ran: the seconds for which those that have begun have run.
+            passed: the seconds since the last call.
+        """
         for folder, task in [*running.items()]:
-            if folder not in began and self._engine.began(folder):
-                began[folder] = now
-            if task.limit is not None and folder in began and now - began[folder] > task.limit:
+            if folder in ran:
+                ran[folder] += passed
+            elif self._engine.began(folder):
+                ran[folder] = 0.0
+            if task.limit is not None and ran.get(folder, 0.0) > task.limit:
                 self._engine.end(folder)
-                del running[folder], began[folder]
+                del running[folder], ran[folder]
                 if read_result(folder) is None:  # the job may have ended just before
                     fail_overdue(task)
                 yield task
