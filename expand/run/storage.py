@@ -1,10 +1,11 @@
-"""Optuna's SQLite storage, with a faster way to add a finished trial."""
+"""Optuna's SQLite storage, with a faster way to add a finished trial; its errors in plain words."""
 
 from __future__ import annotations
 
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from optuna.distributions import distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial
 from sqlalchemy import URL, func, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from expand.system.errors import RunFailed, UserError, first_line
+from expand.system.files import writing
 
 
 class StudyStorage(optuna.storages.RDBStorage):
@@ -42,6 +47,34 @@ class StudyStorage(optuna.storages.RDBStorage):
                 if rows:
                     connection.execute(insert(model.__table__), rows)
         return trial
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the errors of a damaged study.db inside the block into a UserError that names `path`."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} must hold one whole Optuna study, but it cannot be read: "
+            f"{first_line(error.__cause__ or error)}; put back a copy of it, or start a new run with what is "
+            "in checkpoints/ (docs/workers.md)."
+        ) from None
+
+
+@contextmanager
+def writing_study(path: Path, then: str = "resume") -> Iterator[None]:
+    """Turn disk errors inside the block into a RunFailed, as `files.writing` does, those of SQLite included.
+
+    Raises:
+        RunFailed: `path` cannot be written.
+    """
+    try:
+        with writing(path, then):
+            yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        why = first_line(error.__cause__ or error)
+        raise RunFailed(f"{path} cannot be written: {why}; make room and {then}.") from error
 
 
 def _row(study_id: int, trial: FrozenTrial) -> dict[str, Any]:

@@ -13,34 +13,32 @@ A new run is made in a temporary folder, which is then renamed, so that no run f
 
 from __future__ import annotations
 
-import datetime
 import os
 import shutil
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.trial import FrozenTrial
 
 from expand.config.base import load_config, to_yaml, validated
 from expand.config.data_paths import moved, placed
 from expand.config.search import Config
 from expand.config.spaces import look_in
 from expand.jobs.folder import EPOCHS, WEIGHTS
-from expand.jobs.job import Attempt, Failure, Job, Measurement, Result
-from expand.run.storage import StudyStorage
+from expand.jobs.job import Attempt, Job, Result
+from expand.run.storage import StudyStorage, reading, writing_study
+from expand.run.trials import attempts_of, key_of, result_of, trial_of
 from expand.search.base import Candidate
 from expand.search.setup import DataCard
-from expand.system.errors import RunFailed, UserError, cannot_write, first_line
-from expand.system.files import write_atomic, writing
+from expand.system.errors import UserError, cannot_write
+from expand.system.files import write_atomic
 from expand.system.folders import (
     CHECKPOINTS,
     CONFIG,
@@ -60,8 +58,6 @@ from expand.training.objectives import load_objective
 
 FORMER = "former"
 FORMAT = 2  # the version of the study's attributes; version 1 had neither attempts nor latencies
-
-_FACTORS = (2.0**-6, 2.0**10)  # the range of factors on the axes of Optuna's plots; nothing samples from it
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -104,7 +100,7 @@ class Run:
         check_free(folder)
         partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
         try:
-            with _writing(folder, "start again"):
+            with writing_study(folder, "start again"):
                 return cls._create(folder, partial, config, data)
         except OSError as error:
             raise cannot_write(folder, error) from None
@@ -168,7 +164,7 @@ class Run:
             UserError: study.db holds no study, cannot be read, or has another format.
         """
         path = self.folder / STUDY
-        with _reading(path):
+        with reading(path):
             if not path.stat().st_size:  # Optuna would turn an empty file into a new database
                 raise ValueError("it is empty")
             study = optuna.load_study(study_name=None, storage=StudyStorage(path))
@@ -195,13 +191,13 @@ class Run:
     def note_written(self) -> None:
         """Record that the models are those of the run as it is extended by now; only the driver calls it."""
         if self.behind:
-            with _writing(self.folder / STUDY):
+            with writing_study(self.folder / STUDY):
                 self.study.set_user_attr("written", len(self.extensions))
 
     def note_timed(self, times: Mapping[str, int]) -> None:
         """Record the nanoseconds that models take on the profile's device; only the driver calls it."""
         if times:
-            with _writing(self.folder / STUDY):
+            with writing_study(self.folder / STUDY):
                 self.study.set_user_attr("timed", dict(times))
 
     @property
@@ -222,7 +218,7 @@ class Run:
 
     def note_start(self, **facts: Any) -> None:
         """Record that a driver starts or resumes the run now, with `facts` for the readers of `driver`."""
-        with _writing(self.folder / STUDY):
+        with writing_study(self.folder / STUDY):
             self.study.set_user_attr("starts", [*self.starts, time.time()])
         announce(self.folder, facts)
 
@@ -264,7 +260,7 @@ class Run:
             path: the names of the accepted states so far.
         """
         now = Extension(time=time.time(), config=config.deciding(), data=asdict(data), path=list(path))
-        with _writing(self.folder / STUDY):
+        with writing_study(self.folder / STUDY):
             self.study.set_user_attr("extensions", [asdict(one) for one in (*self.extensions, now)])
         self._write_config(config)
 
@@ -371,92 +367,22 @@ class Run:
         Raises:
             RunFailed: study.db cannot be written.
         """
-        numbers = {
-            name: float(value)
-            for name, value in params.items()
-            if isinstance(value, int | float) and value > 0  # Optuna shows factors on a logarithmic scale
-        }
-        low, high = _FACTORS
-        distributions: dict[str, BaseDistribution] = {
-            name: FloatDistribution(min(low, value), max(high, value), log=True)
-            for name, value in numbers.items()
-        }
-        failed = isinstance(result, Failure)
-        trial = optuna.trial.create_trial(
-            state=TrialState.FAIL if failed else TrialState.COMPLETE,
-            value=None if isinstance(result, Failure) else result.score,
-            params=numbers,
-            distributions=distributions,
-            user_attrs={
-                "name": f"round {round_number}: {candidate.name}, seed {job.seed}",  # for dashboards
-                "job": job.key,
-                "candidate": candidate.name,
-                "axis": candidate.axis,
-                "round": round_number,
-                "seed": job.seed,
-                "planned_macs": candidate.macs,
-                "architecture": job.architecture,
-                "sampling": job.sampling,
-                "attempts": [asdict(attempt) for attempt in attempts],
-                **asdict(result),
-            },
-        )
-        if attempts:
-            last = attempts[-1]
-            trial.datetime_start = datetime.datetime.fromtimestamp(last.started)
-            trial.datetime_complete = trial.datetime_start + datetime.timedelta(seconds=last.seconds or 0.0)
-        with _writing(self.folder / STUDY):
+        trial = trial_of(job, candidate, round_number, params, result, attempts)
+        with writing_study(self.folder / STUDY):
             self.study.add_trial(trial)
 
     def results(self) -> dict[str, Result]:
         """Return the results of all recorded jobs, by their keys."""
-        return {trial.user_attrs["job"]: _result(trial.user_attrs) for trial in self._trials()}
+        return {key_of(trial): result_of(trial) for trial in self._trials()}
 
     def attempts(self) -> dict[str, tuple[Attempt, ...]]:
         """Return the attempts of workers at all recorded jobs, by the jobs' keys."""
-        return {
-            trial.user_attrs["job"]: tuple(Attempt(**values) for values in trial.user_attrs["attempts"])
-            for trial in self._trials()
-        }
+        return {key_of(trial): attempts_of(trial) for trial in self._trials()}
 
     def _trials(self) -> list[FrozenTrial]:
-        with _reading(self.folder / STUDY):
+        with reading(self.folder / STUDY):
             return self.study.get_trials(deepcopy=False)
 
     def models(self) -> dict[str, Path]:
         """Return the paths of the model files by name."""
         return {path.stem: path for path in sorted(self.models_folder.glob("*.yaml"))}
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn the errors of a damaged study.db inside the block into a UserError that names `path`."""
-    try:
-        yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, KeyError, ValueError) as error:
-        raise UserError(
-            f"{path} must hold one whole Optuna study, but it cannot be read: "
-            f"{first_line(error.__cause__ or error)}; put back a copy of it, or start a new run with what is "
-            "in checkpoints/ (docs/workers.md)."
-        ) from None
-
-
-@contextmanager
-def _writing(path: Path, then: str = "resume") -> Iterator[None]:
-    """Turn disk errors inside the block into a RunFailed, as `files.writing` does, those of SQLite included.
-
-    Raises:
-        RunFailed: `path` cannot be written.
-    """
-    try:
-        with writing(path, then):
-            yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        why = first_line(error.__cause__ or error)
-        raise RunFailed(f"{path} cannot be written: {why}; make room and {then}.") from error
-
-
-def _result(attrs: Mapping[str, Any]) -> Result:
-    kind = Failure if "reason" in attrs else Measurement
-    values = {field.name: attrs[field.name] for field in fields(kind) if field.name in attrs}
-    return Failure(**values) if kind is Failure else Measurement.of(values)
