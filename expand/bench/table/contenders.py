@@ -100,6 +100,8 @@ CONTENDERS: Mapping[str, Contender] = {
         Contender(name="expansion-3", make=lambda *_: Expansion(), seeds=(3, 3)),
         Contender(name="race", make=lambda *_: Expansion(), seeds=(2, 8)),
         Contender(name="race-ahead", make=lambda *_: LookAhead(), seeds=(2, 8)),
+        Contender(name="grown-1", make=lambda *_: Expansion(), way="grown"),
+        Contender(name="grown-3", make=lambda *_: Expansion(), seeds=(3, 3), way="grown"),
         Contender(name="grown-race", make=lambda *_: Expansion(), seeds=(2, 8), way="grown"),
         Contender(
             name="grown-race-ahead",
