@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from expand.config.search import Config
-from expand.data.cache import StageProgress
+from expand.data.progress import StageProgress
 from expand.jobs.folder import read_result, write_job
 from expand.jobs.job import Failure, Job, Place, Result
 from expand.run.preparation import Prepared, decode, plan

@@ -18,7 +18,7 @@ from expand.system.errors import UserError
 from expand.system.signals import interruptible
 
 if TYPE_CHECKING:
-    from expand.data.cache import OnProgress
+    from expand.data.progress import OnProgress
     from expand.preview.frames import Clips, WrittenPictures
 
 

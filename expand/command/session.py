@@ -11,7 +11,7 @@ from typing import Any
 from expand.config.data_paths import check_there, moved
 from expand.config.options import NO_SETTINGS, build_config
 from expand.config.search import Config
-from expand.data.cache import look_at_headers
+from expand.data.cache_size import look_at_headers
 from expand.data.leaks import list_remarks
 from expand.report.live_search import SearchView
 from expand.report.terminal import forecast_text

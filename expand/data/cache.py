@@ -11,61 +11,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import filelock
 
 from expand.config.data import DataConfig
 from expand.data import pool, shards
-from expand.data.base import SPLITS, BadVideo, Item, Source, SplitName, VideoInfo
+from expand.data.base import Source
+from expand.data.cache_checks import check_bad, check_free, named_bad
 from expand.data.cache_needs import CacheNeeds
 from expand.data.cache_reader import INDEX, Cached, open_built, read_index, write_videos
+from expand.data.cache_size import JPEG_SHARE, Estimate, entries_of, estimate_size
 from expand.data.changed_files import Contents, named
 from expand.data.leaks import all_leaks, describe, describe_labels, notes_of, two_labels
-from expand.data.shards import STORAGES, Bad, Entry, Shard, ShardPlan, Storage
+from expand.data.progress import OnProgress, StageProgress, silent
+from expand.data.shards import STORAGES, Entry, Shard, ShardPlan, Storage
 from expand.system.errors import RunFailed, UserError
 from expand.system.files import quarantine, write_atomic
+from expand.system.units import GB
 from search_spaces.cache_folder import cache_folder, can_make
 
 FORMAT_VERSION = 2
-JPEG_SHARE = 0.25  # JPEG over raw bytes; measured 0.06 (plain renderings) to 0.3 (noise like photographs)
-GB = 10**9
 _VERIFY_BYTES = 8 * GB  # on opening, checksums are verified up to this size; of larger caches, file sizes
 _SHARDS = 64
 SHARD_BYTES = (16 << 20, 512 << 20)
-_FREE_MARGIN = 1.05
-HEADERS = 512  # the most headers that are read to estimate the size, evenly spread over the videos
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StageProgress:
-    """The state of long work: `done` of `total` units of `what`; `note` is a line to show and keep."""
-
-    what: str
-    done: int
-    total: int
-    note: str = ""
-
-
-OnProgress = Callable[[StageProgress], None]
-
-
-def silent(progress: StageProgress) -> None:
-    """Show no progress."""
-
-
-@runtime_checkable
-class Probing(Protocol):
-    """A source that can read a video's properties from its header alone."""
-
-    def probe(self, item: Item) -> VideoInfo: ...
 
 
 def default_folder() -> Path:
@@ -124,9 +97,9 @@ def open_cache(
         contents.check(wanted, _folders(root, wanted, needs).values())
     folders = _folders(root, contents.checksum, needs)
     limit = config.cache.limit_gb * GB
-    storage, estimate = _built(folders, limit), _Estimate(weights=(), sampled=False)
+    storage, estimate = _built(folders, limit), Estimate(weights=(), sampled=False)
     if storage is None:
-        estimate = _estimate(source, needs, config, on_progress)
+        estimate = estimate_size(source, needs, config, on_progress)
         storage = "jpeg" if estimate.bytes > limit else "raw"
     folder = folders[storage]
     _make_folder(folder)
@@ -143,37 +116,18 @@ def open_cache(
             (folder / INDEX).unlink()
             for file in damaged:
                 shards.discard_shard(folder, file)
-            estimate = _estimate(source, needs, config, on_progress)
+            estimate = estimate_size(source, needs, config, on_progress)
         if not (folder / INDEX).exists():
             plan = ShardPlan(source=source, folder=folder, needs=needs, storage=storage)
             contents.note(folder)
             _build(plan, contents, estimate, processes, on_progress)
     cached = open_built(folder)
-    _check_bad(cached, config, source)
+    check_bad(cached, config, source)
     if cached.bad:
         counted = f"{len(cached.bad):,} of {len(cached.bad) + len(cached):,}"
-        note = f"{counted} videos are bad and left out: {_named(cached.bad)}; `xpand doctor` lists them"
+        note = f"{counted} videos are bad and left out: {named_bad(cached.bad)}; `xpand doctor` lists them"
         on_progress(StageProgress(what="checking the cache", done=1, total=1, note=note))
     return cached
-
-
-def look_at_headers(
-    source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress = silent
-) -> tuple[int, str]:
-    """Read videos' headers, without writing or decoding anything.
-
-    Returns:
-        The bytes that a cache would take, and the bad videos among those read in words; empty without any.
-
-    Raises:
-        UserError: too many of the videos are bad, as far as their headers tell.
-    """
-    found = _estimate(source, needs, config, on_progress)
-    size = round(found.bytes * (JPEG_SHARE if found.bytes > config.cache.limit_gb * GB else 1))
-    if not found.bad:
-        return size, ""
-    looked = len(found.weights[:: -(-len(found.weights) // HEADERS)])
-    return size, f"{len(found.bad):,} of {looked:,} videos whose headers were read: {_named(found.bad)}"
 
 
 def _folders(root: Path, checksum: str, needs: CacheNeeds) -> dict[Storage, Path]:
@@ -195,71 +149,15 @@ def _built(folders: dict[Storage, Path], limit: float) -> Storage | None:
     return None
 
 
-def _entries(source: Source) -> list[Entry]:
-    """List all videos, split by split, with those of one file next to each other."""
-    listed = source.splits
-    entries = [Entry(split, item) for split in SPLITS for item in listed[split]]
-    if all(entry.item.cut is None for entry in entries):
-        return entries
-    first: dict[tuple[SplitName, str], int] = {}
-    for index, (split, item) in enumerate(entries):
-        first.setdefault((split, item.file), index)
-    return sorted(entries, key=lambda entry: first[entry.split, entry.item.file])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Estimate:
-    """The estimated size of a cache, from videos' headers.
-
-    Attributes:
-        weights: bytes of each video's raw frames, in the order of `_entries`.
-        sampled: whether only a sample of headers was read, and every weight is the sample's mean.
-        bad: the videos whose headers cannot be read.
-    """
-
-    weights: tuple[int, ...]
-    sampled: bool
-    bad: tuple[Bad, ...] = ()
-
-    @property
-    def bytes(self) -> int:
-        return sum(self.weights)
-
-
-def _estimate(source: Source, needs: CacheNeeds, config: DataConfig, on_progress: OnProgress) -> _Estimate:
-    """Estimate the cache's size by reading headers of evenly spread videos.
-
-    Raises:
-        UserError: too many of the videos are bad already.
-    """
-    entries = _entries(source)
-    step = -(-len(entries) // HEADERS)
-    sample = entries[::step]
-    info_of = source.probe if isinstance(source, Probing) else source.inspect
-    weights, bad = [], []
-    for done, (split, item) in enumerate(sample):
-        on_progress(StageProgress(what="reading headers", done=done, total=len(sample)))
-        try:
-            weights.append(needs.estimate_bytes(split, info_of(item)))
-        except BadVideo as error:
-            weights.append(0)
-            bad.append(Bad(item.key, split, str(error)))
-    on_progress(StageProgress(what="reading headers", done=len(sample), total=len(sample)))
-    _check_share(bad, len(entries), config)
-    if step > 1:
-        weights = [round(sum(weights) / len(weights))] * len(entries)
-    return _Estimate(weights=tuple(weights), sampled=step > 1, bad=tuple(bad))
-
-
 def _build(
     plan: ShardPlan,
     contents: Contents,
-    estimate: _Estimate,
+    estimate: Estimate,
     processes: int,
     on_progress: OnProgress,
 ) -> None:
     _sweep(plan.folder)
-    jobs = _jobs(_entries(plan.source), estimate.weights)
+    jobs = _jobs(entries_of(plan.source), estimate.weights)
     done: dict[str, Shard] = {}
     for file, entries in jobs:
         shard = shards.finished_shard(plan.folder, file, entries)
@@ -278,7 +176,7 @@ def _build(
         return StageProgress(what="decoding videos", done=finished, total=sum(videos.values()), note=note)
 
     on_progress(progress(note))
-    _check_free(plan, needed)
+    check_free(plan, needed)
     try:
         for shard in pool.work(shards.build_shard, plan, left, processes=processes):
             done[shard.file] = shard
@@ -384,53 +282,6 @@ def _locked(path: Path, on_progress: OnProgress) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _check_free(plan: ShardPlan, needed: int) -> None:
-    free = shutil.disk_usage(plan.folder).free
-    if needed * _FREE_MARGIN > free:
-        less = ", or set data.cache.limit_gb lower to keep JPEG" if plan.storage == "raw" else ""
-        raise UserError(
-            f"the cache must have {needed * _FREE_MARGIN / GB:.1f} GB of room, but {plan.folder.parent} has "
-            f"{free / GB:.1f} GB free: make room, or set data.cache.folder to a larger disk{less}."
-        )
-
-
-def _check_bad(cached: Cached, config: DataConfig, source: Source) -> None:
-    """Check that enough videos are usable.
-
-    Raises:
-        UserError: too large a share of all videos is bad, or all videos of a split, or all training videos of
-            a class.
-    """
-    _check_share(cached.bad, len(cached.bad) + len(cached), config)
-    for split, items in source.splits.items():
-        if items and not len(cached.splits[split]):
-            raise UserError(
-                f"the {split} split must have a video that can be read, but all of its {len(items):,} are "
-                f"bad: {_named(cached.bad)}: replace them (`xpand doctor` lists them), or list others."
-            )
-    left = Counter(cached.train.labels.tolist())
-    listed = {item.label for item in source.splits["train"]}
-    for label, name in enumerate(cached.classes):
-        if label in listed and not left[label]:
-            raise UserError(
-                f"every class must have a training video that can be read, but {name!r} has none: "
-                "replace its bad videos (`xpand doctor` lists them), or take the class out."
-            )
-
-
-def _check_share(bad: Iterable[Bad], total: int, config: DataConfig) -> None:
-    bad = list(bad)
-    if len(bad) > config.max_bad_share * total:
-        raise UserError(
-            f"at most {config.max_bad_share:.1%} of the videos may be bad (data.max_bad_share), but "
-            f"{len(bad):,} of {total:,} are: {_named(bad)}: replace them, take them out, or raise the share."
-        )
-
-
-def _named(bad: Iterable[Bad]) -> str:
-    return named([f"{key} ({reason})" for key, _, reason in bad])
 
 
 def _kept_as(storage: Storage, estimate: int) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 from expand.config.data import DataConfig
 from expand.data import pool
 from expand.data.base import SPLITS, BadVideo, Source, SplitName, VideoInfo
-from expand.data.cache import GB, JPEG_SHARE, OnProgress, StageProgress, silent
 from expand.data.cache_needs import CacheNeeds
+from expand.data.cache_size import JPEG_SHARE
 from expand.data.changed_files import Contents
 from expand.data.leaks import (
     Leak,
@@ -25,10 +25,12 @@ from expand.data.leaks import (
     notes_of,
     two_labels,
 )
+from expand.data.progress import OnProgress, StageProgress, silent
 from expand.data.sampling import is_looped
 from expand.data.shards import Bad, Entry, Storage
 from expand.data.sources import open_source, shown_labels
 from expand.data.splitting import few_words
+from expand.system.units import GB
 from search_spaces.base import ClipSampling
 
 _CHUNK = 16

@@ -23,11 +23,11 @@ from expand.config.recipes import (
 )
 from expand.config.search import SpaceConfig
 from expand.data.base import Source
-from expand.data.cache import OnProgress
 from expand.data.cache_needs import EvenClips
 from expand.data.clips import Augment, ViewGrid
 from expand.data.flips import flip_swaps
 from expand.data.labelled import Videos, check_recipe
+from expand.data.progress import OnProgress
 from expand.data.sources import open_source, segments_of
 from expand.full.batch_parts import validation_batch
 from expand.full.multigrid import multigrid

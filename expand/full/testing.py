@@ -12,11 +12,11 @@ from expand.config.data_paths import data_of_run
 from expand.config.full import Recipe
 from expand.config.options import NO_SETTINGS, build_recipe
 from expand.data.base import Source, SplitName
-from expand.data.cache import OnProgress
 from expand.data.cache_needs import EvenClips
 from expand.data.clips import ViewGrid
 from expand.data.labelled import Labels, Videos
 from expand.data.labels import OneLabel
+from expand.data.progress import OnProgress
 from expand.data.sources import open_source, segments_of
 from expand.full.folder import TrainingFolder
 from expand.full.videos import check_frames, open_videos

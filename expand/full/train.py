@@ -16,8 +16,8 @@ from torch import nn
 
 from expand.config.data_paths import check_there, moved
 from expand.config.full import FullConfig, Recipe
-from expand.data.cache import StageProgress
 from expand.data.labelled import Videos
+from expand.data.progress import StageProgress
 from expand.data.sources import open_source
 from expand.full.batch_parts import training_part
 from expand.full.best import Validation, best_row

@@ -8,10 +8,11 @@ import numpy as np
 
 from expand.config.data import DataConfig
 from expand.data.base import Source
-from expand.data.cache import OnProgress, open_cache
+from expand.data.cache import open_cache
 from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.labelled import Videos
 from expand.data.labels import Segment
+from expand.data.progress import OnProgress
 from expand.data.sources import segments_of
 from expand.system.errors import UserError
 from search_spaces.base import ClipSampling

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from expand.data.cache import OnProgress, StageProgress
+from expand.data.progress import OnProgress, StageProgress
 from expand.preview.feed import Clip, Feed, chosen_clips, chosen_views, training_clip, validation_clip
 from expand.preview.frames import WrittenPictures, filled, save_picture, write_list
 from expand.system.escaping import visible_line

@@ -16,7 +16,7 @@ from torch import Tensor
 from expand.config.full import Recipe
 from expand.config.search import Config
 from expand.data.base import MEAN, SEARCHED, STD, Frames, SplitName
-from expand.data.cache import OnProgress, open_cache
+from expand.data.cache import open_cache
 from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.clips import (
     Augment,
@@ -31,6 +31,7 @@ from expand.data.clips import (
 from expand.data.flips import flip_swaps
 from expand.data.labelled import Labels, Videos
 from expand.data.labels import SeveralLabels
+from expand.data.progress import OnProgress
 from expand.data.sampling import clip_times, is_looped, train_starts
 from expand.data.sources import open_source, segments_of
 from expand.full.videos import open_videos

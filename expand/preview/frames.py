@@ -23,12 +23,13 @@ from PIL import Image
 from expand.config.data import CacheConfig, DataConfig
 from expand.data import video
 from expand.data.base import BadVideo, Item, VideoInfo
-from expand.data.cache import OnProgress, StageProgress, open_cache
+from expand.data.cache import open_cache
 from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.cache_reader import Cached
 from expand.data.clips import ViewGrid, view_batches
 from expand.data.file_source import FileSource
 from expand.data.frame_folder import list_pictures
+from expand.data.progress import OnProgress, StageProgress
 from expand.preview.feed import pixels_of
 from expand.system.errors import UserError, cannot_write
 from expand.system.files import disk_failed, write_atomic, writing

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from expand.data.base import SPLITS
-from expand.data.cache import GB
 from expand.data.doctor import Count, Report
 from expand.data.shards import Storage
 from expand.system.escaping import visible_line
+from expand.system.units import GB
 
 _SHOWN = 10  # lines of a long list that are shown; the others are counted
 _STORAGE: dict[Storage, str] = {"raw": "raw frames", "jpeg": "JPEG"}

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from expand.data.cache import StageProgress
+from expand.data.progress import StageProgress
 from expand.system.escaping import visible_line
 
 

@@ -10,8 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from expand.data.cache import StageProgress
 from expand.data.labelled import write_segments
+from expand.data.progress import StageProgress
 from expand.jobs.folder import WEIGHTS, close_attempts, read_result, write_job, write_result
 from expand.jobs.job import Failure, Job, Measurement, Place, Result
 from expand.run.found_models import (

@@ -9,11 +9,12 @@ from itertools import chain
 
 from expand.config.search import Config
 from expand.data.base import SEARCHED, Source
-from expand.data.cache import OnProgress, StageProgress, open_cache
+from expand.data.cache import open_cache
 from expand.data.cache_needs import CacheNeeds, cache_needs
 from expand.data.cache_reader import Cached
 from expand.data.doctor import Report, examine
 from expand.data.labelled import Segments, check_recipe
+from expand.data.progress import OnProgress, StageProgress
 from expand.data.sources import check_given, open_source, segments_of, shown_labels
 from expand.run.held_out import held_out, leaks_to
 from expand.run.resources import Machine

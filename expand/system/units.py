@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 _COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+GB = 10**9  # bytes
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": GB}
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 

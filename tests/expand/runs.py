@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from expand.config.search import Config
-from expand.data.cache import StageProgress
+from expand.data.progress import StageProgress
 from expand.jobs.job import Job, Result
 from expand.run.driver import drive
 from expand.run.preparation import Prepared, decode, plan

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from expand.data.base import Frames
-from expand.data.cache import StageProgress, open_cache, silent
+from expand.data.cache import open_cache
 from expand.data.cache_needs import CacheNeeds
 from expand.data.cache_reader import Cached, CachedSplit
+from expand.data.progress import StageProgress, silent
 from expand.data.sources import open_source
 from tests.expand.data.slow_build import NEEDS, configured
 from tests.expand.data.splits import whole

@@ -13,9 +13,10 @@ from expand.config.data import CacheConfig, DataConfig
 from expand.data import cache as cache_module
 from expand.data import shards
 from expand.data.base import SEARCHED, BadVideo, Decoded, Item, Moments, Source, SplitName, VideoInfo
-from expand.data.cache import StageProgress, default_folder, open_cache
+from expand.data.cache import default_folder, open_cache
 from expand.data.cache_needs import CacheNeeds
 from expand.data.cache_reader import open_built
+from expand.data.progress import StageProgress
 from expand.data.sources import open_source
 from expand.system.errors import UserError
 from tests.expand.data.caches import Watcher, everything, opened, same
@@ -149,7 +150,7 @@ def test_the_size_of_many_videos_is_worked_out_from_some(
     motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exact = opened(motions, tmp_path / "exact")
-    monkeypatch.setattr(cache_module, "HEADERS", 5)
+    monkeypatch.setattr("expand.data.cache_size.HEADERS", 5)
     watcher = Watcher()
     cached = opened(motions, tmp_path / "about", on_progress=watcher)
     assert {progress.total for progress in watcher.seen if progress.what == "reading headers"} == {5}

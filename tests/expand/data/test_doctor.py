@@ -12,7 +12,6 @@ from rich.console import Console
 from expand.config.data import DataConfig
 from expand.data import doctor as doctor_module
 from expand.data import splitting
-from expand.data.cache import StageProgress
 from expand.data.cache_needs import CacheNeeds
 from expand.data.doctor import (
     CacheSize,
@@ -24,6 +23,7 @@ from expand.data.doctor import (
     examine,
 )
 from expand.data.leaks import Leak
+from expand.data.progress import StageProgress
 from expand.data.shards import Bad
 from expand.report.doctor import render
 from search_spaces.base import ClipSampling

@@ -12,6 +12,7 @@ import pytest
 from expand.config.base import load_config, to_yaml
 from expand.config.search import Config
 from expand.data import cache as cache_module
+from expand.data.progress import StageProgress
 from expand.run.driver import drive
 from expand.run.study import Run
 from expand.system.errors import RunFailed
@@ -96,7 +97,7 @@ def test_a_full_disk_stops_the_decoding(
     monkeypatch.setattr(cache_module, "SHARD_BYTES", (1, 1))
     cache = disk / "cache"
 
-    def take_the_room(progress: cache_module.StageProgress) -> None:
+    def take_the_room(progress: StageProgress) -> None:
         if progress.what == "decoding videos" and progress.done == 3:
             fill(disk, PAGE)
 

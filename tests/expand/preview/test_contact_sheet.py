@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from expand.config.search import Config
-from expand.data.cache import silent
+from expand.data.progress import silent
 from expand.preview.contact_sheet import ClassClips, SheetLayout, write_sheets
 from expand.preview.feed import Clip, Feed, feed_of_search
 from search_spaces.base import ClipSampling

@@ -10,10 +10,10 @@ import pytest
 
 from expand.config.full import Recipe, released_jitter
 from expand.config.search import Config
-from expand.data.cache import silent
 from expand.data.clips import Augment, ViewGrid, train_batches, view_batches
 from expand.data.labelled import Videos
 from expand.data.labels import Segment
+from expand.data.progress import silent
 from expand.preview.feed import (
     Feed,
     chosen_clips,

@@ -14,9 +14,10 @@ from PIL import Image
 
 from expand.config.data import CacheConfig, DataConfig
 from expand.data.base import Frames
-from expand.data.cache import open_cache, silent
+from expand.data.cache import open_cache
 from expand.data.cache_needs import EvenClips, cache_needs
 from expand.data.clips import ViewGrid, normalised, view_batches
+from expand.data.progress import silent
 from expand.data.sources import open_source
 from expand.preview import frames
 from expand.preview.feed import pixels_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from expand.data.cache import StageProgress
+from expand.data.progress import StageProgress
 from expand.jobs.job import Failure, Job, Result
 from expand.report.live_search import SearchView
 from expand.run.study import Run

@@ -11,7 +11,7 @@ import pytest
 from expand.command.session import extend, go_on
 from expand.config.base import read_yaml
 from expand.config.search import Config
-from expand.data.cache import StageProgress
+from expand.data.progress import StageProgress
 from expand.export.base import FormatFiles, NetworkToExport
 from expand.export.card import card
 from expand.jobs.folder import read_job
