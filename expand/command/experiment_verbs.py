@@ -93,7 +93,12 @@ def table(
         list[int] | None,
         typer.Option("--drawn", min=1, help="Networks drawn near each target; once for each target."),
     ] = None,
-    sampled: Annotated[int, typer.Option("--sampled", min=1, help="Networks trained at length.")] = 24,
+    sampled: Annotated[
+        int,
+        typer.Option(
+            "--sampled", min=1, help="Networks trained at length, beside those within the smallest target."
+        ),
+    ] = 12,
     way: Annotated[
         list[str] | None,
         typer.Option("--way", help="Train in this way only: scratch, grown, long, further; repeats."),
@@ -142,7 +147,8 @@ def strategies(
     budget: Annotated[
         float | None,
         typer.Option(
-            "--budget", help="Multiply-adds that rivals may spend; by default as many as expansion spends."
+            "--budget",
+            help="Multiply-adds that rivals may spend; by default as many as expansion spends, or fewer where the table has too few networks.",
         ),
     ] = None,
     contender: Annotated[

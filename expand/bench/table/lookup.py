@@ -180,12 +180,16 @@ class Sight:
         self._lookup, self._replay = lookup, replay
         self._divided: dict[tuple[str, frozenset[int]], tuple[list[int], list[int]]] = {}
 
-    def outcome(self, way: str, entry: Entry, number: int) -> Outcome:
+    def outcome(self, way: str, entry: Entry, number: int, *, longer: bool = False) -> Outcome:
         """The outcome of the n-th training of a network: one of those that are seen, or, beyond them, drawn.
 
         What is drawn fails or learns nothing as often as what is seen; a score lies around the mean of those
-        seen, with the noise of the way.
+        seen, with the noise of the way. A training that is longer than those of the table, such as that of a
+        start that had learned nothing, learns something if any of the network's trainings in the table has.
         """
+        learned = [one for one in entry.outcomes.values() if isinstance(one, Scored) and one.learned]
+        if longer and learned:
+            return learned[number % len(learned)]
         seen, _ = self._seeds(way, entry)
         if number < len(seen):
             return entry.outcomes[seen[number]]

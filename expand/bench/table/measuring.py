@@ -20,7 +20,7 @@ class Extent:
     rounds: int = 2
     further: int = 0
     drawn: Sequence[int] = ()
-    sampled: int = 24
+    sampled: int = 12
 
     def settings(self) -> dict[str, object]:
         """The settings of the strategies."""

@@ -112,6 +112,18 @@ def near_targets(problem: Problem, drawn: Sequence[int]) -> list[Group]:
     return groups
 
 
+def divided(groups: Sequence[Group], target: int) -> tuple[list[Group], list[Group]]:
+    """The groups with their networks within a target alone, and with those above it alone."""
+
+    def some(within: bool) -> list[Group]:
+        return [
+            replace(group, networks=tuple(one for one in group.networks if (one.cost <= target) == within))
+            for group in groups
+        ]
+
+    return some(within=True), some(within=False)
+
+
 def sample(groups: Sequence[Group], number: int) -> tuple[Candidate, ...]:
     """Networks of all groups, spread evenly over axes and costs; of each group about an equal share.
 

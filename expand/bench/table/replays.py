@@ -110,7 +110,8 @@ def replay(lookup: Lookup, contender: Contender, *, target: int, budget: float, 
             for training in round_.trainings:
                 candidate = training.candidate
                 entry, before = stands.of(candidate)
-                sent.append(sight.outcome(contender.way, entry, before + training.seed - first))
+                place, longer = before + training.seed - first, training.budget > 1
+                sent.append(sight.outcome(contender.way, entry, place, longer=longer))
                 outcomes.setdefault(candidate, []).append(sent[-1])
                 spent += problem.spent([training])
                 left[candidate] -= 1

@@ -13,6 +13,8 @@ from expand.report.sheets import Sheet, plain_sheet
 from expand.system.units import show_count, show_points, show_seconds
 from search_spaces.base import Json
 
+_ENOUGH = 0.75  # of what a contender spends, which a rival must have spent to be compared with it
+
 
 def summary(rows: pd.DataFrame, facts: Json) -> list[Json]:
     """For each way and kind of network: how many trainings there are of how many, and what they took."""
@@ -61,7 +63,7 @@ def summary_sheet(rows: pd.DataFrame, facts: Json) -> Sheet:
 def contenders(verdict: Verdict) -> list[Json]:
     """For each contender: what it spends, how good what it finds is, and how it stands against its rivals.
 
-    A rival is compared after it has spent as much as the contender.
+    A rival is compared after it has spent as much as the contender; not if its budget was smaller.
     """
     rows = []
     for name in verdict.climbs:
@@ -71,7 +73,8 @@ def contenders(verdict: Verdict) -> list[Json]:
         spent, long = verdict.spent(name), verdict.long(found)
         against = {}
         for rival in verdict.climbs:
-            theirs = None if rival == name else verdict.found(rival, spent)
+            ended = CONTENDERS[rival].budgeted and verdict.spent(rival) < _ENOUGH * spent
+            theirs = None if rival == name or ended else verdict.found(rival, spent)
             if theirs is not None:
                 gap = verdict.difference(found, theirs)
                 against[rival] = {

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from expand.bench.table.networks import Group, contractions, expanded, growth, near_targets, sample
+from expand.bench.table.networks import (
+    Group,
+    Kind,
+    contractions,
+    divided,
+    expanded,
+    growth,
+    near_targets,
+    sample,
+)
 from expand.search.base import Candidate, Outcome, Problem, Round, Training, Trajectory
 from expand.search.budget import Purse
 from expand.search.expansion import Expansion
 
 Search = Generator[Round, Sequence[Outcome], Trajectory]
+
+_LONG_ORDER: Sequence[Kind] = ("contraction", "drawn", "scaled", "expansion", "start")
 
 
 class _Listed:
@@ -20,7 +31,7 @@ class _Listed:
         rounds: rounds of expansion all of whose networks are in the table.
         further: rounds after these, whose networks are trained last.
         drawn: for each target, from the smallest on, how many networks are drawn near it.
-        sampled: how many networks are trained for long.
+        sampled: how many of the networks above the smallest target are trained at length.
         step: as for `Expansion`.
     """
 
@@ -30,7 +41,7 @@ class _Listed:
         rounds: int = 2,
         further: int = 0,
         drawn: Sequence[int] = (),
-        sampled: int = 24,
+        sampled: int = 12,
         step: float = 2.0,
     ) -> None:
         self._rounds, self._further, self._drawn, self._sampled = rounds, further, drawn, sampled
@@ -64,15 +75,24 @@ class Scratch(_Listed):
 
 
 class Long(_Listed):
-    """Trains some networks of all groups, with the first seed."""
+    """Trains at length, with the first seed, what searches may find, and some of the other networks.
+
+    That is every network within the smallest target, those near it first, so that what any search finds for
+    that target is known at length.
+    """
 
     def search(self, problem: Problem) -> Search:
-        """See `Strategy.search`; a round for each kind of group."""
+        """See `Strategy.search`; a round for each group, within the target and above it."""
         groups = [*self._near(problem), *near_targets(problem, self._drawn)]
-        chosen = sample(groups, self._sampled)
-        for number, group in enumerate(groups):
-            networks = [one for one in group.networks if one in chosen]
-            trainings = tuple(Training(candidate=one, seed=problem.seed) for one in networks)
+        within, above = divided(groups, min(problem.targets))
+        some = sample(above, self._sampled)
+        first = sorted(within, key=lambda group: _LONG_ORDER.index(group.kind))
+        last = [
+            Group(kind=group.kind, networks=tuple(one for one in group.networks if one in some))
+            for group in above
+        ]
+        for number, group in enumerate([*first, *last]):
+            trainings = tuple(Training(candidate=one, seed=problem.seed) for one in group.networks)
             if trainings:
                 yield Round(number=number, kind=group.kind, trainings=trainings)
         return Trajectory(states=(), targets=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from expand.bench.table.contenders import CONTENDERS, Contender, near
 from expand.bench.table.lookup import Lookup
 from expand.bench.table.replays import Climb, replay
+from expand.search.base import Training
 from expand.system.cores import cores
 from expand.system.errors import UserError
 
@@ -28,7 +30,8 @@ def replay_all(
         names: of the contenders; none: all whose networks the table has.
         target: the limit of cost.
         budget: the multiply-adds that the others may spend; None: as many as the most that one of the first
-            spends on average.
+            spends on average, but no more than it takes to train each network once that was drawn near the
+            target, for random search has no others.
         replays: of each.
 
     Raises:
@@ -44,9 +47,9 @@ def replay_all(
     try:
         for contender in sorted(chosen, key=lambda one: one.budgeted):
             if budget is None and contender.budgeted:
-                budget = max((_mean_spent(one) for one in climbs.values()), default=None)
-                if budget is None:
+                if not climbs:
                     raise UserError("there must be a budget where no expansion is replayed: add --budget.")
+                budget = min(max(_mean_spent(one) for one in climbs.values()), _all_drawn(lookup, target))
             chunks = [range(at, min(at + _CHUNK, replays)) for at in range(0, replays, _CHUNK)]
             asked = [
                 pool.submit(_replay_some, lookup.file, contender.name, target, budget or 0.0, chunk)
@@ -64,6 +67,12 @@ def _is_known(lookup: Lookup, contender: Contender, target: int) -> bool:
         return lookup.grown is not None
     kinds = {"random": "drawn", "hand-scaled": "scaled"}
     return contender.name not in kinds or bool(near(lookup, target, [kinds[contender.name]]))
+
+
+def _all_drawn(lookup: Lookup, target: int) -> float:
+    """The multiply-adds that it takes to train each network once that was drawn near a target."""
+    drawn = near(lookup, target, ["drawn"])
+    return lookup.problem.spent(Training(candidate=one.candidate, seed=0) for one in drawn) or math.inf
 
 
 def _mean_spent(climbs: Sequence[Climb]) -> float:

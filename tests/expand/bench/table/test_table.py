@@ -12,7 +12,7 @@ from expand.bench.table.measuring import WAYS, Extent, measure, ways_of
 from expand.bench.table.networks import contractions, expanded, near_targets, path_of, reachable, sample
 from expand.bench.table.rows import begun, read_table, write_table
 from expand.bench.table.show import summary
-from expand.bench.table.strategies import Scratch
+from expand.bench.table.strategies import Long, Scratch
 from expand.config.search import Config
 from expand.search.base import Problem, Scored, network_key
 from expand.search.expansion import Expansion
@@ -119,7 +119,8 @@ def test_every_way_is_measured_once(tmp_path: Path, growing: Config) -> None:
     assert set(of["grown"]["name"]) >= {"width/frames", "frames/width", "control", "frames/control"}
     assert set(of["long"]["epochs"]) == {20.0}
     assert set(of["grown"]["epochs"]) == {2.0}
-    assert len(of["long"]) == 3
+    names = {way: set(of[way].loc[of[way]["macs"] <= 4_000, "name"]) for way in WAYS}
+    assert names["long"] == names["scratch"]
     assert {len(path.split("/")) for path in of["further"]["path"]} == {3}
 
 
@@ -135,6 +136,23 @@ def test_all_networks_are_trained_twice_before_any_is_trained_again() -> None:
     assert [{one.seed for one in round_.trainings} for round_ in rounds] == [{0, 1}] * 6 + [{2}] * 6 + [
         {3, 4}
     ] * 2
+
+
+def test_all_that_may_be_found_is_trained_at_length_before_some_of_the_others() -> None:
+    rounds, _ = followed(
+        Long(drawn=[30, 24], sampled=12).search(MOTION),
+        lambda round_: [Scored(score=0.5)] * len(round_.trainings),
+    )
+    kinds = ["contraction", "drawn", "scaled", "expansion", "start", "expansion", "drawn", "scaled"]
+    assert [round_.kind for round_ in rounds] == kinds
+    costs = [[one.candidate.cost for one in round_.trainings] for round_ in rounds]
+    assert max(max(some) for some in costs[:5]) <= 20_000_000
+    assert min(min(some) for some in costs[5:]) > 20_000_000
+    assert sum(len(some) for some in costs[5:]) == 12
+    scratch = [*expanded(MOTION, [1, 2], step=2.0), *near_targets(MOTION, [30, 24])]
+    within = {one for group in scratch for one in group.networks if one.cost <= 20_000_000}
+    assert {one.candidate for round_ in rounds[:5] for one in round_.trainings} == within
+    assert {one.seed for round_ in rounds for one in round_.trainings} == {0}
 
 
 def test_a_row_says_all_that_was_measured(tmp_path: Path, growing: Config) -> None:

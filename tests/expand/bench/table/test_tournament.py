@@ -117,6 +117,20 @@ def test_a_search_that_cannot_go_on_gives_what_it_had(lookup: Lookup) -> None:
     assert climb.found.network == "start"
 
 
+def test_a_start_that_is_trained_longer_has_learned_something(lookup: Lookup) -> None:
+    """One of its trainings has, and no search sees it at first."""
+    found = lookup.by_path["start"].outcomes
+    dull = {
+        seed: replace(one, learned=seed == max(found))
+        for seed, one in found.items()
+        if isinstance(one, Scored)
+    }
+    start = replace(lookup.by_path["start"], outcomes=dull)
+    slow = replace(lookup, by_path={**lookup.by_path, "start": start})
+    climbs = [replay(slow, CONTENDERS["grown-1"], target=TARGET, budget=BUDGET, number=n) for n in range(10)]
+    assert "start" not in {one.found.network for one in climbs}
+
+
 def test_a_network_that_was_trained_once_is_not_in_the_table_yet(tmp_path: Path) -> None:
     once = Lookup.read(made_up.write(tmp_path, made_up.by_frames, noise=0.0, seeds=[0]))
     assert not once.scratch
