@@ -148,7 +148,8 @@ def strategies(
         float | None,
         typer.Option(
             "--budget",
-            help="Multiply-adds that rivals may spend; by default as many as expansion spends, or fewer where the table has too few networks.",
+            help="Multiply-adds that rivals may spend; by default as many as expansion spends, or fewer "
+            "where the table has too few networks.",
         ),
     ] = None,
     contender: Annotated[
@@ -174,7 +175,7 @@ def strategies(
     limit = lookup.target(target)
     with interruptible():
         climbs = replay_all(lookup, contender or (), target=limit, budget=budget, replays=replays)
-    verdict = Verdict(lookup, climbs)
+    verdict = Verdict(lookup, climbs, limit)
     rows = contenders(verdict)
     if folder is not None:
         short = lookup.problem.cost.short(limit)

@@ -1,4 +1,4 @@
-"""The figure of ways of searching on a table: regret against what was spent, and who is ahead."""
+"""The figure of ways of searching on a table: regret against what was spent."""
 
 from __future__ import annotations
 
@@ -14,49 +14,67 @@ from expand.plots.style import RUN_COLOURS, new_figure
 from expand.system.units import show_count
 
 _DASHES = ("-", "--", "-.", ":")
+_LEGEND_COLUMNS = 4
 
 
 def regret_figure(verdict: Verdict, target: str) -> Figure:
-    """Draw what each way of searching lacks of the best network, after what it has spent.
+    """Draw regret against what was spent: judged by short trainings, and by long ones if all are known.
 
     Args:
         verdict: the judged replays.
         target: the target in a few letters, such as `20M`.
     """
-    figure = new_figure(3.8, f"Regret for what was spent: target {target}, on a table")
-    axes = figure.subplots()
+    long = all(verdict.regret(name, at_length=True) is not None for name in verdict.climbs)
+    figure = new_figure(4.4, f"Regret for what was spent: target {target}, on a table")
+    panels = figure.subplots(1, 2 if long else 1, squeeze=False)[0]
+    _panel(panels[0], verdict, "short trainings, with seeds unseen", at_length=False)
+    if long:
+        _panel(panels[1], verdict, "long trainings", at_length=True)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=_LEGEND_COLUMNS)
+    replays = len(next(iter(verdict.climbs.values())))
+    captions.caption(
+        figure,
+        f"Lines: means over {replays} replays; bands and bars: a standard error, with the luck of seeds and "
+        "of validation videos. What is found is judged by trainings that no search saw, against the best "
+        "network of the table. Expansions end where their dot is.",
+    )
+    return figure
+
+
+def _panel(axes: Axes, verdict: Verdict, judged_by: str, *, at_length: bool) -> None:
+    """Draw a curve for each contender: expansions in two colours, by how they train; then the others."""
     grid = verdict.grid()
-    expansions = [name for name in verdict.climbs if not CONTENDERS[name].budgeted]
-    rivals = [name for name in verdict.climbs if CONTENDERS[name].budgeted]
-    for number, name in enumerate(expansions):
-        _curve(axes, verdict, name, RUN_COLOURS[0], _DASHES[number % len(_DASHES)], grid)
-    for number, name in enumerate(rivals):
-        _curve(axes, verdict, name, RUN_COLOURS[1 + number % (len(RUN_COLOURS) - 1)], "-", grid)
+    drawn = dict.fromkeys(("scratch", "grown"), 0)
+    rivals = 0
+    for name in verdict.climbs:
+        contender = CONTENDERS[name]
+        if contender.budgeted:
+            colour, dashes = RUN_COLOURS[2 + rivals % (len(RUN_COLOURS) - 2)], "-"
+            rivals += 1
+        else:
+            colour = RUN_COLOURS[list(drawn).index(contender.way)]
+            dashes = _DASHES[drawn[contender.way] % len(_DASHES)]
+            drawn[contender.way] += 1
+        _curve(axes, verdict, name, colour, dashes, grid, at_length=at_length)
     log_scale(axes, show_count, grid[0], grid[-1] * 1.05, closest=0.12)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds trained")
     axes.set_ylabel("top-1 below the best network's")
-    axes.legend(loc="upper right")
-    replays = len(next(iter(verdict.climbs.values())))
-    captions.caption(
-        figure,
-        f"Lines: means over {replays} replays; bands and bars: a standard error, with the luck of seeds and "
-        "of validation videos. What is found is judged by seeds that no search saw, against the network that "
-        "all seeds which searches saw say is the best. Expansions end where their dot is.",
-    )
-    return figure
+    axes.set_title(f"judged by {judged_by}", fontsize="medium", loc="left")
 
 
-def _curve(axes: Axes, verdict: Verdict, name: str, colour: str, dashes: str, grid: list[float]) -> None:
+def _curve(
+    axes: Axes, verdict: Verdict, name: str, colour: str, dashes: str, grid: list[float], *, at_length: bool
+) -> None:
     """Draw the mean regret of a contender, from where all replays have found something."""
     end = verdict.spent(name)
     known = [
         (spent, regret)
         for spent in grid
-        if spent <= end and (regret := verdict.regret(name, spent)) is not None
+        if spent <= end and (regret := verdict.regret(name, spent, at_length=at_length)) is not None
     ]
-    last = verdict.regret(name)
+    last = verdict.regret(name, at_length=at_length)
     assert last is not None, "every replay has found something in the end"
     known.append((end, last))
     spent = np.array([one for one, _ in known])

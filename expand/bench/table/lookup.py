@@ -64,8 +64,9 @@ class Lookup:
         grown: of a search whose candidates grow from their parents' weights; None: no such trainings.
         scratch: by network, those that were trained from random weights, twice at least.
         by_path: by name, those that were grown, twice at least.
-        long: by network, the score of a long training.
-        noise: by way, the standard deviation of the scores of a network's trainings that have learned.
+        long: by network, those that were trained at length.
+        noise: by way, the standard deviation of the scores of a network's trainings that have learned; 0
+            where no network was trained twice.
     """
 
     file: Path
@@ -73,7 +74,7 @@ class Lookup:
     grown: Problem | None
     scratch: Mapping[object, Entry]
     by_path: Mapping[str, Entry]
-    long: Mapping[object, float]
+    long: Mapping[object, Entry]
     noise: Mapping[str, float]
 
     @classmethod
@@ -97,11 +98,12 @@ class Lookup:
                 scratch[network_key(problem.space, entry.candidate.point)] = entry
         grown = _problem(facts, "grown") if "grown" in facts["ways"] else None
         by_path = [_entry(problem, network) for network in _networks(rows[rows["way"] == "grown"], "name")]
-        long = dict[object, float]()
-        for network in _networks(rows[rows["way"] == "long"]):
-            entry = _entry(problem, network)
-            if (score := mean_score(entry.outcomes.values())) is not None:
-                long[network_key(problem.space, entry.candidate.point)] = score
+        at_length = [_entry(problem, network) for network in _networks(rows[rows["way"] == "long"])]
+        long = {
+            network_key(problem.space, entry.candidate.point): entry
+            for entry in at_length
+            if mean_score(entry.outcomes.values()) is not None
+        }
         return cls(
             file=file,
             problem=problem,
@@ -109,7 +111,7 @@ class Lookup:
             scratch=scratch,
             by_path={entry.name: entry for entry in by_path if len(entry.outcomes) > 1},
             long=long,
-            noise={"scratch": _noise(scratch.values()), "grown": _noise(by_path)},
+            noise={"scratch": _noise(scratch.values()), "grown": _noise(by_path), "long": _noise(at_length)},
         )
 
     def target(self, named: str | None) -> int:
@@ -134,8 +136,8 @@ class Lookup:
         """The network of a candidate, grown along the axes that led to it; None: the table lacks it."""
         return self.by_path.get(_name_of(self.problem, candidate))
 
-    def long_score(self, entry: Entry) -> float | None:
-        """The score of a network that was trained at length; None: the table has no such training."""
+    def at_length(self, entry: Entry) -> Entry | None:
+        """A network as it was trained at length; None: the table has no such training."""
         return self.long.get(network_key(self.problem.space, entry.candidate.point))
 
     @cached_property

@@ -70,18 +70,24 @@ def contenders(verdict: Verdict) -> list[Json]:
         found, regret = verdict.found(name), verdict.regret(name)
         assert found is not None, "every replay has found something in the end"
         assert regret is not None, "every replay has found something in the end"
-        spent, long = verdict.spent(name), verdict.long(found)
+        spent, long = verdict.spent(name), verdict.at_length(found)
+        long_regret = verdict.regret(name, at_length=True)
         against = {}
         for rival in verdict.climbs:
             ended = CONTENDERS[rival].budgeted and verdict.spent(rival) < _ENOUGH * spent
             theirs = None if rival == name or ended else verdict.found(rival, spent)
             if theirs is not None:
-                gap = verdict.difference(found, theirs)
+                gap, long_theirs = verdict.difference(found, theirs), verdict.at_length(theirs)
+                long_gap = None
+                if long is not None and long_theirs is not None:
+                    long_gap = verdict.difference(long, long_theirs)
                 against[rival] = {
                     "by": gap.mean,
                     "error": gap.error,
                     "better_on_average": gap.above,
                     "beats": verdict.beats(found, theirs),
+                    "long_by": None if long_gap is None else long_gap.mean,
+                    "long_error": None if long_gap is None else long_gap.error,
                 }
         rows.append(
             {
@@ -90,8 +96,9 @@ def contenders(verdict: Verdict) -> list[Json]:
                 "score": float(np.mean(found.truths)),
                 "regret": regret.mean,
                 "error": regret.error,
-                "long": None if long is None else long[0],
-                "long_share": 0.0 if long is None else long[1],
+                "long": None if long is None else float(np.mean(long.truths)),
+                "long_regret": None if long_regret is None else long_regret.mean,
+                "long_error": None if long_regret is None else long_regret.error,
                 "networks": len(set(found.networks)),
                 "against": against,
             }
@@ -100,8 +107,8 @@ def contenders(verdict: Verdict) -> list[Json]:
 
 
 def contenders_sheet(rows: Sequence[Json]) -> Sheet:
-    """`contenders` as a table."""
-    headings = ("search", "spends", "score", "regret", "±", "at length", "of", "networks")
+    """`contenders` as a table; regrets are in points, by seeds unseen, and then by long trainings."""
+    headings = ("search", "spends", "score", "regret", "±", "at length", "regret", "±", "networks")
     cells = [
         (
             row["contender"],
@@ -110,7 +117,8 @@ def contenders_sheet(rows: Sequence[Json]) -> Sheet:
             f"{100 * row['regret']:.1f}",
             f"{100 * row['error']:.1f}",
             "" if row["long"] is None else f"{row['long']:.1%}",
-            "" if row["long"] is None else f"{row['long_share']:.0%}",
+            "" if row["long_regret"] is None else f"{100 * row['long_regret']:.1f}",
+            "" if row["long_error"] is None else f"{100 * row['long_error']:.1f}",
             f"{row['networks']}",
         )
         for row in rows
@@ -120,7 +128,7 @@ def contenders_sheet(rows: Sequence[Json]) -> Sheet:
 
 def duels_sheet(rows: Sequence[Json]) -> Sheet:
     """How expansions stand against what others have found by the same spending."""
-    headings = ("search", "against", "ahead by", "±", "on average", "single search")
+    headings = ("search", "against", "ahead by", "±", "on average", "single search", "at length by", "±")
     cells = [
         (
             row["contender"],
@@ -129,6 +137,8 @@ def duels_sheet(rows: Sequence[Json]) -> Sheet:
             f"{100 * duel['error']:.1f}",
             f"{duel['better_on_average']:.0%}",
             f"{duel['beats']:.0%}",
+            "" if duel["long_by"] is None else show_points(duel["long_by"]),
+            "" if duel["long_error"] is None else f"{100 * duel['long_error']:.1f}",
         )
         for row in rows
         if not CONTENDERS[row["contender"]].budgeted

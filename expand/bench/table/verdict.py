@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from expand.bench.table.lookup import Entry, Lookup, seen_of
+from expand.bench.table.lookup import Entry, Lookup, mean_score, seen_of
 from expand.bench.table.replays import Climb, Step
 
 _POINTS = 60  # at which curves are worked out
@@ -43,12 +43,14 @@ class Found:
     """What the replays of a contender found, after some spending.
 
     Attributes:
-        truths: the score of each replay's network, by seeds unseen.
+        truths: the score of each replay's network: by seeds unseen, or at length.
         networks: the name of each replay's network.
+        at_length: whether networks are judged by long trainings, instead of short ones with seeds unseen.
     """
 
     truths: Sequence[float]
     networks: Sequence[str]
+    at_length: bool = False
 
 
 class Verdict:
@@ -57,13 +59,21 @@ class Verdict:
     Args:
         lookup: the table.
         climbs: of each contender, its replays, all with the same numbers.
+        target: the limit of cost that they searched to.
     """
 
-    def __init__(self, lookup: Lookup, climbs: Mapping[str, Sequence[Climb]]) -> None:
+    def __init__(self, lookup: Lookup, climbs: Mapping[str, Sequence[Climb]], target: int) -> None:
         self.climbs = climbs
         self._lookup = lookup
-        self._entries: dict[str, Entry] = {one.name: one for one in lookup.scratch.values()}
-        self._held_out = {name: _held_out(one) for name, one in self._entries.items()}
+        self._short: dict[str, Entry] = {one.name: one for one in lookup.scratch.values()}
+        self._long: dict[str, Entry] = {
+            name: long for name, one in self._short.items() if (long := lookup.at_length(one)) is not None
+        }
+        self._held_out = {name: _held_out(one) for name, one in self._short.items()}
+        self._scores_at_length = {name: _mean(one) for name, one in self._long.items()}
+        within = {name for name in self._long if self._short[name].candidate.cost <= target}
+        # The network that is best at length, of all that the target allows.
+        self._best_at_length = max(within, key=lambda name: self._scores_at_length[name], default=None)
 
     def spent(self, name: str) -> float:
         """The mean of what a contender's replays spend."""
@@ -77,30 +87,45 @@ class Verdict:
             return None
         return Found(truths=[step.truth for step in known], networks=[step.network for step in known])
 
-    def regret(self, name: str, spent: float = math.inf) -> Estimate | None:
-        """How far what is found is below the best that the whole table knows of, on average."""
-        found = self.found(name, spent)
-        if found is None:
+    def at_length(self, found: Found) -> Found | None:
+        """The same, judged by long trainings; None: the table lacks one of some network."""
+        if not set(found.networks) <= set(self._long):
             return None
-        best = Found(
-            truths=[climb.best for climb in self.climbs[name]],
-            networks=[climb.best_network for climb in self.climbs[name]],
+        truths = [self._scores_at_length[name] for name in found.networks]
+        return Found(truths=truths, networks=found.networks, at_length=True)
+
+    def regret(self, name: str, spent: float = math.inf, *, at_length: bool = False) -> Estimate | None:
+        """How far what is found is below the best that the whole table knows of, on average.
+
+        None: nothing is found yet, or the table lacks a long training.
+        """
+        found = self.found(name, spent)
+        if found is None or not at_length:
+            return None if found is None else self.difference(self._best(name), found)
+        long, best = self.at_length(found), self._best_at_length
+        if long is None or best is None:
+            return None
+        ideal = self.at_length(Found(truths=found.truths, networks=[best] * len(found.networks)))
+        assert ideal is not None, "the best at length was trained at length"
+        return self.difference(ideal, long)
+
+    def _best(self, name: str) -> Found:
+        """In each replay, the network that all seen seeds of the table say is the best."""
+        climbs = self.climbs[name]
+        return Found(
+            truths=[climb.best for climb in climbs], networks=[climb.best_network for climb in climbs]
         )
-        return self.difference(best, found)
 
     def difference(self, one: Found, other: Found) -> Estimate:
-        """How far one is above another, on average."""
+        """How far one is above another, on average; both are judged alike."""
+        entries = self._long if one.at_length else self._short
+        noise = self._lookup.noise["long" if one.at_length else "scratch"]
         gaps = np.subtract(one.truths, other.truths)
         shares = _shares(one.networks, other.networks)
-        noise = self._lookup.noise["scratch"]
-        of_seeds = sum(
-            share**2 * noise**2 / len(self._entries[name].outcomes) for name, share in shares.items()
-        )
+        of_seeds = sum(share**2 * noise**2 / len(entries[name].outcomes) for name, share in shares.items())
         of_videos = 0.0
         rows = [
-            share * videos
-            for name, share in shares.items()
-            if (videos := self._entries[name].videos) is not None
+            share * videos for name, share in shares.items() if (videos := entries[name].videos) is not None
         ]
         if rows:
             apart = np.sum(rows, axis=0)  # (V,)
@@ -111,7 +136,7 @@ class Verdict:
     def beats(self, one: Found, other: Found) -> float:
         """The probability that a single search of one finds a better network than a single one of the other.
 
-        Over the replays; of the same network, each is better by half.
+        Over the replays, judged by seeds unseen; of the same network, each is better by half.
         """
         noise = self._lookup.noise["scratch"]
         chances = []
@@ -125,23 +150,17 @@ class Verdict:
             chances.append(Estimate(mean=truth - rival, error=error).above)
         return statistics.fmean(chances)
 
-    def long(self, found: Found) -> tuple[float, float] | None:
-        """The mean score of what was found when trained at length, and the share of replays that it is of.
-
-        None: the table has no long training of any of it.
-        """
-        scores = [
-            score
-            for name in found.networks
-            if (score := self._lookup.long_score(self._entries[name])) is not None
-        ]
-        return (statistics.fmean(scores), len(scores) / len(found.networks)) if scores else None
-
     def grid(self) -> list[float]:
         """Amounts spent at which to draw curves, evenly spaced in their logarithm."""
         first = min(climb.steps[0].spent for climbs in self.climbs.values() for climb in climbs)
         last = max(climb.spent for climbs in self.climbs.values() for climb in climbs)
         return [float(one) for one in np.geomspace(first, last, _POINTS)]
+
+
+def _mean(entry: Entry) -> float:
+    score = mean_score(entry.outcomes.values())
+    assert score is not None, "what was trained at length has a score"
+    return score
 
 
 def _held_out(entry: Entry) -> int:

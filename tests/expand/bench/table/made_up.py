@@ -39,8 +39,18 @@ def by_frames(factors: Factors) -> float:
     return 0.3 + 0.15 * math.log(factors.frames) + 0.02 * others
 
 
-def write(folder: Path, world: World, *, noise: float, seeds: Sequence[int] = range(5)) -> Path:
-    """Write a table in which a network scores what a world says, but for noise between seeds."""
+def write(
+    folder: Path, world: World, *, noise: float, seeds: Sequence[int] = range(5), at_length: bool = False
+) -> Path:
+    """Write a table in which a network scores what a world says, but for noise between seeds.
+
+    Args:
+        folder: where to.
+        world: says the true scores.
+        noise: the standard deviation.
+        seeds: of the networks that expansion comes to.
+        at_length: whether the table has long trainings, too, which score half of what is missing more.
+    """
     grown = CONFIG.model_copy(
         update={"training": CONFIG.training.model_copy(update={"init": "grown", "epochs": 4.0})}
     )
@@ -52,6 +62,9 @@ def write(folder: Path, world: World, *, noise: float, seeds: Sequence[int] = ra
         "planned": {},
     }
     rows = [*_scratch(world, noise, seeds), *_grown(problem_of(grown, 10), world, noise)]
+    if at_length:
+        better = [{**row, "way": "long", "score": (1 + row["score"]) / 2} for row in rows if not row["seed"]]
+        rows += [row for row in better if row["kind"] != "control"]
     table = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
     pq.write_table(table.replace_schema_metadata({b"xpand": json.dumps(facts).encode()}), folder / FILE)
     return folder / FILE

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from expand.bench.table.contenders import CONTENDERS, near
+from expand.bench.table.figure import regret_figure
 from expand.bench.table.lookup import Lookup, Sight, seen_of
 from expand.bench.table.replays import Climb, Step, replay
 from expand.bench.table.show import contenders
@@ -161,7 +162,8 @@ def test_what_was_found_after_some_spending() -> None:
 
 
 def test_the_luck_of_a_network_that_is_found_often_does_not_average_out(lookup: Lookup) -> None:
-    verdict = Verdict(lookup, {"a": [climb("fast", 0.4)] * 50, "b": [climb("width", 0.3)] * 50})
+    climbs = {"a": [climb("fast", 0.4)] * 50, "b": [climb("width", 0.3)] * 50}
+    verdict = Verdict(lookup, climbs, TARGET)
     one, other = verdict.found("a"), verdict.found("b")
     assert one is not None
     assert other is not None
@@ -176,7 +178,24 @@ def test_the_luck_of_a_network_that_is_found_often_does_not_average_out(lookup: 
     assert regret is not None
     assert regret.mean == pytest.approx(0.1)
     assert verdict.found("a", 0.5) is None
-    assert verdict.long(one) is None
+    assert verdict.at_length(one) is None
+    assert verdict.regret("a", at_length=True) is None
+
+
+def test_what_is_found_is_judged_at_length_too(tmp_path: Path) -> None:
+    lookup = Lookup.read(made_up.write(tmp_path, made_up.by_frames, noise=0.0, at_length=True))
+    climbs = replay_all(lookup, ["grown-1", "hand-scaled"], target=TARGET, budget=None, replays=3)
+    verdict = Verdict(lookup, climbs, TARGET)
+    best, scaled = contenders(verdict)
+    assert best["long"] == pytest.approx((1 + best["score"]) / 2)
+    assert best["long_regret"] == pytest.approx(0.0, abs=0.01)
+    assert scaled["long_regret"] > best["long_regret"] + 0.02
+    duel = best["against"]["hand-scaled"]
+    assert duel["long_by"] == pytest.approx(scaled["long_regret"] - best["long_regret"])
+    assert [axes.get_title(loc="left") for axes in regret_figure(verdict, "20M").axes] == [
+        "judged by short trainings, with seeds unseen",
+        "judged by long trainings",
+    ]
 
 
 def test_how_likely_a_mean_is_above_zero() -> None:
@@ -190,7 +209,7 @@ def test_rivals_may_spend_as_much_as_expansion_does(lookup: Lookup) -> None:
     climbs = replay_all(lookup, names, target=TARGET, budget=None, replays=12)
     assert list(climbs) == ["expansion-1", "random"]
     assert {len(found) for found in climbs.values()} == {12}
-    verdict = Verdict(lookup, climbs)
+    verdict = Verdict(lookup, climbs, TARGET)
     assert 0.8 < verdict.spent("random") / verdict.spent("expansion-1") <= 1
     first, second = contenders(verdict)
     assert first["against"]["random"]["better_on_average"] > 0.9  # the world rewards frames alone
