@@ -14,7 +14,6 @@ from expand.plots.style import RUN_COLOURS, new_figure
 from expand.system.units import show_count
 
 _DASHES = ("-", "--", "-.", ":")
-_LEGEND_COLUMNS = 4
 
 
 def regret_figure(verdict: Verdict, target: str) -> Figure:
@@ -25,12 +24,13 @@ def regret_figure(verdict: Verdict, target: str) -> Figure:
         target: the target in a few letters, such as `20M`.
     """
     long = all(verdict.regret(name, at_length=True) is not None for name in verdict.climbs)
-    figure = new_figure(4.4, f"Regret for what was spent: target {target}, on a table")
+    figure = new_figure(3.8, f"Regret for what was spent: target {target}, on a table")
     panels = figure.subplots(1, 2 if long else 1, squeeze=False)[0]
-    _panel(panels[0], verdict, "short trainings, with seeds unseen", at_length=False)
+    _panel(panels[0], verdict, "short trainings", at_length=False)
     if long:
         _panel(panels[1], verdict, "long trainings", at_length=True)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=_LEGEND_COLUMNS)
+        panels[1].set_ylabel("")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     replays = len(next(iter(verdict.climbs.values())))
     captions.caption(
         figure,
@@ -61,7 +61,7 @@ def _panel(axes: Axes, verdict: Verdict, judged_by: str, *, at_length: bool) -> 
     in_percent(axes.yaxis)
     axes.set_xlabel("multiply-adds trained")
     axes.set_ylabel("top-1 below the best network's")
-    axes.set_title(f"judged by {judged_by}", fontsize="medium", loc="left")
+    axes.set_title(f"by {judged_by}", fontsize="medium", loc="left")
 
 
 def _curve(

@@ -193,8 +193,8 @@ def test_what_is_found_is_judged_at_length_too(tmp_path: Path) -> None:
     duel = best["against"]["hand-scaled"]
     assert duel["long_by"] == pytest.approx(scaled["long_regret"] - best["long_regret"])
     assert [axes.get_title(loc="left") for axes in regret_figure(verdict, "20M").axes] == [
-        "judged by short trainings, with seeds unseen",
-        "judged by long trainings",
+        "by short trainings",
+        "by long trainings",
     ]
 
 
