@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 import expand
+from expand.bench.table.page import filled
 from expand.config.base import load_config
 from expand.config.full import FullConfig, Recipe
 from expand.config.options import build_config
@@ -93,6 +94,12 @@ def test_the_results_are_small_and_name_no_machine() -> None:
         if path.suffix in (".yaml", ".html", ".csv", ".svg", ".md", ".db"):
             text = path.read_bytes().decode(errors="replace")
             assert not re.search(r"/(home|root|work|tmp|Users)/", text), path
+
+
+def test_the_page_on_what_a_search_is_worth_has_the_tables_of_the_results() -> None:
+    page = (RESULTS.parent / "docs" / "proof.md").read_text()
+    assert "<!-- contenders: results/table-motion/strategies-20M.json -->" in page
+    assert filled(page) == page
 
 
 TRAININGS = sorted(path for path in (RESULTS / "trainings").iterdir() if path.is_dir())

@@ -165,7 +165,7 @@ def strategies(
     from expand.bench.table.figure import regret_figure
     from expand.bench.table.lookup import Lookup
     from expand.bench.table.rows import FILE
-    from expand.bench.table.show import contenders, contenders_sheet, duels_sheet
+    from expand.bench.table.show import ahead_sheet, contenders, contenders_sheet
     from expand.bench.table.tournament import replay_all
     from expand.bench.table.verdict import Verdict
     from expand.plots import styled, write_drawn
@@ -186,7 +186,10 @@ def strategies(
         return
     out.print(to_table(contenders_sheet(rows)))
     out.print()
-    out.print(to_table(duels_sheet(rows)))
+    out.print(to_table(ahead_sheet(rows)))
+    if any(row["long"] is not None for row in rows):
+        out.print("\nby long trainings:")
+        out.print(to_table(ahead_sheet(rows, at_length=True)))
 
 
 def rivals(

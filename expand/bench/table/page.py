@@ -14,11 +14,12 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from expand.bench.rivals import read_rivals, rivals_sheet
 from expand.bench.table.rows import read_table
-from expand.bench.table.show import contenders_sheet, duels_sheet, summary_sheet
+from expand.bench.table.show import ahead_sheet, contenders_sheet, summary_sheet
 from expand.report.sheets import Sheet
 from expand.system.files import write_atomic
 
@@ -33,7 +34,8 @@ def _from_json(sheet: Callable[..., Sheet]) -> Callable[[Path], Sheet]:
 # What may stand between the lines, by the name in the first of them.
 SHEETS: Mapping[str, Callable[[Path], Sheet]] = {
     "contenders": _from_json(contenders_sheet),
-    "duels": _from_json(duels_sheet),
+    "ahead": _from_json(ahead_sheet),
+    "ahead_at_length": _from_json(partial(ahead_sheet, at_length=True)),
     "rivals": lambda file: rivals_sheet(read_rivals(file)),
     "table": lambda file: summary_sheet(*read_table(file)),
 }

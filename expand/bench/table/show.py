@@ -126,22 +126,31 @@ def contenders_sheet(rows: Sequence[Json]) -> Sheet:
     return plain_sheet(headings, cells, left=("search",), spare=("networks",))
 
 
-def duels_sheet(rows: Sequence[Json]) -> Sheet:
-    """How expansions stand against what others have found by the same spending."""
-    headings = ("search", "against", "ahead by", "±", "on average", "single search", "at length by", "±")
+def ahead_sheet(rows: Sequence[Json], *, at_length: bool = False) -> Sheet:
+    """By how many points expansions are ahead of what others have found for the same spending.
+
+    Each with its standard error, and the probability that a single search by it finds a better network. An
+    expansion for whose spending the table has too few networks is left out.
+
+    Args:
+        rows: of `contenders`.
+        at_length: whether networks are judged by long trainings; there is no such probability then.
+    """
+    rivals = [row["contender"] for row in rows if CONTENDERS[row["contender"]].budgeted]
     cells = [
-        (
-            row["contender"],
-            rival,
-            show_points(duel["by"]),
-            f"{100 * duel['error']:.1f}",
-            f"{duel['better_on_average']:.0%}",
-            f"{duel['beats']:.0%}",
-            "" if duel["long_by"] is None else show_points(duel["long_by"]),
-            "" if duel["long_error"] is None else f"{100 * duel['long_error']:.1f}",
-        )
+        (row["contender"], *(_ahead(row["against"].get(rival), at_length) for rival in rivals))
         for row in rows
-        if not CONTENDERS[row["contender"]].budgeted
-        for rival, duel in row["against"].items()
+        if not CONTENDERS[row["contender"]].budgeted and any(rival in row["against"] for rival in rivals)
     ]
-    return plain_sheet(headings, cells, left=("search", "against"))
+    return plain_sheet(("ahead of", *rivals), cells, left=("ahead of",))
+
+
+def _ahead(duel: Json | None, at_length: bool) -> str:
+    """Such as `+14.3 ± 4.1, 83%`; empty where two are not compared."""
+    if duel is None:
+        return ""
+    if not at_length:
+        return f"{show_points(duel['by'])} ± {100 * duel['error']:.1f}, {duel['beats']:.0%}"
+    if duel["long_by"] is None:
+        return ""
+    return f"{show_points(duel['long_by'])} ± {100 * duel['long_error']:.1f}"

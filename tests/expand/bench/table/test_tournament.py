@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -239,14 +240,16 @@ def test_the_command_shows_and_draws_what_it_finds(xpand: Xpand, table: Path, tm
         *("--search", "expansion-1", "--search", "random", "--search", "hand-scaled"),
     )
     assert done.returncode == 0, done.stderr
-    found, duels = done.stdout.split("\n\n")
+    found, ahead = done.stdout.split("\n\n")
     assert [line.split()[0] for line in found.splitlines()] == [
         "search",
         "expansion-1",
         "random",
         "hand-scaled",
     ]
-    assert len(duels.splitlines()) == 3
+    heading, row = ahead.splitlines()
+    assert heading.split() == ["ahead", "of", "random", "hand-scaled"]
+    assert re.fullmatch(r" expansion-1 +([+-]\d+\.\d ± \d+\.\d, \d+% +){2}", row)
     assert {path.name for path in tmp_path.iterdir()} == {
         "regret-20M.png",
         "regret-20M.svg",
