@@ -187,9 +187,9 @@ def strategies(
     out.print(to_table(contenders_sheet(rows)))
     out.print()
     out.print(to_table(ahead_sheet(rows)))
-    if any(row["long"] is not None for row in rows):
+    if (at_length := ahead_sheet(rows, at_length=True)).lines:
         out.print("\nby long trainings:")
-        out.print(to_table(ahead_sheet(rows, at_length=True)))
+        out.print(to_table(at_length))
 
 
 def rivals(

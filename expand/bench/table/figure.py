@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +16,7 @@ from expand.plots.style import RUN_COLOURS, new_figure
 from expand.system.units import show_count
 
 _DASHES = ("-", "--", "-.", ":")
+_EXPANSIONS = {"scratch": RUN_COLOURS[0], "grown": RUN_COLOURS[1]}  # colours, by how candidates are trained
 
 
 def regret_figure(verdict: Verdict, target: str) -> Figure:
@@ -44,17 +47,14 @@ def regret_figure(verdict: Verdict, target: str) -> Figure:
 def _panel(axes: Axes, verdict: Verdict, judged_by: str, *, at_length: bool) -> None:
     """Draw a curve for each contender: expansions in two colours, by how they train; then the others."""
     grid = verdict.grid()
-    drawn = dict.fromkeys(("scratch", "grown"), 0)
-    rivals = 0
+    dashes_left = {way: cycle(_DASHES) for way in _EXPANSIONS}
+    colours_left = cycle(RUN_COLOURS[len(_EXPANSIONS) :])
     for name in verdict.climbs:
         contender = CONTENDERS[name]
         if contender.budgeted:
-            colour, dashes = RUN_COLOURS[2 + rivals % (len(RUN_COLOURS) - 2)], "-"
-            rivals += 1
+            colour, dashes = next(colours_left), "-"
         else:
-            colour = RUN_COLOURS[list(drawn).index(contender.way)]
-            dashes = _DASHES[drawn[contender.way] % len(_DASHES)]
-            drawn[contender.way] += 1
+            colour, dashes = _EXPANSIONS[contender.way], next(dashes_left[contender.way])
         _curve(axes, verdict, name, colour, dashes, grid, at_length=at_length)
     log_scale(axes, show_count, grid[0], grid[-1] * 1.05, closest=0.12)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

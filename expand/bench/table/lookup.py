@@ -189,9 +189,10 @@ class Sight:
         seen, with the noise of the way. A training that is longer than those of the table, such as that of a
         start that had learned nothing, learns something if any of the network's trainings in the table has.
         """
-        learned = [one for one in entry.outcomes.values() if isinstance(one, Scored) and one.learned]
-        if longer and learned:
-            return learned[number % len(learned)]
+        if longer:
+            learned = [one for one in entry.outcomes.values() if isinstance(one, Scored) and one.learned]
+            if learned:
+                return learned[number % len(learned)]
         seen, _ = self._seeds(way, entry)
         if number < len(seen):
             return entry.outcomes[seen[number]]

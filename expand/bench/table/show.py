@@ -130,7 +130,7 @@ def ahead_sheet(rows: Sequence[Json], *, at_length: bool = False) -> Sheet:
     """By how many points expansions are ahead of what others have found for the same spending.
 
     Each with its standard error, and the probability that a single search by it finds a better network. An
-    expansion for whose spending the table has too few networks is left out.
+    expansion that is compared with none is left out: the table has too few networks for what it spends.
 
     Args:
         rows: of `contenders`.
@@ -140,9 +140,10 @@ def ahead_sheet(rows: Sequence[Json], *, at_length: bool = False) -> Sheet:
     cells = [
         (row["contender"], *(_ahead(row["against"].get(rival), at_length) for rival in rivals))
         for row in rows
-        if not CONTENDERS[row["contender"]].budgeted and any(rival in row["against"] for rival in rivals)
+        if not CONTENDERS[row["contender"]].budgeted
     ]
-    return plain_sheet(("ahead of", *rivals), cells, left=("ahead of",))
+    compared = [(name, *ahead) for name, *ahead in cells if any(ahead)]
+    return plain_sheet(("ahead of", *rivals), compared, left=("ahead of",), spare=("hand-scaled",))
 
 
 def _ahead(duel: Json | None, at_length: bool) -> str:

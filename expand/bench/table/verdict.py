@@ -71,9 +71,8 @@ class Verdict:
         }
         self._held_out = {name: _held_out(one) for name, one in self._short.items()}
         self._scores_at_length = {name: _mean(one) for name, one in self._long.items()}
-        within = {name for name in self._long if self._short[name].candidate.cost <= target}
-        # The network that is best at length, of all that the target allows.
-        self._best_at_length = max(within, key=lambda name: self._scores_at_length[name], default=None)
+        # Those trained at length that the target allows, among which whatever a search finds is.
+        self._within = [name for name in self._long if self._short[name].candidate.cost <= target]
 
     def spent(self, name: str) -> float:
         """The mean of what a contender's replays spend."""
@@ -100,17 +99,22 @@ class Verdict:
         None: nothing is found yet, or the table lacks a long training.
         """
         found = self.found(name, spent)
-        if found is None or not at_length:
-            return None if found is None else self.difference(self._best(name), found)
-        long, best = self.at_length(found), self._best_at_length
-        if long is None or best is None:
-            return None
-        ideal = self.at_length(Found(truths=found.truths, networks=[best] * len(found.networks)))
-        assert ideal is not None, "the best at length was trained at length"
-        return self.difference(ideal, long)
+        if found is not None and at_length:
+            found = self.at_length(found)
+        return None if found is None else self.difference(self._best(name, found), found)
 
-    def _best(self, name: str) -> Found:
-        """In each replay, the network that all seen seeds of the table say is the best."""
+    def _best(self, name: str, found: Found) -> Found:
+        """The best networks, to compare with what was found, judged alike.
+
+        In each replay it is the one that all seen seeds of the table say is the best; at length, the one with
+        the best long training.
+        """
+        if found.at_length:
+            best = max(self._within, key=lambda one: self._scores_at_length[one])
+            networks = [best] * len(found.networks)
+            return Found(
+                truths=[self._scores_at_length[one] for one in networks], networks=networks, at_length=True
+            )
         climbs = self.climbs[name]
         return Found(
             truths=[climb.best for climb in climbs], networks=[climb.best_network for climb in climbs]
